@@ -1,0 +1,17 @@
+//! The event: one model from the collector to the dashboard.
+//!
+//! Ground floor of the house; it imports nothing of ours. [`field`] holds the table every other
+//! name, type and schema is derived from, [`batch`] the columnar form events travel in, [`id`] their
+//! deterministic identity, [`raw`] what a collector hands over before anything is parsed, [`time`]
+//! the reading and writing of instants.
+
+pub mod batch;
+pub mod field;
+pub mod id;
+pub mod raw;
+pub mod schema;
+pub mod time;
+
+pub use batch::{BatchBuilder, EventBatch};
+pub use field::{FieldId, Type};
+pub use id::EventId;

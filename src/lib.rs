@@ -1,0 +1,4 @@
+//! weir
+pub mod alert;
+pub mod event;
+pub mod rule;

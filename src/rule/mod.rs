@@ -1,0 +1,3 @@
+//! Rules: text in, plan out. No dataflow here.
+
+pub mod plan;
