@@ -190,6 +190,7 @@ mod instant {
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<i64, D::Error> {
         let text = <std::borrow::Cow<'de, str>>::deserialize(d)?;
-        crate::event::time::parse_rfc3339(&text).ok_or_else(|| serde::de::Error::custom(format!("`{text}` is not RFC 3339")))
+        crate::event::time::parse_rfc3339(&text)
+            .ok_or_else(|| serde::de::Error::custom(format!("`{text}` is not RFC 3339")))
     }
 }

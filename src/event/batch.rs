@@ -9,8 +9,8 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, DictionaryArray, FixedSizeBinaryArray, Int64Array, StringArray, TimestampMicrosecondArray,
-    UInt16Array, UInt32Array, UInt64Array,
+    Array, ArrayRef, AsArray, DictionaryArray, FixedSizeBinaryArray, Int64Array, StringArray,
+    TimestampMicrosecondArray, UInt16Array, UInt32Array, UInt64Array,
 };
 use arrow::buffer::{Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow::datatypes::{Int64Type, TimestampMicrosecondType, UInt16Type, UInt32Type, UInt64Type};
@@ -145,11 +145,13 @@ impl EventBatch {
         let mut object = serde_json::Map::new();
         for id in field::all().filter(|id| *id != field::LOG_MESSAGE_OFFSET) {
             let value = match id.ty() {
-                Type::U16 | Type::U32 | Type::U64 | Type::I64 => {
-                    self.number(id, row).map(|n| serde_json::Number::from_i128(n).map_or(serde_json::Value::Null, Into::into))
-                }
+                Type::U16 | Type::U32 | Type::U64 | Type::I64 => self
+                    .number(id, row)
+                    .map(|n| serde_json::Number::from_i128(n).map_or(serde_json::Value::Null, Into::into)),
                 Type::TextList => self.text(id, row).map(|t| t.split(LIST_SEPARATOR).collect::<Vec<_>>().into()),
-                Type::Text | Type::LongText | Type::Ip | Type::Timestamp | Type::Id => self.display(id, row).map(Into::into),
+                Type::Text | Type::LongText | Type::Ip | Type::Timestamp | Type::Id => {
+                    self.display(id, row).map(Into::into)
+                }
             };
             if let Some(value) = value {
                 object.insert(id.name().to_owned(), value);
@@ -173,7 +175,8 @@ impl EventBatch {
     /// The rows at these positions, in this order.
     pub fn take(&self, rows: &[u32]) -> EventBatch {
         let indices = UInt32Array::from(rows.to_vec());
-        let pick = |array: &dyn Array| arrow::compute::take(array, &indices, None).expect("positions lie inside the batch");
+        let pick =
+            |array: &dyn Array| arrow::compute::take(array, &indices, None).expect("positions lie inside the batch");
         EventBatch {
             len: rows.len(),
             columns: self.columns.iter().map(|c| c.as_ref().map(|a| pick(a.as_ref()))).collect(),

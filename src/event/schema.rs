@@ -105,7 +105,9 @@ fn nested(node: &Node, batch: &EventBatch) -> ArrayRef {
         Node::Struct(_, children) => {
             let fields = children.iter().map(arrow_field).collect::<Fields>();
             let arrays = children.iter().map(|c| nested(c, batch)).collect();
-            Arc::new(StructArray::try_new_with_length(fields, arrays, None, batch.len()).expect("children match the tree"))
+            Arc::new(
+                StructArray::try_new_with_length(fields, arrays, None, batch.len()).expect("children match the tree"),
+            )
         }
     }
 }
@@ -165,7 +167,8 @@ fn extras_to_map(batch: &EventBatch) -> ArrayRef {
 /// a column of another type is cast. Errors when a cast is impossible.
 pub fn from_record_batch(record: &RecordBatch) -> Result<EventBatch, ArrowError> {
     let mut builder = BatchBuilder::new();
-    let extra = record.column_by_name(EXTRA).map(|a| cast_to(a, schema().field_with_name(EXTRA)?.data_type())).transpose()?;
+    let extra =
+        record.column_by_name(EXTRA).map(|a| cast_to(a, schema().field_with_name(EXTRA)?.data_type())).transpose()?;
     for row in 0..record.num_rows() {
         if let Some(map) = extra.as_ref().map(|a| a.as_map()).filter(|m| m.is_valid(row)) {
             let pairs = map.value(row);

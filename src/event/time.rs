@@ -15,8 +15,11 @@ pub fn rfc3339(micros: i64) -> String {
 
 /// `2026-01-15`, the UTC day of an instant; far times outside the calendar clamp to its ends.
 pub fn day(micros: i64) -> String {
-    let clamped = jiff::Timestamp::from_microsecond(micros)
-        .unwrap_or(if micros < 0 { jiff::Timestamp::MIN } else { jiff::Timestamp::MAX });
+    let clamped = jiff::Timestamp::from_microsecond(micros).unwrap_or(if micros < 0 {
+        jiff::Timestamp::MIN
+    } else {
+        jiff::Timestamp::MAX
+    });
     clamped.to_zoned(jiff::tz::TimeZone::UTC).date().to_string()
 }
 
