@@ -1,4 +1,6 @@
 //! weir
 pub mod alert;
+pub mod correlate;
 pub mod event;
+pub mod matching;
 pub mod rule;

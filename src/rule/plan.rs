@@ -297,6 +297,11 @@ impl Tuple {
         Tuple(joined)
     }
 
+    /// Whether both tuples have the same value (or both miss it) at a position.
+    pub fn same_at(&self, other: &Tuple, position: usize) -> bool {
+        self.0.split('\u{1f}').nth(position) == other.0.split('\u{1f}').nth(position)
+    }
+
     /// The value at a position; `None` when it is missing.
     pub fn get(&self, position: usize) -> Option<String> {
         let part = self.0.split('\u{1f}').nth(position)?;

@@ -1,0 +1,140 @@
+//! From differences of episodes to alerts and their changes.
+
+use std::collections::BTreeMap;
+
+use super::episode::Record;
+use crate::alert::{Alert, AlertChange, AlertId, Change};
+use crate::event::Type;
+use crate::rule::plan::{FieldRef, Form, Piece, Program, Rule};
+
+/// The alert of an episode.
+pub fn alert(program: &Program, record: &Record) -> Alert {
+    let rule = &program.rules[record.rule as usize];
+    Alert {
+        id: AlertId::new(&rule.name, &record.key.0, record.first.id),
+        rule: rule.name.clone(),
+        severity: rule.severity,
+        title: title(rule, record),
+        key: key(rule, record),
+        first: record.first.time,
+        last: record.last.time,
+        count: record.count,
+        evidence: record.evidence.iter().map(|p| p.id).collect(),
+        attack: rule.attack.clone(),
+        tags: rule.tags.clone(),
+        runbook: rule.runbook.clone(),
+        risk: rule.risk,
+    }
+}
+
+fn key(rule: &Rule, record: &Record) -> serde_json::Map<String, serde_json::Value> {
+    let mut object = serde_json::Map::new();
+    for (position, field) in rule.key.iter().enumerate() {
+        if let Some(text) = record.key.get(position) {
+            object.insert(field.name(), value(field, text));
+        }
+    }
+    object
+}
+
+fn value(field: &FieldRef, text: String) -> serde_json::Value {
+    match field.ty() {
+        Type::U16 | Type::U32 | Type::U64 | Type::I64 => match text.parse::<serde_json::Number>() {
+            Ok(number) => number.into(),
+            Err(_) => text.into(),
+        },
+        Type::Text | Type::LongText | Type::TextList | Type::Ip | Type::Timestamp | Type::Id => text.into(),
+    }
+}
+
+fn title(rule: &Rule, record: &Record) -> String {
+    let mut text = String::new();
+    for piece in &rule.title.pieces {
+        match piece {
+            Piece::Text(t) => text.push_str(t),
+            Piece::Count => text.push_str(&record.count.to_string()),
+            Piece::Key(position) => text.push_str(record.key.get(*position).as_deref().unwrap_or("-")),
+            Piece::Value { step, slot } => {
+                let last = matches!(rule.form, Form::Sequence { .. });
+                let at = step.unwrap_or(rule.steps.len() + usize::from(last));
+                let values = record.values.get(at).and_then(Option::as_ref);
+                text.push_str(values.and_then(|v| v.get(*slot)).as_deref().unwrap_or("-"));
+            }
+        }
+    }
+    text
+}
+
+/// The alert changes that one epoch's consolidated record changes make, ordered by alert. `at` is the time of writing, µs UTC.
+///
+/// A record that went while one of the same rule and key came over an overlapping span was superseded by it; its
+/// start moved, or it was merged into another. One that went without such a heir is withdrawn.
+pub fn changes(program: &Program, records: &[(Record, isize)], at: i64) -> Vec<AlertChange> {
+    let mut came: BTreeMap<AlertId, (Alert, &Record)> = BTreeMap::new();
+    let mut went: BTreeMap<AlertId, (Alert, &Record)> = BTreeMap::new();
+    for (record, diff) in records {
+        let alert = alert(program, record);
+        let side = if *diff > 0 { &mut came } else { &mut went };
+        side.insert(alert.id, (alert, record));
+    }
+    let mut out = Vec::new();
+    for (id, (alert, record)) in &went {
+        if came.contains_key(id) {
+            continue;
+        }
+        let cooldown = program.rules[record.rule as usize].cooldown;
+        let heir = came.values().find(|(_, c)| c.rule == record.rule && c.key == record.key && touch(c, record, cooldown));
+        let change = match heir {
+            Some((heir, _)) => Change::Superseded { by: heir.id },
+            None => Change::Withdrawn,
+        };
+        out.push(AlertChange { change, at, alert: alert.clone() });
+    }
+    for (id, (alert, _)) in came {
+        let change = if went.contains_key(&id) { Change::Changed } else { Change::Added };
+        out.push(AlertChange { change, at, alert });
+    }
+    out.sort_by(|a, b| order(&a.alert).cmp(&order(&b.alert)));
+    out
+}
+
+fn touch(a: &Record, b: &Record, cooldown: i64) -> bool {
+    a.first.time <= b.last.time.saturating_add(cooldown) && b.first.time <= a.last.time.saturating_add(cooldown)
+}
+
+/// The order alerts are listed in: by their first event, then rule and id.
+pub fn order(alert: &Alert) -> (i64, &str, AlertId) {
+    (alert.first, &alert.rule, alert.id)
+}
+
+/// What has to be said after state was rebuilt from the archive: the difference between what was said before and
+/// what is true now. Only episodes that start at or after `exact_from` (µs) are judged: earlier ones were rebuilt
+/// from a cold start, and what was said of them stands.
+pub fn reconcile(
+    said: &BTreeMap<AlertId, Alert>,
+    rebuilt: &BTreeMap<AlertId, Alert>,
+    exact_from: i64,
+    at: i64,
+) -> Vec<AlertChange> {
+    let judged = |a: &&Alert| a.first >= exact_from;
+    let mut out = Vec::new();
+    for alert in said.values().filter(judged).filter(|a| !rebuilt.contains_key(&a.id)) {
+        let heir = rebuilt
+            .values()
+            .find(|r| r.rule == alert.rule && r.key == alert.key && r.first <= alert.last && alert.first <= r.last);
+        let change = match heir {
+            Some(heir) => Change::Superseded { by: heir.id },
+            None => Change::Withdrawn,
+        };
+        out.push(AlertChange { change, at, alert: alert.clone() });
+    }
+    for alert in rebuilt.values().filter(judged) {
+        match said.get(&alert.id) {
+            Some(before) if before == alert => {}
+            Some(_) => out.push(AlertChange { change: Change::Changed, at, alert: alert.clone() }),
+            None => out.push(AlertChange { change: Change::Added, at, alert: alert.clone() }),
+        }
+    }
+    out.sort_by(|a, b| order(&a.alert).cmp(&order(&b.alert)));
+    out
+}

@@ -1,0 +1,41 @@
+//! Distinct: `count` different values within the window.
+//!
+//! The latest start of a match that ends at event r is the latest occurrence of the `count`-th most
+//! recently seen value, so no more than `count` values are remembered.
+
+use super::episode::{Point, Proof};
+
+/// The most recently seen values, each with its latest event, oldest first.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Distinct {
+    seen: Vec<Point>,
+}
+
+impl Distinct {
+    /// Takes the next event, whose value stands at `slot` of its payload; whether it completes a match.
+    pub(super) fn step(&mut self, within: i64, count: usize, slot: usize, point: Point) -> bool {
+        let horizon = point.place.time.saturating_sub(within);
+        let same = self.seen.iter().rposition(|p| p.values.same_at(&point.values, slot));
+        if let Some(at) = same {
+            self.seen.remove(at);
+        }
+        self.seen.push(point);
+        let expired = self.seen.iter().take_while(|p| p.place.time < horizon).count();
+        let surplus = self.seen.len().saturating_sub(count);
+        let drop = expired.max(surplus);
+        if drop > 0 {
+            self.seen.drain(..drop);
+        }
+        self.seen.len() == count
+    }
+
+    /// Start of the match the last event completed, µs.
+    pub(super) fn start(&self) -> i64 {
+        self.seen.first().map_or(i64::MIN, |p| p.place.time)
+    }
+
+    /// The events of that match, one a value.
+    pub(super) fn proof(&self) -> Proof {
+        self.seen.iter().map(|p| (0, p.clone())).collect()
+    }
+}

@@ -1,0 +1,221 @@
+//! Runs the dataflow on worker threads: epochs in, changes of records out.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::{Arc, Mutex};
+
+use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
+use differential_dataflow::AsCollection;
+use timely::communication::WorkerGuards;
+use timely::dataflow::InputHandle;
+use timely::dataflow::operators::Probe;
+use timely::dataflow::operators::probe::Handle;
+
+use super::episode::Record;
+use super::render::{Epoch, Update, render};
+use crate::matching::MatchRow;
+use crate::rule::plan::Program;
+
+/// How many epochs may be under way before [`Correlator::send`] waits.
+const EPOCHS_IN_FLIGHT: usize = 4;
+
+/// Which episodes are said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Emit {
+    /// Every one, as soon as it opens, and again when it changes: for live input.
+    Running,
+    /// Every one once, when it can no longer change: for finite input.
+    Final,
+}
+
+/// What an epoch changed.
+#[derive(Clone, Debug, Default)]
+pub struct Output {
+    /// The epoch.
+    pub epoch: u64,
+    /// Records that came (+) and went (−), consolidated.
+    pub changes: Vec<(Record, isize)>,
+    /// How many (rule, key) pairs have state on all workers.
+    pub keys: usize,
+}
+
+enum Command {
+    Epoch { number: Epoch, rows: Vec<MatchRow>, watermark: i64 },
+}
+
+enum Report {
+    Changes(Vec<(Record, Epoch, isize)>),
+    Done { epoch: Epoch, keys: usize },
+}
+
+/// The dataflow could not be started or stopped before its input ended.
+#[derive(Debug, thiserror::Error)]
+pub enum CorrelateError {
+    /// Timely refused its configuration.
+    #[error("cannot start the dataflow: {0}")]
+    Start(String),
+    /// A worker thread panicked.
+    #[error("a dataflow worker stopped: {0}; this is a bug in weir, please report it with the log")]
+    Stopped(String),
+}
+
+/// A running dataflow.
+pub struct Correlator {
+    commands: Vec<Sender<Command>>,
+    reports: Receiver<Report>,
+    guards: Option<WorkerGuards<()>>,
+    next: Epoch,
+    /// Epochs sent and not taken by [`Correlator::receive`], oldest first: how many workers are done, what changed.
+    open: std::collections::VecDeque<(usize, Output)>,
+    turn: usize,
+}
+
+impl Correlator {
+    /// Starts `workers` threads with the program.
+    pub fn start(program: Arc<Program>, workers: usize, emit: Emit) -> Result<Correlator, CorrelateError> {
+        let workers = workers.max(1);
+        let (commands, receivers): (Vec<_>, Vec<_>) = (0..workers).map(|_| bounded(EPOCHS_IN_FLIGHT)).unzip();
+        let receivers: Arc<Mutex<Vec<Option<Receiver<Command>>>>> =
+            Arc::new(Mutex::new(receivers.into_iter().map(Some).collect()));
+        let (report, reports) = unbounded();
+        let config = if workers == 1 { timely::Config::thread() } else { timely::Config::process(workers) };
+        let guards = timely::execute(config, move |worker| {
+            let commands = receivers
+                .lock()
+                .expect("no worker panics while it holds the lock")
+                .get_mut(worker.index())
+                .and_then(Option::take)
+                .expect("each worker takes its own receiver once");
+            run(worker, program.clone(), emit, &commands, &report);
+        })
+        .map_err(CorrelateError::Start)?;
+        Ok(Correlator { commands, reports, guards: Some(guards), next: 0, open: Default::default(), turn: 0 })
+    }
+
+    /// Sends one epoch: its rows and the watermark that holds after them (µs; events before it will not come any more).
+    /// Waits while [`EPOCHS_IN_FLIGHT`] epochs are under way. Returns the epoch's number.
+    pub fn send(&mut self, rows: Vec<MatchRow>, watermark: i64) -> Result<u64, CorrelateError> {
+        let number = self.next;
+        self.next += 1;
+        let mut rows = Some(rows);
+        // Rows go to one worker after the other, whole epochs at a time; the exchange spreads them by key.
+        self.turn = (self.turn + 1) % self.commands.len();
+        for (worker, commands) in self.commands.iter().enumerate() {
+            let rows = if worker == self.turn { rows.take().unwrap_or_default() } else { Vec::new() };
+            if commands.send(Command::Epoch { number, rows, watermark }).is_err() {
+                return Err(self.stopped());
+            }
+        }
+        self.open.push_back((0, Output { epoch: number, ..Output::default() }));
+        Ok(number)
+    }
+
+    /// The oldest finished epoch that was not taken yet. With `wait`, waits for it; `None` when there is none (or none yet).
+    pub fn receive(&mut self, wait: bool) -> Result<Option<Output>, CorrelateError> {
+        loop {
+            if self.open.front().is_some_and(|(done, _)| *done == self.commands.len()) {
+                let (_, mut output) = self.open.pop_front().expect("it was just seen");
+                differential_dataflow::consolidation::consolidate(&mut output.changes);
+                return Ok(Some(output));
+            }
+            if self.open.is_empty() {
+                return Ok(None);
+            }
+            let report = if wait {
+                match self.reports.recv() {
+                    Ok(report) => report,
+                    Err(_) => return Err(self.stopped()),
+                }
+            } else {
+                match self.reports.try_recv() {
+                    Ok(report) => report,
+                    Err(crossbeam_channel::TryRecvError::Empty) => return Ok(None),
+                    Err(crossbeam_channel::TryRecvError::Disconnected) => return Err(self.stopped()),
+                }
+            };
+            self.note(report);
+        }
+    }
+
+    fn note(&mut self, report: Report) {
+        let oldest = self.open.front().map_or(0, |(_, o)| o.epoch);
+        match report {
+            Report::Changes(changes) => {
+                for (record, epoch, diff) in changes {
+                    if let Some((_, output)) = self.open.get_mut((epoch - oldest) as usize) {
+                        output.changes.push((record, diff));
+                    }
+                }
+            }
+            Report::Done { epoch, keys } => {
+                if let Some((done, output)) = self.open.get_mut((epoch - oldest) as usize) {
+                    *done += 1;
+                    output.keys += keys;
+                }
+            }
+        }
+    }
+
+    /// Ends the input and waits for the workers.
+    pub fn finish(mut self) -> Result<(), CorrelateError> {
+        self.commands.clear();
+        match self.guards.take() {
+            Some(guards) => guards.join().into_iter().try_for_each(|r| r.map_err(CorrelateError::Stopped)),
+            None => Ok(()),
+        }
+    }
+
+    fn stopped(&mut self) -> CorrelateError {
+        self.commands.clear();
+        let cause = self.guards.take().and_then(|g| g.join().into_iter().find_map(Result::err));
+        CorrelateError::Stopped(cause.unwrap_or_else(|| "its channel is closed".to_owned()))
+    }
+}
+
+impl Drop for Correlator {
+    fn drop(&mut self) {
+        // Without commands the workers end; dropping the guards then joins them.
+        self.commands.clear();
+    }
+}
+
+fn run(
+    worker: &mut timely::worker::Worker,
+    program: Arc<Program>,
+    emit: Emit,
+    commands: &Receiver<Command>,
+    report: &Sender<Report>,
+) {
+    let mut rows: InputHandle<Epoch, timely::container::CapacityContainerBuilder<Vec<Update>>> = InputHandle::new();
+    let mut watermarks: InputHandle<Epoch, timely::container::CapacityContainerBuilder<Vec<i64>>> = InputHandle::new();
+    let keys = Rc::new(Cell::new(0));
+    let changes: Rc<RefCell<Vec<(Record, Epoch, isize)>>> = Rc::default();
+    let probe = worker.dataflow::<Epoch, _, _>(|scope| {
+        let collection = rows.to_stream(scope).as_collection();
+        let marks = watermarks.to_stream(scope);
+        let records = render(program, emit, collection, marks, keys.clone());
+        let sink = changes.clone();
+        let probe: Handle<Epoch> = Handle::new();
+        records
+            .inspect_batch(move |_, batch| sink.borrow_mut().extend(batch.iter().cloned()))
+            .inner
+            .probe_with(&probe);
+        probe
+    });
+    while let Ok(Command::Epoch { number, rows: mut new, watermark }) = commands.recv() {
+        for row in new.drain(..) {
+            rows.send((row, number, 1));
+        }
+        watermarks.send(watermark);
+        rows.advance_to(number + 1);
+        watermarks.advance_to(number + 1);
+        worker.step_or_park_while(None, || probe.less_than(&(number + 1)));
+        let batch = std::mem::take(&mut *changes.borrow_mut());
+        if !batch.is_empty() && report.send(Report::Changes(batch)).is_err() {
+            break;
+        }
+        if report.send(Report::Done { epoch: number, keys: keys.get() }).is_err() {
+            break;
+        }
+    }
+}

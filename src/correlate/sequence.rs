@@ -1,0 +1,100 @@
+//! Sequence: steps one after the other, each with its number of events, in strict order.
+//!
+//! For each step the last `count` of its events are remembered that came when the steps before were
+//! complete, each with the *latest-starting* chain it continues. Taking the latest events of every
+//! step, the start of the chain that ends at an event is the latest possible; it only moves forward,
+//! so nothing else has to be kept.
+
+use std::collections::VecDeque;
+use std::rc::Rc;
+
+use super::episode::{Point, Proof};
+
+/// Partial chains of one key.
+#[derive(Clone, Debug)]
+pub(super) struct Sequence {
+    steps: Vec<VecDeque<Link>>,
+}
+
+#[derive(Clone, Debug)]
+struct Link {
+    point: Point,
+    /// The chain through all earlier steps; `None` on the first step.
+    before: Option<Rc<Chain>>,
+}
+
+#[derive(Debug)]
+struct Chain {
+    start: i64,
+    events: Proof,
+}
+
+impl Sequence {
+    /// No chain yet.
+    pub(super) fn new(steps: usize) -> Sequence {
+        Sequence { steps: vec![VecDeque::new(); steps] }
+    }
+
+    /// Takes the next event, which fits the steps in the bit mask; whether it completes a match.
+    pub(super) fn step(&mut self, within: i64, counts: &[usize], mask: u32, point: &Point) -> bool {
+        let horizon = point.place.time.saturating_sub(within);
+        let mut completed = false;
+        // From the last step to the first, so that one event never serves two steps of a chain.
+        for step in (0..counts.len()).rev() {
+            if mask & (1 << step) == 0 {
+                continue;
+            }
+            let before = match step {
+                0 => None,
+                later => match self.chain(later - 1, counts, horizon) {
+                    Some(chain) => Some(chain),
+                    None => continue,
+                },
+            };
+            let links = &mut self.steps[step];
+            links.push_back(Link { point: point.clone(), before });
+            while links.len() > counts[step] || links.front().is_some_and(|l| l.start() < horizon) {
+                links.pop_front();
+            }
+            completed |= step + 1 == counts.len() && links.len() == counts[step];
+        }
+        completed
+    }
+
+    /// An `until` event: no chain passes it.
+    pub(super) fn reset(&mut self) {
+        self.steps.iter_mut().for_each(VecDeque::clear);
+    }
+
+    /// Start of the match the last event completed, µs.
+    pub(super) fn start(&self) -> i64 {
+        self.steps.last().and_then(|l| l.front()).map_or(i64::MIN, Link::start)
+    }
+
+    /// The events of that match.
+    pub(super) fn proof(&self) -> Proof {
+        self.events(self.steps.len() - 1)
+    }
+
+    fn events(&self, step: usize) -> Proof {
+        let links = &self.steps[step];
+        let before = links.front().and_then(|l| l.before.as_ref()).map_or(&[][..], |c| &c.events);
+        before.iter().cloned().chain(links.iter().map(|l| (step, l.point.clone()))).collect()
+    }
+
+    /// The latest-starting chain through `step`, if it is complete and starts no earlier than `horizon`.
+    fn chain(&self, step: usize, counts: &[usize], horizon: i64) -> Option<Rc<Chain>> {
+        let links = &self.steps[step];
+        let start = links.front()?.start();
+        if links.len() < counts[step] || start < horizon {
+            return None;
+        }
+        Some(Rc::new(Chain { start, events: self.events(step) }))
+    }
+}
+
+impl Link {
+    fn start(&self) -> i64 {
+        self.before.as_ref().map_or(self.point.place.time, |c| c.start)
+    }
+}
