@@ -6,7 +6,7 @@ use std::sync::Arc;
 use proptest::prelude::*;
 use weir::alert::Severity;
 use weir::correlate::spool::Spool;
-use weir::correlate::{Correlator, Emit, Record};
+use weir::correlate::{Emit, Record, start};
 use weir::event::EventId;
 use weir::matching::MatchRow;
 use weir::rule::plan::{FieldRef, Form, Predicate, Program, Rule, Step, Template, Tuple};
@@ -83,15 +83,16 @@ fn sum(answer: &mut Answer, changes: Vec<(Record, isize)>) {
 
 /// Runs epochs of the given sizes in this order; the watermark follows as closely as no event being late allows, less `slack`.
 fn running(program: &Arc<Program>, rows: &[MatchRow], epoch: usize, slack: i64, workers: usize) -> Answer {
-    let mut correlator = Correlator::start(program.clone(), workers, Emit::Running).unwrap();
+    let (mut input, mut outputs) = start(program.clone(), workers, Emit::Running).unwrap();
     let mut answer = Answer::new();
     for (i, chunk) in rows.chunks(epoch.max(1)).enumerate() {
         let rest = &rows[((i + 1) * epoch.max(1)).min(rows.len())..];
         let watermark = rest.iter().map(|r| r.time).min().unwrap_or(1000) - slack;
-        correlator.send(chunk.to_vec(), watermark).unwrap();
-        sum(&mut answer, correlator.receive(true).unwrap().unwrap().changes);
+        input.send(chunk.to_vec(), watermark).unwrap();
+        sum(&mut answer, outputs.receive().unwrap().unwrap().changes);
     }
-    correlator.finish().unwrap();
+    drop(input);
+    assert!(outputs.receive().unwrap().is_none());
     answer
 }
 
@@ -100,15 +101,15 @@ fn finite(program: &Arc<Program>, rows: &[MatchRow], budget: usize, workers: usi
     let folder = tempfile::tempdir().unwrap();
     let mut spool = Spool::new(budget, folder.path());
     rows.chunks(7).for_each(|c| spool.push(c.to_vec()).unwrap());
-    let mut correlator = Correlator::start(program.clone(), workers, Emit::Final).unwrap();
+    let (mut input, mut outputs) = start(program.clone(), workers, Emit::Final).unwrap();
     let (mut epochs, mut answer) = (spool.drain(), Answer::new());
     while let Some((rows, watermark)) = epochs.next_epoch().unwrap() {
-        correlator.send(rows, watermark).unwrap();
+        input.send(rows, watermark).unwrap();
     }
-    while let Some(output) = correlator.receive(true).unwrap() {
+    drop(input);
+    while let Some(output) = outputs.receive().unwrap() {
         sum(&mut answer, output.changes);
     }
-    correlator.finish().unwrap();
     answer
 }
 

@@ -83,9 +83,5 @@ fn chain(rule: &Rule, rows: &[&MatchRow], end: usize, stages: &[usize]) -> Optio
     if before.is_empty() {
         return Some(end);
     }
-    (0..end)
-        .rev()
-        .take_while(|i| !breaks(rule, rows[*i]))
-        .filter_map(|i| chain(rule, rows, i, before))
-        .max()
+    (0..end).rev().take_while(|i| !breaks(rule, rows[*i])).filter_map(|i| chain(rule, rows, i, before)).max()
 }

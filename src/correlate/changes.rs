@@ -83,7 +83,8 @@ pub fn changes(program: &Program, records: &[(Record, isize)], at: i64) -> Vec<A
             continue;
         }
         let cooldown = program.rules[record.rule as usize].cooldown;
-        let heir = came.values().find(|(_, c)| c.rule == record.rule && c.key == record.key && touch(c, record, cooldown));
+        let heir =
+            came.values().find(|(_, c)| c.rule == record.rule && c.key == record.key && touch(c, record, cooldown));
         let change = match heir {
             Some((heir, _)) => Change::Superseded { by: heir.id },
             None => Change::Withdrawn,

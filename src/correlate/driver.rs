@@ -1,6 +1,7 @@
 //! Runs the dataflow on worker threads: epochs in, changes of records out.
 
 use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 
@@ -16,7 +17,7 @@ use super::render::{Epoch, Update, render};
 use crate::matching::MatchRow;
 use crate::rule::plan::Program;
 
-/// How many epochs may be under way before [`Correlator::send`] waits.
+/// How many epochs may be under way before [`Input::send`] waits.
 const EPOCHS_IN_FLIGHT: usize = 4;
 
 /// Which episodes are said.
@@ -39,8 +40,10 @@ pub struct Output {
     pub keys: usize,
 }
 
-enum Command {
-    Epoch { number: Epoch, rows: Vec<MatchRow>, watermark: i64 },
+struct Command {
+    number: Epoch,
+    rows: Vec<MatchRow>,
+    watermark: i64,
 }
 
 enum Report {
@@ -59,41 +62,38 @@ pub enum CorrelateError {
     Stopped(String),
 }
 
-/// A running dataflow.
-pub struct Correlator {
+/// Starts `workers` threads with the program. The dataflow ends when its [`Input`] is dropped.
+pub fn start(program: Arc<Program>, workers: usize, emit: Emit) -> Result<(Input, Outputs), CorrelateError> {
+    let workers = workers.max(1);
+    let (commands, receivers): (Vec<_>, Vec<_>) = (0..workers).map(|_| bounded(EPOCHS_IN_FLIGHT)).unzip();
+    let receivers: Arc<Mutex<Vec<Option<Receiver<Command>>>>> =
+        Arc::new(Mutex::new(receivers.into_iter().map(Some).collect()));
+    let (report, reports) = unbounded();
+    let config = if workers == 1 { timely::Config::thread() } else { timely::Config::process(workers) };
+    let guards = timely::execute(config, move |worker| {
+        let commands = receivers
+            .lock()
+            .expect("no worker panics while it holds the lock")
+            .get_mut(worker.index())
+            .and_then(Option::take)
+            .expect("each worker takes its own receiver once");
+        run(worker, program.clone(), emit, &commands, &report);
+    })
+    .map_err(CorrelateError::Start)?;
+    let outputs = Outputs { reports, guards: Some(guards), workers, next: 0, open: VecDeque::new() };
+    Ok((Input { commands, next: 0, turn: 0 }, outputs))
+}
+
+/// Where epochs go in.
+pub struct Input {
     commands: Vec<Sender<Command>>,
-    reports: Receiver<Report>,
-    guards: Option<WorkerGuards<()>>,
     next: Epoch,
-    /// Epochs sent and not taken by [`Correlator::receive`], oldest first: how many workers are done, what changed.
-    open: std::collections::VecDeque<(usize, Output)>,
     turn: usize,
 }
 
-impl Correlator {
-    /// Starts `workers` threads with the program.
-    pub fn start(program: Arc<Program>, workers: usize, emit: Emit) -> Result<Correlator, CorrelateError> {
-        let workers = workers.max(1);
-        let (commands, receivers): (Vec<_>, Vec<_>) = (0..workers).map(|_| bounded(EPOCHS_IN_FLIGHT)).unzip();
-        let receivers: Arc<Mutex<Vec<Option<Receiver<Command>>>>> =
-            Arc::new(Mutex::new(receivers.into_iter().map(Some).collect()));
-        let (report, reports) = unbounded();
-        let config = if workers == 1 { timely::Config::thread() } else { timely::Config::process(workers) };
-        let guards = timely::execute(config, move |worker| {
-            let commands = receivers
-                .lock()
-                .expect("no worker panics while it holds the lock")
-                .get_mut(worker.index())
-                .and_then(Option::take)
-                .expect("each worker takes its own receiver once");
-            run(worker, program.clone(), emit, &commands, &report);
-        })
-        .map_err(CorrelateError::Start)?;
-        Ok(Correlator { commands, reports, guards: Some(guards), next: 0, open: Default::default(), turn: 0 })
-    }
-
+impl Input {
     /// Sends one epoch: its rows and the watermark that holds after them (µs; events before it will not come any more).
-    /// Waits while [`EPOCHS_IN_FLIGHT`] epochs are under way. Returns the epoch's number.
+    /// Waits while [`EPOCHS_IN_FLIGHT`] epochs are under way. Returns the epoch's number, from 0.
     pub fn send(&mut self, rows: Vec<MatchRow>, watermark: i64) -> Result<u64, CorrelateError> {
         let number = self.next;
         self.next += 1;
@@ -102,80 +102,66 @@ impl Correlator {
         self.turn = (self.turn + 1) % self.commands.len();
         for (worker, commands) in self.commands.iter().enumerate() {
             let rows = if worker == self.turn { rows.take().unwrap_or_default() } else { Vec::new() };
-            if commands.send(Command::Epoch { number, rows, watermark }).is_err() {
-                return Err(self.stopped());
-            }
+            let command = Command { number, rows, watermark };
+            commands.send(command).map_err(|_| CorrelateError::Stopped("its input is closed".to_owned()))?;
         }
-        self.open.push_back((0, Output { epoch: number, ..Output::default() }));
         Ok(number)
     }
+}
 
-    /// The oldest finished epoch that was not taken yet. With `wait`, waits for it; `None` when there is none (or none yet).
-    pub fn receive(&mut self, wait: bool) -> Result<Option<Output>, CorrelateError> {
+/// Where changes come out, epoch by epoch.
+pub struct Outputs {
+    reports: Receiver<Report>,
+    guards: Option<WorkerGuards<()>>,
+    workers: usize,
+    /// The epoch that is delivered next.
+    next: Epoch,
+    /// Epochs of which something was reported, from [`Outputs::next`]: how many workers are done, what changed.
+    open: VecDeque<(usize, Output)>,
+}
+
+impl Outputs {
+    /// Waits for the next epoch, in order. `None` once the input was dropped and everything was delivered.
+    pub fn receive(&mut self) -> Result<Option<Output>, CorrelateError> {
         loop {
-            if self.open.front().is_some_and(|(done, _)| *done == self.commands.len()) {
+            if self.open.front().is_some_and(|(done, _)| *done == self.workers) {
                 let (_, mut output) = self.open.pop_front().expect("it was just seen");
+                self.next += 1;
                 differential_dataflow::consolidation::consolidate(&mut output.changes);
                 return Ok(Some(output));
             }
-            if self.open.is_empty() {
-                return Ok(None);
+            match self.reports.recv() {
+                Ok(report) => self.note(report),
+                Err(_) => {
+                    let Some(guards) = self.guards.take() else { return Ok(None) };
+                    guards.join().into_iter().try_for_each(|r| r.map_err(CorrelateError::Stopped))?;
+                }
             }
-            let report = if wait {
-                match self.reports.recv() {
-                    Ok(report) => report,
-                    Err(_) => return Err(self.stopped()),
-                }
-            } else {
-                match self.reports.try_recv() {
-                    Ok(report) => report,
-                    Err(crossbeam_channel::TryRecvError::Empty) => return Ok(None),
-                    Err(crossbeam_channel::TryRecvError::Disconnected) => return Err(self.stopped()),
-                }
-            };
-            self.note(report);
         }
     }
 
     fn note(&mut self, report: Report) {
-        let oldest = self.open.front().map_or(0, |(_, o)| o.epoch);
         match report {
             Report::Changes(changes) => {
                 for (record, epoch, diff) in changes {
-                    if let Some((_, output)) = self.open.get_mut((epoch - oldest) as usize) {
-                        output.changes.push((record, diff));
-                    }
+                    self.epoch(epoch).1.changes.push((record, diff));
                 }
             }
             Report::Done { epoch, keys } => {
-                if let Some((done, output)) = self.open.get_mut((epoch - oldest) as usize) {
-                    *done += 1;
-                    output.keys += keys;
-                }
+                let (done, output) = self.epoch(epoch);
+                *done += 1;
+                output.keys += keys;
             }
         }
     }
 
-    /// Ends the input and waits for the workers.
-    pub fn finish(mut self) -> Result<(), CorrelateError> {
-        self.commands.clear();
-        match self.guards.take() {
-            Some(guards) => guards.join().into_iter().try_for_each(|r| r.map_err(CorrelateError::Stopped)),
-            None => Ok(()),
+    fn epoch(&mut self, epoch: Epoch) -> &mut (usize, Output) {
+        let at = (epoch - self.next) as usize;
+        while self.open.len() <= at {
+            let epoch = self.next + self.open.len() as u64;
+            self.open.push_back((0, Output { epoch, ..Output::default() }));
         }
-    }
-
-    fn stopped(&mut self) -> CorrelateError {
-        self.commands.clear();
-        let cause = self.guards.take().and_then(|g| g.join().into_iter().find_map(Result::err));
-        CorrelateError::Stopped(cause.unwrap_or_else(|| "its channel is closed".to_owned()))
-    }
-}
-
-impl Drop for Correlator {
-    fn drop(&mut self) {
-        // Without commands the workers end; dropping the guards then joins them.
-        self.commands.clear();
+        &mut self.open[at]
     }
 }
 
@@ -196,13 +182,10 @@ fn run(
         let records = render(program, emit, collection, marks, keys.clone());
         let sink = changes.clone();
         let probe: Handle<Epoch> = Handle::new();
-        records
-            .inspect_batch(move |_, batch| sink.borrow_mut().extend(batch.iter().cloned()))
-            .inner
-            .probe_with(&probe);
+        records.inspect_batch(move |_, batch| sink.borrow_mut().extend(batch.iter().cloned())).inner.probe_with(&probe);
         probe
     });
-    while let Ok(Command::Epoch { number, rows: mut new, watermark }) = commands.recv() {
+    while let Ok(Command { number, rows: mut new, watermark }) = commands.recv() {
         for row in new.drain(..) {
             rows.send((row, number, 1));
         }

@@ -63,7 +63,9 @@ impl Machine {
         let completed = match (&mut self.automaton, &rule.form) {
             (Automaton::Threshold(t), Form::Threshold { within, count }) => t.step(*within, *count, point),
             (Automaton::Distinct(d), Form::Distinct { within, count, slot }) => d.step(*within, *count, *slot, point),
-            (Automaton::Sequence(s), Form::Sequence { within, counts, .. }) => s.step(*within, counts, row.steps, &point),
+            (Automaton::Sequence(s), Form::Sequence { within, counts, .. }) => {
+                s.step(*within, counts, row.steps, &point)
+            }
             (Automaton::Threshold(t), Form::Single) => t.step(0, 1, point),
             (Automaton::Threshold(_) | Automaton::Distinct(_) | Automaton::Sequence(_), _) => false,
         };

@@ -24,5 +24,5 @@ pub mod spool;
 mod threshold;
 mod window;
 
-pub use driver::{Correlator, Emit, Output};
+pub use driver::{CorrelateError, Emit, Input, Output, Outputs, start};
 pub use episode::Record;

@@ -40,7 +40,9 @@ struct Spilled {
 
 /// A spilled run could not be written or read back.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot spill match rows to a temporary file in {folder}: {cause}; free some space or set TMPDIR to a larger disk")]
+#[error(
+    "cannot spill match rows to a temporary file in {folder}: {cause}; free some space or set TMPDIR to a larger disk"
+)]
 pub struct SpoolError {
     folder: PathBuf,
     cause: io::Error,
@@ -289,7 +291,8 @@ mod tests {
 
     #[test]
     fn any_order_comes_out_in_time_order_spilled_or_not() {
-        let mut all: Vec<MatchRow> = (0..50_000u64).map(|n| row((n * 2_654_435_761 % 100_003) as i64 / 3, n.into())).collect();
+        let mut all: Vec<MatchRow> =
+            (0..50_000u64).map(|n| row((n * 2_654_435_761 % 100_003) as i64 / 3, n.into())).collect();
         let bundles: Vec<Vec<MatchRow>> = all.chunks(777).map(<[MatchRow]>::to_vec).collect();
         all.sort_by_key(place);
         assert_eq!(drained(usize::MAX, &bundles), all);
