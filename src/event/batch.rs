@@ -172,6 +172,21 @@ impl EventBatch {
         self
     }
 
+    /// The batch with one more tag on the rows where `marked` is true.
+    pub fn with_tag(self, tag: &str, marked: &[bool]) -> EventBatch {
+        let mut column = DictionaryBuilder::default();
+        for (row, marked) in marked.iter().enumerate() {
+            match (self.text(field::TAGS, row), marked) {
+                (Some(tags), true) => column.set(row, &format!("{tags}{LIST_SEPARATOR}{tag}")),
+                (None, true) => column.set(row, tag),
+                (Some(tags), false) => column.set(row, tags),
+                (None, false) => {}
+            }
+        }
+        let tags = column.finish(self.len);
+        self.with_column(field::TAGS, Arc::new(tags))
+    }
+
     /// The rows at these positions, in this order.
     pub fn take(&self, rows: &[u32]) -> EventBatch {
         let indices = UInt32Array::from(rows.to_vec());

@@ -1,0 +1,66 @@
+//! Alerts on the terminal: text for people, NDJSON for programs.
+
+use std::io::{self, IsTerminal, Write};
+
+use crate::alert::{Alert, Severity};
+use crate::event::time::rfc3339;
+
+/// How alerts are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum Output {
+    /// A line an alert, for people
+    Text,
+    /// A JSON object a line
+    Json,
+}
+
+/// Writes all alerts to standard output.
+pub(super) fn write(alerts: &[Alert], output: Output) -> io::Result<()> {
+    let stdout = io::stdout();
+    let color = stdout.is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let mut out = io::BufWriter::new(stdout.lock());
+    for alert in alerts {
+        match output {
+            Output::Json => {
+                serde_json::to_writer(&mut out, alert)?;
+                out.write_all(b"\n")?;
+            }
+            Output::Text => line(&mut out, alert, color)?,
+        }
+    }
+    out.flush()
+}
+
+fn line(out: &mut impl Write, alert: &Alert, color: bool) -> io::Result<()> {
+    let (paint, plain) = if color { (paint(alert.severity), "\x1b[0m") } else { ("", "") };
+    let seconds = |micros| rfc3339(micros)[..19].replace('T', " ");
+    write!(
+        out,
+        "{}  {paint}{:<13}{plain}  {}  [{}]",
+        seconds(alert.first),
+        alert.severity,
+        printable(&alert.title),
+        alert.rule
+    )?;
+    if alert.count > 1 {
+        let until = seconds(alert.last);
+        let until = if until[..10] == seconds(alert.first)[..10] { &until[11..] } else { &until };
+        write!(out, "  {} events until {until}", alert.count)?;
+    }
+    writeln!(out)
+}
+
+/// Log text may hold escape sequences; a terminal must not obey them.
+fn printable(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+}
+
+fn paint(severity: Severity) -> &'static str {
+    match severity {
+        Severity::Informational => "\x1b[36m",
+        Severity::Low => "\x1b[34m",
+        Severity::Medium => "\x1b[33m",
+        Severity::High => "\x1b[31m",
+        Severity::Critical => "\x1b[1;31m",
+    }
+}

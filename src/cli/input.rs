@@ -1,0 +1,92 @@
+//! What several subcommands ask alike: which rules, how to read lines.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::Context;
+
+use crate::ingest;
+use crate::rule::{self, plan::Program};
+
+/// Which rules.
+#[derive(clap::Args, Clone)]
+pub(super) struct Rules {
+    /// Folder of rule files (*.weir); without it, the built-in pack
+    #[arg(long, value_name = "DIR", env = "WEIR_RULES")]
+    pub(super) rules: Option<PathBuf>,
+}
+
+/// The rules that compile, and whether some did not.
+pub(super) struct Loaded {
+    pub(super) program: Arc<Program>,
+    pub(super) broken: bool,
+}
+
+impl Rules {
+    /// Compiles the rules. Mistakes are shown on standard error; the rules without any go on.
+    pub(super) fn load(&self) -> anyhow::Result<Loaded> {
+        let compiled = self.compile()?;
+        if !compiled.diagnostics.is_empty() {
+            let color = std::io::IsTerminal::is_terminal(&std::io::stderr());
+            eprint!("{}", rule::render(&compiled.diagnostics, &compiled.sources, color));
+        }
+        let broken = compiled.has_errors();
+        if broken {
+            eprintln!("weir: rules with errors are left out; {} go on", compiled.program.rules.len());
+        }
+        Ok(Loaded { program: Arc::new(compiled.program), broken })
+    }
+
+    /// Compiles the rules and says nothing.
+    pub(super) fn compile(&self) -> anyhow::Result<rule::Compiled> {
+        match &self.rules {
+            Some(folder) => Ok(rule::load(folder)?),
+            None => Ok(rule::pack()),
+        }
+    }
+}
+
+/// How lines are read.
+#[derive(clap::Args, Clone)]
+pub(super) struct Reading {
+    /// Format of the lines; without it, each source's is found by its content
+    #[arg(long, value_name = "FORMAT", value_parser = format)]
+    pub(super) format: Option<String>,
+    /// Time zone of times that name none, e.g. Europe/Oslo [default: the machine's]
+    #[arg(long, value_name = "ZONE")]
+    timezone: Option<String>,
+}
+
+impl Reading {
+    /// Settings of the parsers.
+    pub(super) fn settings(&self) -> anyhow::Result<ingest::Settings> {
+        let mut settings = ingest::Settings::default();
+        if let Some(zone) = &self.timezone {
+            settings.zone = jiff::tz::TimeZone::get(zone)
+                .with_context(|| format!("no time zone `{zone}`: use a name like Europe/Oslo or UTC"))?;
+        }
+        Ok(settings)
+    }
+}
+
+fn format(name: &str) -> Result<String, String> {
+    let known = crate::parse::formats();
+    if known.iter().any(|k| *k == name) {
+        return Ok(name.to_owned());
+    }
+    Err(format!("known formats are {}", known.join(", ")))
+}
+
+/// How many dataflow workers.
+#[derive(clap::Args, Clone, Copy)]
+pub(super) struct Workers {
+    /// Threads that correlate; any number gives the same alerts
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=256))]
+    workers: u64,
+}
+
+impl Workers {
+    pub(super) fn count(self) -> usize {
+        self.workers as usize
+    }
+}

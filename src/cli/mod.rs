@@ -1,0 +1,84 @@
+//! The command line: one file a subcommand.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+mod alerts;
+mod check;
+mod demo;
+mod generate;
+mod input;
+mod progress;
+mod replay;
+mod run;
+mod scan;
+mod serving;
+mod sql;
+
+const EXAMPLES: &str = "\
+Examples:
+  weir demo                                    see it work: made-up logs with planted attacks, live page
+  weir scan /var/log/auth.log*                 look for attacks in files, once
+  weir run --file /var/log --syslog-udp 127.0.0.1:5514
+                                               watch files and syslog, archive, serve the live page
+  weir sql \"SELECT source.ip, count(*) AS n FROM events GROUP BY ALL ORDER BY n DESC LIMIT 10\"
+  weir replay weir-data                        run the rules over what was archived
+  weir check --rules rules                     find the mistakes in your rules
+
+Exit codes: 0 nothing found, 1 alerts were raised (scan, replay), 2 an error.";
+
+/// A SIEM that is a stream-processing dataflow engine.
+#[derive(Parser)]
+#[command(name = "weir", version, about, long_about = None, after_help = EXAMPLES, max_term_width = 110)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+    /// Say more about what is going on (twice: everything); WEIR_LOG takes a tracing filter
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    verbose: u8,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Run(run::Arguments),
+    Scan(scan::Arguments),
+    Replay(replay::Arguments),
+    Sql(sql::Arguments),
+    Check(check::Arguments),
+    Generate(generate::Arguments),
+    Demo(demo::Arguments),
+}
+
+/// Reads the arguments and does what they say.
+pub fn run() -> anyhow::Result<ExitCode> {
+    let arguments = Arguments::parse();
+    log(arguments.verbose);
+    match arguments.command {
+        Command::Run(a) => run::run(a),
+        Command::Scan(a) => scan::run(a),
+        Command::Replay(a) => replay::run(a),
+        Command::Sql(a) => sql::run(a),
+        Command::Check(a) => check::run(a),
+        Command::Generate(a) => generate::run(a),
+        Command::Demo(a) => demo::run(a),
+    }
+}
+
+/// Whether an error is only that nobody reads our output any more (`weir … | head`).
+pub fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error
+        .chain()
+        .filter_map(|cause| cause.downcast_ref::<std::io::Error>())
+        .any(|io| io.kind() == std::io::ErrorKind::BrokenPipe)
+}
+
+fn log(verbose: u8) {
+    let level = match verbose {
+        0 => "weir=info",
+        1 => "weir=debug",
+        _ => "debug",
+    };
+    let filter = tracing_subscriber::EnvFilter::try_from_env("WEIR_LOG").unwrap_or_else(|_| level.into());
+    tracing_subscriber::fmt().with_env_filter(filter).with_target(false).with_writer(std::io::stderr).init();
+}

@@ -1,0 +1,391 @@
+//! The engine that runs for ever: blocks of lines in, durable events and alerts out.
+//!
+//! Two threads. The *pipeline* bundles what arrives in some tens of milliseconds into an epoch: it
+//! parses, marks what is late, matches, writes the archive's log, and only once that is on disk
+//! acknowledges the blocks and hands the rows to the dataflow. The *alert* thread turns what the
+//! dataflow says into alert changes, stores them, and shows them.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use tokio::sync::mpsc;
+
+use super::{EngineError, LATE, drop_late, restart};
+use crate::alert::{Alert, AlertChange, AlertId, Change};
+use crate::archive::{AlertLog, Archive, Checkpoint};
+use crate::correlate::clock::Clock;
+use crate::correlate::{self, Emit, Input, Outputs, changes};
+use crate::event::raw::{Acknowledge, RawLog, Receipt, Source};
+use crate::event::{EventBatch, time};
+use crate::ingest::{self, Ingest};
+use crate::matching::{MatchRow, Matcher, Scratch};
+use crate::metrics::Metrics;
+use crate::rule::plan::Program;
+use crate::serve::live::Hub;
+
+/// How long an epoch gathers blocks after its first one.
+const GATHER: Duration = Duration::from_millis(40);
+/// How often time moves on while nothing arrives.
+const TICK: Duration = Duration::from_millis(200);
+/// An epoch ends early at this many bytes of lines.
+const EPOCH_BYTES: usize = 4 << 20;
+/// Blocks that may wait for the pipeline; beyond it collectors wait, and HTTP clients are told to come back.
+pub const QUEUE: usize = 64;
+/// How long the pipeline waits before it tries a failed write again.
+const RETRY: Duration = Duration::from_secs(1);
+/// A running episode's end and count are written at most this often.
+const DAMPING: Duration = Duration::from_secs(1);
+/// Sources whose parser state is kept; beyond it those that were silent for [`FORGET`] go.
+const SOURCES: usize = 4096;
+const FORGET: Duration = Duration::from_secs(600);
+
+/// What a live engine needs.
+pub struct Settings {
+    /// Data folder.
+    pub data: PathBuf,
+    /// The rules.
+    pub program: Arc<Program>,
+    /// Dataflow workers.
+    pub workers: usize,
+    /// Allowed lateness, µs.
+    pub lateness: i64,
+    /// How lines are read.
+    pub ingest: ingest::Settings,
+    /// How events are stored.
+    pub archive: crate::archive::Settings,
+}
+
+/// A running engine.
+pub struct Engine {
+    /// Where collectors send their blocks. The engine ends when all clones of it are dropped.
+    pub blocks: mpsc::Sender<RawLog>,
+    /// Where each file was when the archive was last written.
+    pub checkpoints: Vec<Checkpoint>,
+    threads: Vec<JoinHandle<Result<(), EngineError>>>,
+}
+
+impl Engine {
+    /// Waits until everything that was sent is stored. All senders must be dropped before.
+    pub fn join(self) -> Result<(), EngineError> {
+        drop(self.blocks);
+        for thread in self.threads {
+            thread.join().map_err(|_| EngineError::Stage("engine"))??;
+        }
+        Ok(())
+    }
+}
+
+/// Opens the data folder, rebuilds state from it and starts the threads. Must be called inside a tokio runtime,
+/// which only lends its clock to the pipeline.
+pub fn start(settings: Settings, hub: Arc<Hub>, metrics: Arc<Metrics>) -> Result<Engine, EngineError> {
+    let archive = Archive::open(&settings.data, settings.archive.clone())?;
+    let log = AlertLog::open(&settings.data)?;
+    let (mut input, outputs) = correlate::start(settings.program.clone(), settings.workers, Emit::Running)?;
+    let rebuilt = restart::rebuild(&settings.data, &settings.program, &archive, log.current(), settings.lateness, &mut input)?;
+    hub.load_alerts(log.current().values().cloned().collect());
+    let checkpoints = archive.checkpoints();
+    let (blocks, receiver) = mpsc::channel(QUEUE);
+    let mut pipeline = Pipeline {
+        matcher: Matcher::new(&settings.program),
+        scratch: Scratch::default(),
+        clock: Clock::new(settings.lateness, rebuilt.watermark),
+        sources: HashMap::new(),
+        settings: settings.ingest,
+        program: settings.program.clone(),
+        archive,
+        input,
+        hub: hub.clone(),
+        metrics: metrics.clone(),
+    };
+    let alerts = Alerts {
+        program: settings.program,
+        log,
+        rebuilt: BTreeMap::new(),
+        rebuilding: Some(rebuilt),
+        held: HashMap::new(),
+        hub,
+        metrics,
+    };
+    let runtime = tokio::runtime::Handle::current();
+    let spawn = |name: &str, body: Box<dyn FnOnce() -> Result<(), EngineError> + Send>| {
+        std::thread::Builder::new().name(name.to_owned()).spawn(body).map_err(EngineError::Thread)
+    };
+    let threads = vec![
+        spawn("pipeline", Box::new(move || pipeline.run(receiver, &runtime)))?,
+        spawn("alerts", Box::new(move || alerts.run(outputs)))?,
+    ];
+    Ok(Engine { blocks, checkpoints, threads })
+}
+
+struct Pipeline {
+    settings: ingest::Settings,
+    program: Arc<Program>,
+    matcher: Matcher,
+    scratch: Scratch,
+    clock: Clock,
+    sources: HashMap<Arc<str>, (Ingest, Instant)>,
+    archive: Archive,
+    input: Input,
+    hub: Arc<Hub>,
+    metrics: Arc<Metrics>,
+}
+
+/// A block on its way to disk.
+struct Accepted {
+    batches: Vec<EventBatch>,
+    checkpoint: Option<Checkpoint>,
+    acknowledge: Option<Acknowledge>,
+    receipt: Receipt,
+}
+
+impl Pipeline {
+    fn run(mut self: Self, mut blocks: mpsc::Receiver<RawLog>, runtime: &tokio::runtime::Handle) -> Result<(), EngineError> {
+        let mut last_tick = 0;
+        loop {
+            let (gathered, open) = runtime.block_on(gather(&mut blocks));
+            let mut accepted: Vec<Accepted> = gathered.into_iter().map(|block| self.accept(block)).collect();
+            self.store(&mut accepted);
+            let rows = self.matches(&accepted);
+            let now = time::now();
+            let watermark = self.clock.advance(now);
+            self.metrics.epoch(rows.len(), now, watermark);
+            self.input.send(rows, watermark)?;
+            self.acknowledge(accepted);
+            if now - last_tick >= time::SECOND {
+                last_tick = now;
+                self.hub.tick(now);
+                if let Err(error) = self.archive.tick(now) {
+                    tracing::error!("{error}");
+                }
+            }
+            if !open {
+                self.archive.close()?;
+                return Ok(());
+            }
+        }
+    }
+
+    /// Parses a block and marks what is late.
+    fn accept(&mut self, block: RawLog) -> Accepted {
+        if self.sources.len() > SOURCES {
+            self.sources.retain(|_, (_, used)| used.elapsed() < FORGET);
+        }
+        let source = block.source.clone();
+        let (ingest, used) = self
+            .sources
+            .entry(source.name.clone())
+            .or_insert_with(|| (Ingest::new(self.settings.clone(), source.clone()), Instant::now()));
+        *used = Instant::now();
+        let mut batches = Vec::new();
+        let counts = ingest.push(&block, &mut batches);
+        self.metrics.received(&source.name, block.lines.len() as u64, &counts);
+        let batches: Vec<EventBatch> = batches.into_iter().map(|b| self.mark(&source, b, block.received)).collect();
+        let checkpoint = checkpoint(&block);
+        let receipt = Receipt { events: counts.events, parse_failures: counts.parse_failures };
+        Accepted { batches, checkpoint, acknowledge: block.acknowledge, receipt }
+    }
+
+    fn mark(&mut self, source: &Source, batch: EventBatch, received: i64) -> EventBatch {
+        let watermark = self.clock.watermark();
+        let late: Vec<bool> = batch.times().iter().map(|t| *t < watermark).collect();
+        let marked = if late.contains(&true) {
+            self.metrics.late(late.iter().filter(|l| **l).count() as u64);
+            batch.with_tag(LATE, &late)
+        } else {
+            batch
+        };
+        self.clock.observe(&source.name, marked.times(), received);
+        marked
+    }
+
+    /// Makes an epoch durable. While the disk refuses, blocks that somebody waits for are given back to them with the
+    /// reason, and the others are held: their collectors stand still, and nothing is lost.
+    fn store(&mut self, accepted: &mut Vec<Accepted>) {
+        if accepted.is_empty() {
+            return;
+        }
+        let started = Instant::now();
+        while let Err(error) = self.write(accepted) {
+            tracing::error!("{error}; trying again every second");
+            self.hub.health(Some(error.to_string()));
+            accepted.retain_mut(|a| match a.acknowledge.take() {
+                Some(waiting) => {
+                    // Whoever waited may be gone, which changes nothing.
+                    drop(waiting.send(Err(error.to_string())));
+                    false
+                }
+                None => true,
+            });
+            std::thread::sleep(RETRY);
+        }
+        self.hub.health(None);
+        self.metrics.committed(started.elapsed());
+    }
+
+    fn write(&mut self, accepted: &[Accepted]) -> Result<(), crate::archive::ArchiveError> {
+        for block in accepted {
+            let checkpoint = block.checkpoint.as_slice();
+            match block.batches.split_last() {
+                None => self.archive.advance(checkpoint)?,
+                Some((last, before)) => {
+                    before.iter().try_for_each(|batch| self.archive.append(batch, &[]))?;
+                    self.archive.append(last, checkpoint)?;
+                }
+            }
+        }
+        self.archive.commit()
+    }
+
+    fn matches(&mut self, accepted: &[Accepted]) -> Vec<MatchRow> {
+        let mut rows = Vec::new();
+        for batch in accepted.iter().flat_map(|a| &a.batches) {
+            let mut new = Vec::new();
+            self.matcher.matches(batch, &mut self.scratch, &mut new);
+            drop_late(&self.program, batch, &mut new);
+            rows.append(&mut new);
+            self.hub.events(batch);
+        }
+        rows
+    }
+
+    fn acknowledge(&self, accepted: Vec<Accepted>) {
+        for block in accepted {
+            if let Some(waiting) = block.acknowledge {
+                // Whoever waited may be gone, which changes nothing.
+                drop(waiting.send(Ok(block.receipt)));
+            }
+        }
+    }
+}
+
+/// What arrives within an epoch; and whether more can come.
+async fn gather(blocks: &mut mpsc::Receiver<RawLog>) -> (Vec<RawLog>, bool) {
+    let mut gathered = Vec::new();
+    let mut bytes = 0;
+    let mut deadline = tokio::time::Instant::now() + TICK;
+    loop {
+        match tokio::time::timeout_at(deadline, blocks.recv()).await {
+            Err(_) => return (gathered, true),
+            Ok(None) => return (gathered, false),
+            Ok(Some(block)) => {
+                bytes += block.lines.len();
+                if gathered.is_empty() {
+                    deadline = tokio::time::Instant::now() + GATHER;
+                }
+                gathered.push(block);
+                if bytes >= EPOCH_BYTES {
+                    return (gathered, true);
+                }
+            }
+        }
+    }
+}
+
+struct Alerts {
+    program: Arc<Program>,
+    log: AlertLog,
+    rebuilding: Option<restart::Rebuilt>,
+    rebuilt: BTreeMap<AlertId, Alert>,
+    /// Alerts of which something was written lately: when, and what came since.
+    held: HashMap<AlertId, (Instant, Option<AlertChange>)>,
+    hub: Arc<Hub>,
+    metrics: Arc<Metrics>,
+}
+
+impl Alerts {
+    fn run(mut self, mut outputs: Outputs) -> Result<(), EngineError> {
+        while let Some(output) = outputs.receive()? {
+            let changes = changes::changes(&self.program, &output.changes, time::now());
+            self.metrics.keys(output.keys);
+            match &self.rebuilding {
+                Some(rebuilt) if output.epoch < rebuilt.epochs => {
+                    for change in changes {
+                        match change.change {
+                            Change::Added | Change::Changed => self.rebuilt.insert(change.alert.id, change.alert),
+                            Change::Superseded { .. } | Change::Withdrawn => self.rebuilt.remove(&change.alert.id),
+                        };
+                    }
+                }
+                _ => {
+                    self.reconcile();
+                    let due = self.damp(changes);
+                    self.write(due);
+                }
+            }
+        }
+        self.reconcile();
+        let rest = self.held.drain().filter_map(|(_, (_, change))| change).collect();
+        self.write(rest);
+        Ok(())
+    }
+
+    /// Says, once, what the archive knows and the alert log does not.
+    fn reconcile(&mut self) {
+        let Some(rebuilt) = self.rebuilding.take() else { return };
+        let now = std::mem::take(&mut self.rebuilt);
+        let said = self.log.current().clone();
+        self.write(changes::reconcile(&said, &now, rebuilt.exact_from, time::now()));
+    }
+
+    /// What must be written now: everything but changes of an alert that was written less than [`DAMPING`] ago.
+    fn damp(&mut self, changes: Vec<AlertChange>) -> Vec<AlertChange> {
+        let now = Instant::now();
+        let mut due = Vec::new();
+        for change in changes {
+            let id = change.alert.id;
+            match (&change.change, self.held.get_mut(&id)) {
+                (Change::Changed, Some((_, held))) => *held = Some(change),
+                (Change::Changed | Change::Added, _) => {
+                    self.held.insert(id, (now, None));
+                    due.push(change);
+                }
+                (Change::Superseded { .. } | Change::Withdrawn, _) => {
+                    self.held.remove(&id);
+                    due.push(change);
+                }
+            }
+        }
+        self.held.retain(|_, (written, held)| {
+            if written.elapsed() < DAMPING {
+                return true;
+            }
+            *written = now;
+            let held = held.take();
+            let keep = held.is_some();
+            due.extend(held);
+            keep
+        });
+        due
+    }
+
+    fn write(&mut self, changes: Vec<AlertChange>) {
+        if changes.is_empty() {
+            return;
+        }
+        while let Err(error) = self.log.append(&changes) {
+            tracing::error!("{error}; trying again every second");
+            self.hub.health(Some(error.to_string()));
+            std::thread::sleep(RETRY);
+        }
+        for change in &changes {
+            self.metrics.alert(change);
+            self.hub.alert(change);
+        }
+    }
+}
+
+fn checkpoint(block: &RawLog) -> Option<Checkpoint> {
+    let file = block.source.file.as_ref()?;
+    Some(Checkpoint {
+        source: block.source.name.to_string(),
+        path: file.path.clone(),
+        device: file.device,
+        inode: file.inode,
+        offset: block.offset + block.lines.len() as u64,
+        fingerprint: 0,
+        fingerprint_len: 0,
+    })
+}

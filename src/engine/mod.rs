@@ -1,0 +1,55 @@
+//! Composition root: the stages joined by channels.
+//!
+//! [`batch`] takes a finite input whole (`weir scan`, `weir replay`); [`live`] runs for ever (`weir
+//! run`, `weir demo`); [`restart`] rebuilds what live state was from the archive.
+
+pub mod batch;
+pub mod live;
+mod restart;
+
+use crate::correlate::CorrelateError;
+use crate::event::{EventBatch, field};
+use crate::matching::MatchRow;
+use crate::rule::plan::{Form, Program};
+
+/// Tag of an event that came after the watermark had passed its time: only single-event rules see it.
+pub const LATE: &str = "late";
+
+/// Why the engine cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// The dataflow.
+    #[error(transparent)]
+    Correlate(#[from] CorrelateError),
+    /// The archive.
+    #[error(transparent)]
+    Archive(#[from] crate::archive::ArchiveError),
+    /// Temporary space.
+    #[error(transparent)]
+    Spool(#[from] crate::correlate::spool::SpoolError),
+    /// A thread could not be started.
+    #[error("cannot start a thread: {0}; raise the limit on processes (ulimit -u)")]
+    Thread(std::io::Error),
+    /// A stage ended before its input did.
+    #[error("the {0} stage stopped; this is a bug in weir, please report it with the log")]
+    Stage(&'static str),
+    /// The web server.
+    #[error(transparent)]
+    Serve(#[from] crate::serve::ServeError),
+    /// A collector.
+    #[error(transparent)]
+    Collect(#[from] crate::collect::CollectError),
+}
+
+/// Drops the rows of late events that windowed rules must not see; `rows` are those of `batch`.
+fn drop_late(program: &Program, batch: &EventBatch, rows: &mut Vec<MatchRow>) {
+    let Some(tags) = batch.dictionary(field::TAGS) else { return };
+    let is_late = |row: usize| {
+        crate::event::batch::dictionary_value(tags, row)
+            .is_some_and(|t| t.split(crate::event::batch::LIST_SEPARATOR).any(|tag| tag == LATE))
+    };
+    let late: rustc_hash::FxHashSet<_> = (0..batch.len()).filter(|r| is_late(*r)).map(|r| batch.id(r)).collect();
+    if !late.is_empty() {
+        rows.retain(|r| program.rules[r.rule as usize].form == Form::Single || !late.contains(&r.id));
+    }
+}
