@@ -93,3 +93,56 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         () => ExitCode::from(1),
     })
 }
+
+/// Reads one file into batches. A failure is noted and the next file goes on.
+fn read_one(
+    path: &Path,
+    reading: &Reading,
+    settings: &ingest::Settings,
+    feed: &mut Feed,
+    read: &mut Read,
+    progress: impl Fn(u64),
+) -> Result<(), Closed> {
+    let blocks = match file::blocks(path, reading.format.as_deref()) {
+        Ok(blocks) => blocks,
+        Err(error) => {
+            read.failed.push(error.to_string());
+            return Ok(());
+        }
+    };
+    read.files += 1;
+    let mut ingest: Option<Ingest> = None;
+    let mut batches = Vec::new();
+    for block in blocks {
+        let block = match block {
+            Ok(block) => block,
+            Err(error) => {
+                read.failed.push(error.to_string());
+                return Ok(());
+            }
+        };
+        let ingest = ingest.get_or_insert_with(|| Ingest::new(settings.clone(), block.source.clone()));
+        read.bytes += block.lines.len() as u64;
+        read.counts += ingest.push(&block, &mut batches);
+        progress(block.lines.len() as u64);
+        batches.drain(..).try_for_each(|batch| feed.send(batch))?;
+    }
+    Ok(())
+}
+
+fn summary(read: &Read, alerts: usize, started: Instant) {
+    let c = &read.counts;
+    let mut line = format!(
+        "{} lines of {} in {:.2} s: {} events",
+        c.lines,
+        if read.files == 1 { "1 file".to_owned() } else { format!("{} files", read.files) },
+        started.elapsed().as_secs_f64(),
+        c.events,
+    );
+    for (count, what) in [(c.repeated, "from repeated messages"), (c.blank, "blank lines"), (c.parse_failures, "not understood, kept as they are")] {
+        if count > 0 {
+            line.push_str(&format!(", {count} {what}"));
+        }
+    }
+    eprintln!("{line}; {alerts} {}", if alerts == 1 { "alert" } else { "alerts" });
+}
