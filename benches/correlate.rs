@@ -10,6 +10,9 @@ use weir::event::EventId;
 use weir::matching::MatchRow;
 use weir::rule::plan::{FieldRef, Form, Predicate, Program, Rule, Step, Template, Tuple};
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 #[path = "cpu.rs"]
 mod cpu;
 

@@ -8,19 +8,27 @@ use super::episode::{Point, Proof};
 /// The most recently seen values, each with its latest event, oldest first.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Distinct {
-    seen: Vec<Point>,
+    seen: Vec<Seen>,
+}
+
+#[derive(Clone, Debug)]
+struct Seen {
+    /// Hash of the value: most comparisons end there.
+    hash: u64,
+    point: Point,
 }
 
 impl Distinct {
     /// Takes the next event, whose value stands at `slot` of its payload; whether it completes a match.
     pub(super) fn step(&mut self, within: i64, count: usize, slot: usize, point: Point) -> bool {
         let horizon = point.place.time.saturating_sub(within);
-        let same = self.seen.iter().rposition(|p| p.values.same_at(&point.values, slot));
-        if let Some(at) = same {
+        let hash = point.values.hash_at(slot);
+        let same = |s: &Seen| s.hash == hash && s.point.values.same_at(&point.values, slot);
+        if let Some(at) = self.seen.iter().rposition(same) {
             self.seen.remove(at);
         }
-        self.seen.push(point);
-        let expired = self.seen.iter().take_while(|p| p.place.time < horizon).count();
+        self.seen.push(Seen { hash, point });
+        let expired = self.seen.iter().take_while(|s| s.point.place.time < horizon).count();
         let surplus = self.seen.len().saturating_sub(count);
         let drop = expired.max(surplus);
         if drop > 0 {
@@ -31,11 +39,11 @@ impl Distinct {
 
     /// Start of the match the last event completed, µs.
     pub(super) fn start(&self) -> i64 {
-        self.seen.first().map_or(i64::MIN, |p| p.place.time)
+        self.seen.first().map_or(i64::MIN, |s| s.point.place.time)
     }
 
     /// The events of that match, one a value.
     pub(super) fn proof(&self) -> Proof {
-        self.seen.iter().map(|p| (0, p.clone())).collect()
+        self.seen.iter().map(|s| (0, s.point.clone())).collect()
     }
 }

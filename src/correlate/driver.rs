@@ -185,10 +185,9 @@ fn run(
         records.inspect_batch(move |_, batch| sink.borrow_mut().extend(batch.iter().cloned())).inner.probe_with(&probe);
         probe
     });
-    while let Ok(Command { number, rows: mut new, watermark }) = commands.recv() {
-        for row in new.drain(..) {
-            rows.send((row, number, 1));
-        }
+    while let Ok(Command { number, rows: new, watermark }) = commands.recv() {
+        // As one container: nothing is copied on the way to the operator while there is one worker.
+        rows.send_batch(&mut new.into_iter().map(|row| (row, number, 1)).collect());
         watermarks.send(watermark);
         rows.advance_to(number + 1);
         watermarks.advance_to(number + 1);

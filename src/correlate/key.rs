@@ -14,11 +14,11 @@ pub(super) struct Key {
     /// After all final events.
     base: Machine,
     /// After all events; `None` while there is no live one.
-    tail: Option<Machine>,
+    tail: Option<Box<Machine>>,
     /// Not final, in order.
     live: Vec<Row>,
     /// Episodes of live events that another one followed.
-    closed: Vec<Episode>,
+    closed: Vec<Box<Episode>>,
     /// A live event came out of order since the last [`Key::settle`].
     disordered: bool,
     /// Time of the latest event, µs.
@@ -33,7 +33,7 @@ impl Key {
     }
 
     /// Takes an event that is final at once: no earlier one can come. Returns the episode that ended by it.
-    pub(super) fn push_final(&mut self, rule: &plan::Rule, row: &Row) -> Option<Episode> {
+    pub(super) fn push_final(&mut self, rule: &plan::Rule, row: &Row) -> Option<Box<Episode>> {
         debug_assert!(self.live.is_empty(), "final events come before live ones");
         self.latest = self.latest.max(row.time);
         self.base.step(rule, row)
@@ -48,7 +48,7 @@ impl Key {
     pub(super) fn push(&mut self, rule: &plan::Rule, row: Row) {
         self.latest = self.latest.max(row.time);
         if !self.disordered && self.live.last().is_none_or(|last| last.place() <= row.place()) {
-            let tail = self.tail.get_or_insert_with(|| self.base.clone());
+            let tail = self.tail.get_or_insert_with(|| Box::new(self.base.clone()));
             self.closed.extend(tail.step(rule, &row));
             self.live.push(row);
             return;
@@ -71,7 +71,7 @@ impl Key {
             return;
         }
         self.live.sort_unstable();
-        let mut tail = self.base.clone();
+        let mut tail = Box::new(self.base.clone());
         self.closed.clear();
         for row in &self.live {
             self.closed.extend(tail.step(rule, row));
@@ -86,7 +86,7 @@ impl Key {
             return;
         }
         if count == self.live.len() {
-            self.base = self.tail.take().expect("live events have a tail");
+            self.base = *self.tail.take().expect("live events have a tail");
             self.live.clear();
             self.closed.clear();
             return;
@@ -100,7 +100,8 @@ impl Key {
 
     /// The episodes that can still change or were closed by live events, in order.
     pub(super) fn episodes(&self) -> impl Iterator<Item = &Episode> {
-        self.closed.iter().chain(self.tail.as_ref().unwrap_or(&self.base).episode())
+        let last = self.tail.as_deref().unwrap_or(&self.base);
+        self.closed.iter().map(Box::as_ref).chain(last.episode())
     }
 
     /// Time of the latest event, µs.

@@ -26,7 +26,7 @@ impl Row {
 #[derive(Clone, Debug)]
 pub(super) struct Machine {
     automaton: Automaton,
-    episode: Option<Episode>,
+    episode: Option<Box<Episode>>,
     events: u64,
 }
 
@@ -49,7 +49,7 @@ impl Machine {
     }
 
     /// Takes the next event in (time, id) order. When it starts another episode, the one before is returned.
-    pub(super) fn step(&mut self, rule: &plan::Rule, row: &Row) -> Option<Episode> {
+    pub(super) fn step(&mut self, rule: &plan::Rule, row: &Row) -> Option<Box<Episode>> {
         let until = match &rule.form {
             Form::Sequence { until: Some(until), .. } => row.steps & (1 << until) != 0,
             Form::Sequence { until: None, .. } | Form::Single | Form::Threshold { .. } | Form::Distinct { .. } => false,
@@ -79,12 +79,12 @@ impl Machine {
             open.extend(row.place(), self.events);
             return None;
         }
-        self.episode.replace(Episode::open(&self.proof(), rule.steps.len()))
+        self.episode.replace(Box::new(Episode::open(&self.proof(), rule.steps.len())))
     }
 
     /// The episode that goes on, if any.
     pub(super) fn episode(&self) -> Option<&Episode> {
-        self.episode.as_ref()
+        self.episode.as_deref()
     }
 
     fn start(&self) -> i64 {

@@ -50,7 +50,12 @@ pub(super) fn render<'scope>(
                     rows.for_each_time(|time, data| {
                         let pending = waiting.entry(*time.time()).or_default();
                         pending.hold(|| time.retain(0));
-                        pending.rows.extend(data.flat_map(|d| d.drain(..)).map(|(row, _, diff)| (row, diff)));
+                        for container in data {
+                            match pending.rows.is_empty() {
+                                true => pending.rows = std::mem::take(container),
+                                false => pending.rows.append(container),
+                            }
+                        }
                     });
                     marks.for_each_time(|time, data| {
                         let pending = waiting.entry(*time.time()).or_default();
@@ -62,8 +67,8 @@ pub(super) fn render<'scope>(
                         if rows_frontier.less_equal(&time) || marks_frontier.less_equal(&time) {
                             break;
                         }
-                        let mut pending = epoch.remove();
-                        windows.epoch(&mut pending.rows, pending.watermark, &mut out);
+                        let pending = epoch.remove();
+                        windows.epoch(pending.rows, pending.watermark, &mut out);
                         keys.set(windows.len());
                         if let Some(capability) = pending.capability {
                             let mut session = output.session(&capability);
@@ -78,7 +83,7 @@ pub(super) fn render<'scope>(
 
 /// An epoch whose input is not complete.
 struct Pending {
-    rows: Vec<(MatchRow, isize)>,
+    rows: Vec<Update>,
     watermark: i64,
     capability: Option<Capability<Epoch>>,
 }

@@ -14,6 +14,7 @@ use super::driver::Emit;
 use super::episode::{Place, Record};
 use super::key::Key;
 use super::machine::Row;
+use super::render::Update;
 use crate::matching::MatchRow;
 use crate::rule::plan::{Form, Program, Rule, Tuple};
 
@@ -25,7 +26,7 @@ pub(super) struct Windows {
     program: Arc<Program>,
     emit: Emit,
     watermark: i64,
-    keys: HashMap<(u32, Tuple), Slot, FxBuildHasher>,
+    keys: HashMap<(u32, Tuple), Box<Slot>, FxBuildHasher>,
     /// When to look whether a key is over; each key stands under one deadline.
     deadlines: BTreeMap<i64, Vec<(u32, Tuple)>>,
     touched: Vec<(u32, Tuple)>,
@@ -52,13 +53,13 @@ impl Windows {
 
     /// One epoch: its rows with their multiplicities, then its watermark (µs; events before it are final).
     /// Changes of the answer are appended to `out`.
-    pub(super) fn epoch(&mut self, rows: &mut Vec<(MatchRow, isize)>, watermark: i64, out: &mut Vec<(Record, isize)>) {
-        let before = |r: &(MatchRow, isize)| (r.0.time, r.0.id);
+    pub(super) fn epoch(&mut self, mut rows: Vec<Update>, watermark: i64, out: &mut Vec<(Record, isize)>) {
+        let before = |r: &Update| (r.0.time, r.0.id);
         if !rows.is_sorted_by_key(before) {
             rows.sort_by_key(before);
         }
         let program = self.program.clone();
-        for (row, diff) in rows.drain(..) {
+        for (row, _, diff) in rows {
             let Some(rule) = program.rules.get(row.rule as usize) else { continue };
             if rule.form == Form::Single {
                 out.push((single(rule, row), diff));
@@ -79,7 +80,7 @@ impl Windows {
             None => {
                 let deadline = deadline(rule, row.time);
                 self.deadlines.entry(deadline).or_default().push(id.clone());
-                let slot = Slot { key: Key::new(rule), touched: false, said: Vec::new() };
+                let slot = Box::new(Slot { key: Key::new(rule), touched: false, said: Vec::new() });
                 self.keys.entry(id.clone()).or_insert(slot)
             }
         };

@@ -302,6 +302,12 @@ impl Tuple {
         self.0.split('\u{1f}').nth(position) == other.0.split('\u{1f}').nth(position)
     }
 
+    /// A hash of the value at a position, the same wherever the value is the same.
+    pub fn hash_at(&self, position: usize) -> u64 {
+        let part = self.0.as_bytes().split(|b| *b == 0x1f).nth(position).unwrap_or(&[]);
+        xxhash_rust::xxh3::xxh3_64(part)
+    }
+
     /// The value at a position; `None` when it is missing.
     pub fn get(&self, position: usize) -> Option<String> {
         let part = self.0.split('\u{1f}').nth(position)?;
