@@ -1,4 +1,7 @@
 //! All integration tests, in one binary since each links DuckDB.
 
+mod architecture;
 mod correlate;
+mod program;
 mod reference;
+mod scan;
