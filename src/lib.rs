@@ -1,4 +1,5 @@
 //! weir
 pub mod alert;
 pub mod event;
+pub mod matching;
 pub mod rule;
