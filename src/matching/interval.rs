@@ -10,8 +10,7 @@ use crate::event::field::Type;
 /// The intervals of one field.
 #[derive(Debug)]
 pub(super) struct NumberIndex {
-    signed: bool,
-    /// Where intervals after the first one begin, in the order of [`NumberIndex::key`]; sorted.
+    /// Where intervals after the first one begin, in the unsigned order that [`signed_key`] gives signed numbers; sorted.
     breaks: Vec<u64>,
     /// A complete binary tree: node 1 is the root, leaf `size + i` is interval i.
     tree: Vec<Vec<u32>>,
@@ -40,7 +39,7 @@ impl NumberIndex {
         breaks.sort_unstable();
         breaks.dedup();
         let size = (breaks.len() + 1).next_power_of_two();
-        let mut index = NumberIndex { signed, breaks, tree: vec![Vec::new(); 2 * size] };
+        let mut index = NumberIndex { breaks, tree: vec![Vec::new(); 2 * size] };
         for (low, end, atom) in spans {
             let from = index.interval(low) as usize;
             let to = end.map_or(index.breaks.len() + 1, |e| index.interval(e) as usize);
@@ -70,11 +69,6 @@ impl NumberIndex {
         }
     }
 
-    /// Whether values are signed, that is given by [`signed_key`].
-    pub(super) fn signed(&self) -> bool {
-        self.signed
-    }
-
     /// How many intervals there are.
     pub(super) fn len(&self) -> usize {
         self.breaks.len() + 1
@@ -102,8 +96,8 @@ impl NumberIndex {
 mod tests {
     use super::*;
 
-    fn hits(index: &NumberIndex, value: i128) -> Vec<u32> {
-        let key = if index.signed() { signed_key(value as i64) } else { value as u64 };
+    fn hits(index: &NumberIndex, signed: bool, value: i128) -> Vec<u32> {
+        let key = if signed { signed_key(value as i64) } else { value as u64 };
         let mut out = Vec::new();
         index.hits(index.interval(key), &mut out);
         out.sort_unstable();
@@ -118,7 +112,7 @@ mod tests {
         for value in 0..300 {
             let expected: Vec<u32> =
                 ranges.iter().filter(|(l, h, _)| (*l..=*h).contains(&value)).map(|r| r.2).collect();
-            assert_eq!(hits(&index, value), expected, "{value}");
+            assert_eq!(hits(&index, false, value), expected, "{value}");
         }
     }
 
@@ -128,13 +122,13 @@ mod tests {
             Type::I64,
             &[(i128::MIN, -1, 0), (0, i128::MAX, 1), (i64::MAX.into(), i64::MAX.into(), 2), (5, 4, 3)],
         );
-        assert_eq!(hits(&signed, i64::MIN.into()), [0]);
-        assert_eq!(hits(&signed, -1), [0]);
-        assert_eq!(hits(&signed, 0), [1]);
-        assert_eq!(hits(&signed, i64::MAX.into()), [1, 2]);
+        assert_eq!(hits(&signed, true, i64::MIN.into()), [0]);
+        assert_eq!(hits(&signed, true, -1), [0]);
+        assert_eq!(hits(&signed, true, 0), [1]);
+        assert_eq!(hits(&signed, true, i64::MAX.into()), [1, 2]);
         let unsigned = NumberIndex::new(Type::U16, &[(-5, -1, 0), (i128::MIN, 0, 1), (u64::MAX.into(), i128::MAX, 2)]);
-        assert_eq!(hits(&unsigned, 0), [1]);
-        assert_eq!(hits(&unsigned, 1), [0; 0]);
-        assert_eq!(hits(&unsigned, u64::MAX.into()), [2]);
+        assert_eq!(hits(&unsigned, false, 0), [1]);
+        assert_eq!(hits(&unsigned, false, 1), [0; 0]);
+        assert_eq!(hits(&unsigned, false, u64::MAX.into()), [2]);
     }
 }

@@ -44,7 +44,7 @@ pub(super) struct Like {
 
 #[derive(Debug)]
 enum Part {
-    Literal(memmem::Finder<'static>),
+    Literal(Box<memmem::Finder<'static>>),
     /// `None` is any one character.
     Wild(Vec<Option<char>>),
 }
@@ -129,7 +129,7 @@ impl Like {
 impl Part {
     fn new(chars: Vec<Option<char>>) -> Part {
         match chars.iter().copied().collect::<Option<String>>() {
-            Some(literal) => Part::Literal(memmem::Finder::new(&literal).into_owned()),
+            Some(literal) => Part::Literal(Box::new(memmem::Finder::new(&literal).into_owned())),
             None => Part::Wild(chars),
         }
     }

@@ -137,6 +137,21 @@ fn a_scratch_may_go_from_one_matcher_to_another() {
 }
 
 #[test]
+fn threads_share_a_matcher() {
+    let program = Program { rules: vec![single(failed())] };
+    let (matcher, batch) = (Matcher::new(&program), logins());
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                let mut out = Vec::new();
+                matcher.matches(&batch, &mut Scratch::default(), &mut out);
+                assert_eq!(out.len(), 3);
+            });
+        }
+    });
+}
+
+#[test]
 fn nothing_loaded_and_nothing_to_match() {
     assert_eq!(run(Vec::new(), &logins()), []);
     assert_eq!(run(vec![single(Predicate::Constant(true))], &BatchBuilder::new().finish()), []);

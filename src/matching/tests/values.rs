@@ -2,12 +2,14 @@
 
 use super::*;
 
+type Fill = Box<dyn Fn(&mut BatchBuilder)>;
+
 /// The rows of one text column on which a test holds; `None` is a missing value.
 #[track_caller]
 fn text(id: FieldId, values: &[Option<&str>], test: Test) -> Vec<i64> {
-    let fills: Vec<Box<dyn Fn(&mut BatchBuilder)>> = values
+    let fills: Vec<Fill> = values
         .iter()
-        .map(|value| -> Box<dyn Fn(&mut BatchBuilder)> {
+        .map(|value| -> Fill {
             let value = value.map(str::to_owned);
             Box::new(move |b| match (&value, id.ty()) {
                 (None, _) => {}
