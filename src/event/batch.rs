@@ -371,6 +371,22 @@ impl BatchBuilder {
         }
     }
 
+    /// Forgets what was set in this row, for a parser that finds out late that a line is not what it seemed.
+    pub fn clear_row(&mut self) {
+        let row = self.len;
+        for column in self.columns.iter_mut().flatten() {
+            column.truncate(row);
+        }
+        for column in self.extra.values_mut() {
+            column.truncate(row);
+        }
+    }
+
+    /// How many `fields.*` columns there are so far; each costs four bytes a row, whether set or not.
+    pub fn extra_columns(&self) -> usize {
+        self.extra.len()
+    }
+
     /// Ends the row.
     pub fn end_row(&mut self) {
         self.len += 1;
@@ -420,6 +436,22 @@ fn is_canonical_v4(bytes: &[u8]) -> bool {
 }
 
 impl Column {
+    fn truncate(&mut self, rows: usize) {
+        match self {
+            Column::Dictionary(d) => d.truncate(rows),
+            Column::Long(l) => {
+                l.ends.truncate(rows);
+                l.valid.truncate(rows);
+                l.bytes.truncate(l.ends.last().map_or(0, |e| *e as usize));
+            }
+            Column::Number(n) => {
+                n.values.truncate(rows);
+                n.valid.truncate(rows);
+            }
+            Column::Ids(bytes) => bytes.truncate(rows * 16),
+        }
+    }
+
     fn finish(self, ty: Type, len: usize) -> ArrayRef {
         match self {
             Column::Dictionary(d) => Arc::new(d.finish(len)),
@@ -461,6 +493,11 @@ impl DictionaryBuilder {
         self.missing += row - self.codes.len();
         self.codes.resize(row, MISSING);
         self.codes.push(code);
+    }
+
+    /// Values that no row uses any more stay in the dictionary.
+    fn truncate(&mut self, rows: usize) {
+        self.codes.truncate(rows);
     }
 
     fn get(&self, row: usize) -> Option<&str> {
