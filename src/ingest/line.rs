@@ -98,7 +98,7 @@ impl Ingest {
             }
         }
         counts.events += made;
-        counts.repeated_extra += made - 1;
+        counts.repeated += made - 1;
     }
 
     /// Takes a line apart by the named format, or the last one that fitted, or whichever does.
@@ -165,19 +165,19 @@ impl Ingest {
             }
             Parts::Access(access) => {
                 web::normalise(access, out);
-                out.set_text(field::EVENT_DATASET, self.format.unwrap_or(self.access).name());
+                out.set_word(field::EVENT_DATASET, self.format.unwrap_or(self.access).name());
             }
             Parts::NginxError(error) => {
                 web_error::nginx(error, out);
-                out.set_text(field::EVENT_DATASET, Format::NginxError.name());
+                out.set_word(field::EVENT_DATASET, Format::NginxError.name());
             }
             Parts::ApacheError(error) => {
                 web_error::apache(error, out);
-                out.set_text(field::EVENT_DATASET, Format::ApacheError.name());
+                out.set_word(field::EVENT_DATASET, Format::ApacheError.name());
             }
             Parts::Json(_) => {
                 if !out.is_set(field::EVENT_DATASET) {
-                    out.set_text(field::EVENT_DATASET, Format::Json.name());
+                    out.set_word(field::EVENT_DATASET, Format::Json.name());
                 }
             }
             Parts::Nothing => {

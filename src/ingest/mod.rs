@@ -14,7 +14,7 @@ mod tests;
 use std::ops::AddAssign;
 use std::sync::Arc;
 
-pub use settings::{IngestError, Settings};
+pub use settings::Settings;
 
 use crate::event::raw::{RawLog, Source};
 use crate::event::{BatchBuilder, EventBatch};
@@ -32,7 +32,7 @@ const LINE_BYTES: usize = 64 << 20;
 /// A batch is ended when its `fields.*` columns have this many places, four bytes each.
 const EXTRA_PLACES: usize = 8 << 20;
 
-/// What was made of some lines. `lines = blank + events − repeated_extra`.
+/// What was made of some lines. `lines = blank + events − repeated`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
     /// Lines read.
@@ -44,7 +44,7 @@ pub struct Counts {
     /// Events that no format fitted; their line is kept whole.
     pub parse_failures: u64,
     /// Events beyond the first from `message repeated N times` lines.
-    pub repeated_extra: u64,
+    pub repeated: u64,
     /// Lines that were not UTF-8.
     pub invalid_utf8: u64,
     /// Events whose time is more than a day after their arrival.
@@ -57,7 +57,7 @@ impl AddAssign for Counts {
         self.blank += other.blank;
         self.events += other.events;
         self.parse_failures += other.parse_failures;
-        self.repeated_extra += other.repeated_extra;
+        self.repeated += other.repeated;
         self.invalid_utf8 += other.invalid_utf8;
         self.clock_skew += other.clock_skew;
     }
@@ -82,22 +82,22 @@ pub struct Ingest {
 }
 
 impl Ingest {
-    /// For one source. Errors when it names a format, or the settings a zone, that does not exist.
-    pub fn new(settings: &Settings, source: Source) -> Result<Ingest, IngestError> {
-        let named = source.format.as_deref().map(|name| settings::format(&source, name)).transpose()?;
-        let reference = source.reference_time.unwrap_or(0);
-        Ok(Ingest {
+    /// For one source. A format that the source names holds for all its lines. A name that does not exist is for
+    /// whoever makes the source to refuse ([`Format::from_name`] says which there are); here it counts as none.
+    pub fn new(settings: Settings, source: Source) -> Ingest {
+        let named = source.format.as_deref().and_then(|name| Format::from_name(name).ok());
+        Ingest {
             batch_rows: settings.batch_rows.clamp(1, 1 << 20),
             named,
             format: named,
             access: if source.name.contains("nginx") { Format::NginxAccess } else { Format::ApacheAccess },
-            clock: Clock::new(settings.time_zone()?, reference),
+            clock: Clock::new(settings.zone, source.reference_time.unwrap_or(0)),
             json: Default::default(),
             occurrences: Occurrences::default(),
             builder: BatchBuilder::new(),
             pending: 0,
             source,
-        })
+        }
     }
 
     /// The source this is for.
@@ -105,8 +105,8 @@ impl Ingest {
         &self.source
     }
 
-    /// Makes events of a block's lines. Full batches are appended to `out`; the rest waits for the next block or
-    /// for [`Ingest::flush`].
+    /// Makes events of a block's lines and appends all of them to `out`, in batches: what a block's sender is told
+    /// is about exactly these.
     pub fn push(&mut self, block: &RawLog, out: &mut Vec<EventBatch>) -> Counts {
         let mut counts = Counts::default();
         let at = line::At { received: block.received, offset: self.source.file.as_ref().map(|_| block.offset) };
@@ -115,20 +115,15 @@ impl Ingest {
             Ok(text) => self.lines(text, at, &mut counts, out),
             Err(_) => self.bytes(&block.lines, at, &mut counts, out),
         }
+        self.flush(out);
         counts
     }
 
-    /// Hands out the events that wait, if any.
-    pub fn flush(&mut self, out: &mut Vec<EventBatch>) {
+    fn flush(&mut self, out: &mut Vec<EventBatch>) {
         if !self.builder.is_empty() {
             out.push(self.builder.finish());
         }
         self.pending = 0;
-    }
-
-    /// Events that wait for a full batch.
-    pub fn waiting(&self) -> usize {
-        self.builder.len()
     }
 
     fn lines(&mut self, text: &str, at: line::At, counts: &mut Counts, out: &mut Vec<EventBatch>) {
@@ -195,15 +190,6 @@ impl Ingest {
 /// Where a piece begins in the whole it is a slice of.
 fn offset_in(whole: &str, piece: &str) -> usize {
     piece.as_ptr() as usize - whole.as_ptr() as usize
-}
-
-/// Makes events of one block at once: for uploads, tests and tools.
-pub fn ingest_all(settings: &Settings, block: &RawLog) -> Result<(Vec<EventBatch>, Counts), IngestError> {
-    let mut ingest = Ingest::new(settings, block.source.clone())?;
-    let mut out = Vec::new();
-    let counts = ingest.push(block, &mut out);
-    ingest.flush(&mut out);
-    Ok((out, counts))
 }
 
 /// A block of lines that came from nowhere in particular, at a given time (µs UTC).

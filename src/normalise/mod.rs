@@ -41,16 +41,16 @@ impl Class {
     fn set(&self, out: &mut BatchBuilder) {
         words(out, field::EVENT_CATEGORY, self.category);
         words(out, field::EVENT_TYPE, self.kind);
-        out.set_text(field::EVENT_ACTION, self.action);
+        out.set_word(field::EVENT_ACTION, self.action);
         if !self.outcome.is_empty() {
-            out.set_text(field::EVENT_OUTCOME, self.outcome);
+            out.set_word(field::EVENT_OUTCOME, self.outcome);
         }
     }
 }
 
 fn words(out: &mut BatchBuilder, field: FieldId, words: &'static [&'static str]) {
     match words {
-        [word] => out.set_text(field, word),
+        [word] => out.set_word(field, word),
         _ => out.set_list(field, words),
     }
 }

@@ -27,12 +27,12 @@ pub fn normalise(envelope: &Envelope<'_>, message: &str, out: &mut BatchBuilder)
         set_structured(envelope, out);
     }
     let Some(program) = envelope.program else {
-        out.set_text(field::EVENT_DATASET, "system.syslog");
+        out.set_word(field::EVENT_DATASET, "system.syslog");
         return;
     };
     out.set_text(field::PROCESS_NAME, program);
     let dataset = of_program(program, envelope.module, message, out);
-    out.set_text(field::EVENT_DATASET, dataset);
+    out.set_word(field::EVENT_DATASET, dataset);
 }
 
 fn set_priority(priority: u8, out: &mut BatchBuilder) {
@@ -40,7 +40,7 @@ fn set_priority(priority: u8, out: &mut BatchBuilder) {
     out.set_number(field::LOG_SYSLOG_PRIORITY, priority.into());
     out.set_number(field::LOG_SYSLOG_FACILITY, (priority / 8).into());
     out.set_number(field::EVENT_SEVERITY, severity.into());
-    out.set_text(field::LOG_LEVEL, LEVELS[usize::from(severity)]);
+    out.set_word(field::LOG_LEVEL, LEVELS[usize::from(severity)]);
 }
 
 fn set_structured(envelope: &Envelope<'_>, out: &mut BatchBuilder) {

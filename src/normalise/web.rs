@@ -8,9 +8,9 @@ use crate::parse::access::{Access, Request};
 
 /// Fills the row.
 pub fn normalise(access: &Access<'_>, out: &mut BatchBuilder) {
-    out.set_text(field::EVENT_CATEGORY, "web");
-    out.set_text(field::EVENT_TYPE, "access");
-    out.set_text(field::EVENT_OUTCOME, if access.status < 400 { SUCCESS } else { FAILURE });
+    out.set_word(field::EVENT_CATEGORY, "web");
+    out.set_word(field::EVENT_TYPE, "access");
+    out.set_word(field::EVENT_OUTCOME, if access.status < 400 { SUCCESS } else { FAILURE });
     set_source(out, access.client);
     if let Some(user) = access.user {
         out.set_text(field::USER_NAME, user);

@@ -36,9 +36,9 @@ pub fn apache(error: &apache_error::Error<'_>, out: &mut BatchBuilder) {
 }
 
 fn class(level: &str, out: &mut BatchBuilder) {
-    out.set_text(field::EVENT_CATEGORY, "web");
+    out.set_word(field::EVENT_CATEGORY, "web");
     let bad = matches!(level, "emerg" | "alert" | "crit" | "error");
-    out.set_text(field::EVENT_TYPE, if bad { "error" } else { "info" });
+    out.set_word(field::EVENT_TYPE, if bad { "error" } else { "info" });
     out.set_text(field::LOG_LEVEL, level);
 }
 

@@ -49,11 +49,16 @@ impl Format {
         }
     }
 
-    /// The format of this name, `None` when there is none.
-    pub fn from_name(name: &str) -> Option<Format> {
-        ALL.into_iter().find(|f| f.name().eq_ignore_ascii_case(name))
+    /// The format of this name.
+    pub fn from_name(name: &str) -> Result<Format, UnknownFormat> {
+        ALL.into_iter().find(|f| f.name().eq_ignore_ascii_case(name)).ok_or_else(|| UnknownFormat(name.to_owned()))
     }
 }
+
+/// A source names a format that does not exist.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("unknown format {0:?}: use one of {known}, or name none and it is found by content", known = formats().join(", "))]
+pub struct UnknownFormat(pub String);
 
 /// The names of all formats.
 pub fn formats() -> Vec<&'static str> {
@@ -79,9 +84,10 @@ mod tests {
     #[test]
     fn names_lead_back_to_formats() {
         for format in ALL {
-            assert_eq!(Format::from_name(format.name()), Some(format));
+            assert_eq!(Format::from_name(format.name()), Ok(format));
         }
-        assert_eq!(Format::from_name("evtx"), None);
+        let error = Format::from_name("evtx").unwrap_err().to_string();
+        assert!(error.contains("evtx") && error.contains("nginx.access"), "{error}");
         assert_eq!(formats().len(), ALL.len());
     }
 }
