@@ -247,21 +247,6 @@ pub enum SettingKind {
     Baseline,
 }
 
-impl SettingKind {
-    /// The word it starts with.
-    pub fn keyword(&self) -> &'static str {
-        match self {
-            SettingKind::By(_) => "by",
-            SettingKind::On(_) => "on",
-            SettingKind::Within(_) => "within",
-            SettingKind::Every(_) => "every",
-            SettingKind::Having(..) => "having",
-            SettingKind::FirstSeen => "new",
-            SettingKind::Baseline => "baseline",
-        }
-    }
-}
-
 /// `distinct(user.name) >= 15`
 #[derive(Clone, Debug)]
 pub struct Bound {

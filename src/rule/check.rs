@@ -106,7 +106,11 @@ fn gather<'a>(check: &mut Check<'_>, rule: &'a ast::Rule) -> Clauses<'a> {
         if let Some(first) = seen.iter().find(|c| !many && c.kind.keyword() == keyword) {
             check.report(
                 check
-                    .error(Code::Repeated, clause.span, format!("`{keyword}` stands twice in rule `{}`", rule.name.text))
+                    .error(
+                        Code::Repeated,
+                        clause.span,
+                        format!("`{keyword}` stands twice in rule `{}`", rule.name.text),
+                    )
                     .label("remove one")
                     .related(check.file, first.span, "the first"),
             );
@@ -217,7 +221,11 @@ fn before(check: &mut Check<'_>, word: &Word) -> Option<Predicate> {
 }
 
 /// All rules of all files, sorted by name. Of several with one name, which is reported, the first stays.
-pub(super) fn program(scope: &Scope, inputs: &[Input<'_>], found: &mut Vec<Diagnostic>) -> (plan::Program, Vec<String>) {
+pub(super) fn program(
+    scope: &Scope,
+    inputs: &[Input<'_>],
+    found: &mut Vec<Diagnostic>,
+) -> (plan::Program, Vec<String>) {
     let mut rules: Vec<plan::Rule> = Vec::new();
     let mut rejected = Vec::new();
     let mut seen = rustc_hash::FxHashSet::default();

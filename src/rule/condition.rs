@@ -115,7 +115,8 @@ impl<'a> Check<'a> {
             return Some(FieldRef::Column(id));
         }
         let error = self.error(Code::UnknownField, word.span, format!("unknown field `{}`", word.text));
-        let extra = format!("a value that has no field of its own is written fields.{}", word.text.trim_start_matches('@'));
+        let extra =
+            format!("a value that has no field of its own is written fields.{}", word.text.trim_start_matches('@'));
         self.report(match near_field(&word.text) {
             Near::Field(near) => error.fix(near).help(extra),
             Near::Alias(alias, near) => error.fix(near).help(format!("`{alias}` is called `{near}` here")),
@@ -180,6 +181,8 @@ impl<'a> Check<'a> {
             Err(regex_syntax::Error::Parse(e)) => (inside(&regex.pattern, e.span()), e.kind().to_string()),
             Err(regex_syntax::Error::Translate(e)) => (inside(&regex.pattern, e.span()), e.kind().to_string()),
             Err(other) => (regex.span, other.to_string()),
+            // Only repetition or length makes an expression too big; compiling the others would find nothing.
+            Ok(_) if pattern.len() < 200 && !pattern.contains('{') => return Some(pattern),
             Ok(_) => match Regex::new(&pattern) {
                 Ok(_) => return Some(pattern),
                 Err(regex::Error::CompiledTooBig(limit)) => {
@@ -224,7 +227,7 @@ fn unquote(path: &str) -> String {
             end += if body.as_bytes()[end] == b'\\' { 2 } else { 1 };
         }
         let end = end.min(body.len());
-        out.push_str(&super::parse::unescape(&body[..end], |_, _| {}));
+        out.push_str(&super::literal::unescape(&body[..end], |_, _| {}));
         rest = body.get(end + 1..).unwrap_or_default();
     }
     out + rest
@@ -274,14 +277,18 @@ enum Near {
 
 fn near_field(wrong: &str) -> Near {
     let lower = wrong.to_lowercase();
-    let alias = nearest(&lower, ALIASES.iter().map(|(alias, _)| *alias));
-    if let Some((alias, right)) = ALIASES.iter().find(|(a, _)| *a == lower || (lower.contains('.') && alias == Some(a))) {
-        return Near::Alias(alias, right);
+    let alias = |name: &str| ALIASES.iter().find(|(alias, _)| *alias == name).map(|(a, right)| Near::Alias(a, right));
+    if let Some(near) = alias(&lower) {
+        return near;
     }
     let names = || field::TABLE.iter().map(|f| f.name);
     let ending = format!(".{}", lower.replace('_', "."));
     let same_ending = names().find(|n| *n == lower || n.replace('_', ".").ends_with(&ending));
-    same_ending.or_else(|| nearest(wrong, names())).map_or(Near::None, Near::Field)
+    if let Some(name) = same_ending {
+        return Near::Field(name);
+    }
+    let near = nearest(wrong, names().chain(ALIASES.iter().map(|(alias, _)| *alias)));
+    near.map_or(Near::None, |near| alias(near).unwrap_or(Near::Field(near)))
 }
 
 impl Operand {

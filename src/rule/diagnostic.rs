@@ -150,9 +150,7 @@ pub(super) fn locate(diagnostics: &mut [Diagnostic], files: &[SourceFile]) {
             (place.end_line, place.end_column) = line_column(text, place.end);
         }
     }
-    diagnostics.sort_by(|a, b| {
-        (&a.place.file, a.place.start, a.code).cmp(&(&b.place.file, b.place.start, b.code))
-    });
+    diagnostics.sort_by(|a, b| (&a.place.file, a.place.start, a.code).cmp(&(&b.place.file, b.place.start, b.code)));
 }
 
 fn line_column(text: &str, offset: usize) -> (usize, usize) {
@@ -216,11 +214,12 @@ fn report(diagnostic: &Diagnostic, color: bool) -> Report<'static, (Arc<str>, st
     let mut report = Report::build(kind, range(&diagnostic.place))
         .with_config(Config::new().with_color(color).with_index_type(IndexType::Byte))
         .with_code(diagnostic.code.number())
-        .with_message(&diagnostic.message)
-        .with_label(label(&diagnostic.place, paint));
-    for place in &diagnostic.related {
-        report.add_label(label(place, Color::Cyan));
-    }
+        .with_message(&diagnostic.message);
+    // In the order of the file, or ariadne shows a file in several pieces.
+    let mut labels: Vec<(&Place, Color)> = diagnostic.related.iter().map(|p| (p, Color::Cyan)).collect();
+    labels.push((&diagnostic.place, paint));
+    labels.sort_by_key(|(p, _)| (p.file != diagnostic.place.file, p.start));
+    report.add_labels(labels.into_iter().map(|(place, paint)| label(place, paint)));
     if let Some(help) = &diagnostic.help {
         report.set_help(help);
     }

@@ -5,7 +5,7 @@ use super::ast::{self, Role, SettingKind, Span, When, Word};
 use super::code::Code;
 use super::condition::Check;
 use super::diagnostic::Diagnostic;
-use super::nearest::nearest;
+use super::having::{Counted, counted};
 use super::plan::{FieldRef, Form, Predicate, Step};
 use super::{literal, setting};
 use crate::event::field::Type;
@@ -13,9 +13,6 @@ use crate::event::time::DAY;
 
 /// Windows and cooldowns: state never reaches back further than this, µs.
 const LONGEST: i64 = 366 * DAY;
-
-/// The most that a rule may count; beyond it, state would be the archive.
-const MOST: i128 = 1_000_000;
 
 /// What a `when` clause says.
 pub(super) struct Shape {
@@ -42,12 +39,7 @@ pub(super) fn shape(check: &mut Check<'_>, when: &ast::When, cooldown: i64) -> O
     }
 }
 
-fn single(
-    check: &mut Check<'_>,
-    pattern: &ast::Pattern,
-    settings: &[ast::Setting],
-    cooldown: i64,
-) -> Option<Shape> {
+fn single(check: &mut Check<'_>, pattern: &ast::Pattern, settings: &[ast::Setting], cooldown: i64) -> Option<Shape> {
     let predicate = check.pattern(pattern);
     let settings = setting::gather(check, settings, "a rule over one kind of event", &["by", "within", "having"]);
     let settings = settings?;
@@ -98,9 +90,8 @@ fn sequence(check: &mut Check<'_>, body: &ast::Steps) -> Option<Shape> {
     let within = match settings.as_ref().map(|s| s.within) {
         Some(Some(within)) => window(check, within, "window"),
         Some(None) => {
-            let after = by.map_or("sequence".to_owned(), |by| {
-                format!("sequence {}", &check.text[by.span.start..by.span.end])
-            });
+            let after =
+                by.map_or("sequence".to_owned(), |by| format!("sequence {}", &check.text[by.span.start..by.span.end]));
             check.report(
                 check
                     .error(Code::MissingWithin, body.keyword, "a sequence needs a window")
@@ -246,7 +237,7 @@ fn key_arity(check: &mut Check<'_>, body: &ast::Steps, shared_key: bool) -> Opti
             | SettingKind::Baseline => None,
         })
     };
-    let (wanted, first) = body.steps.iter().find_map(&arity)?.into();
+    let Some((wanted, first)) = body.steps.iter().find_map(&arity) else { return Some(()) };
     let mut whole = true;
     for step in &body.steps {
         let (have, span) = arity(step).unwrap_or((0, step.span));
@@ -273,7 +264,8 @@ fn key_types(check: &mut Check<'_>, body: &ast::Steps, steps: &[Step]) -> Option
     for step in steps.iter().skip(1) {
         for (a, b) in steps[0].key.iter().zip(&step.key) {
             if a.ty().is_number() != b.ty().is_number() {
-                let message = format!("`{}` and `{}` can never be equal: one is a number, one is not", a.name(), b.name());
+                let message =
+                    format!("`{}` and `{}` can never be equal: one is a number, one is not", a.name(), b.name());
                 check.report(check.error(Code::BadKey, body.keyword, message).label("in the keys of this sequence"));
                 return None;
             }
@@ -317,7 +309,8 @@ pub(super) fn window(check: &mut Check<'_>, setting: setting::Literal<'_>, what:
     let word = setting.word;
     let Some(micros) = literal::duration(&word.text) else {
         let message = format!("`{}` is not a duration", word.text);
-        let error = check.error(Code::BadDuration, word.span, message).help("units are ms, s, m, h, d and w: 30s, 1h30m");
+        let error =
+            check.error(Code::BadDuration, word.span, message).help("units are ms, s, m, h, d and w: 30s, 1h30m");
         check.report(match literal::number(&word.text) {
             Some(n) if word.text.bytes().all(|b| b.is_ascii_digit()) => error.fix(format!("{n}m")),
             _ => error.label("a whole number and a unit"),
@@ -332,119 +325,6 @@ pub(super) fn window(check: &mut Check<'_>, setting: setting::Literal<'_>, what:
     Some(micros)
 }
 
-/// What a `having` counts, and how many there must be.
-enum Counted {
-    Events(usize),
-    Values(FieldRef, usize),
-}
-
-fn counted(check: &mut Check<'_>, having: setting::Having<'_>) -> Option<Counted> {
-    let [bound] = having.bounds else {
-        check.report(
-            check
-                .error(Code::LaterAggregate, having.span, "`having` takes one bound yet")
-                .label("several bounds are not supported yet")
-                .help("write one rule for each bound"),
-        );
-        return None;
-    };
-    let function = function(check, bound)?;
-    let count = lower_bound(check, bound)?;
-    match function {
-        None => Some(Counted::Events(count)),
-        Some(field) => Some(Counted::Values(field, count)),
-    }
-}
-
-/// `None` for `count()`, the field of `distinct(field)`.
-#[expect(clippy::option_option, reason = "the outer one is failure, the inner one an absent field")]
-fn function(check: &mut Check<'_>, bound: &ast::Bound) -> Option<Option<FieldRef>> {
-    let (name, span) = (bound.function.text.as_str(), bound.span);
-    match (name, bound.arguments.as_slice()) {
-        ("count", []) => Some(None),
-        ("count", [field, ..]) => {
-            check.report(
-                check
-                    .error(Code::BadHaving, bound.function.span, "`count()` counts events and takes no field")
-                    .fix("distinct")
-                    .help(format!("to count different values, write distinct({})", field.text)),
-            );
-            None
-        }
-        ("distinct", [field]) => {
-            let id = check.field(field)?;
-            if matches!(id.ty(), Type::TextList | Type::Id) {
-                let message = format!("`{}` has no values to tell apart: it is {}", field.text, id.ty().word());
-                check.report(check.error(Code::BadHaving, field.span, message).label("choose another field"));
-                return None;
-            }
-            Some(Some(id))
-        }
-        ("distinct", _) => {
-            check.report(check.error(Code::BadHaving, span, "`distinct` takes one field").label("distinct(user.name)"));
-            None
-        }
-        ("sum" | "avg" | "min" | "max" | "percentile", _) => {
-            check.report(
-                check
-                    .error(Code::LaterAggregate, span, format!("`{name}` is not supported yet"))
-                    .label("not supported yet")
-                    .help("`count()` and `distinct(field)` are"),
-            );
-            None
-        }
-        (_, _) => {
-            let error = check.error(Code::BadHaving, bound.function.span, format!("there is no function `{name}`"));
-            let near = nearest(name, ["count", "distinct"]);
-            check.report(match near {
-                Some(near) => error.fix(near),
-                None => error.label("use `count()` or `distinct(field)`"),
-            });
-            None
-        }
-    }
-}
-
-/// The least count that meets the bound.
-fn lower_bound(check: &mut Check<'_>, bound: &ast::Bound) -> Option<usize> {
-    let extra = match bound.operator.text.as_str() {
-        ">=" => 0,
-        ">" => 1,
-        "==" => return refuse(check, bound, "an exact count").map(|()| 0),
-        "<" | "<=" | "!=" => return refuse(check, bound, "an upper bound").map(|()| 0),
-        other => {
-            let message = format!("`{other}` does not compare counts");
-            check.report(check.error(Code::BadHaving, bound.operator.span, message).fix(">="));
-            return None;
-        }
-    };
-    let number = (bound.value.kind == ast::ValueKind::Bare).then(|| literal::number(&bound.value.text)).flatten();
-    let Some(number) = number else {
-        check.report(
-            check
-                .error(Code::BadNumber, bound.value.span, "a count is a whole number")
-                .label("for example 5"),
-        );
-        return None;
-    };
-    if !(1..=MOST).contains(&(number + extra)) {
-        let message = format!("a count is from 1 to {MOST}");
-        check.report(check.error(Code::BadCount, bound.value.span, message).label("out of bounds"));
-        return None;
-    }
-    Some((number + extra) as usize)
-}
-
-fn refuse(check: &mut Check<'_>, bound: &ast::Bound, what: &str) -> Option<()> {
-    check.report(
-        check
-            .error(Code::LaterAggregate, bound.operator.span, format!("{what} is not supported yet"))
-            .label("use `>=` or `>`")
-            .help("it can stop being true when more events come, which needs the whole window"),
-    );
-    None
-}
-
 /// A condition that never or always holds is likely not meant.
 fn warn_constant(check: &mut Check<'_>, predicate: &Predicate, pattern: &ast::Pattern, single: bool) {
     let span: Span = pattern.source.span;
@@ -455,7 +335,9 @@ fn warn_constant(check: &mut Check<'_>, predicate: &Predicate, pattern: &ast::Pa
         Predicate::Constant(true) if single => {
             Some(check.error(Code::AlwaysTrue, span, "this raises an alert for every event").label("add a condition"))
         }
-        Predicate::Constant(true) | Predicate::Atom(_) | Predicate::And(_) | Predicate::Or(_) | Predicate::Not(_) => None,
+        Predicate::Constant(true) | Predicate::Atom(_) | Predicate::And(_) | Predicate::Or(_) | Predicate::Not(_) => {
+            None
+        }
     };
     check.found.extend(warning.map(Diagnostic::warning));
 }

@@ -1,4 +1,4 @@
-//! What a bare literal means: numbers, sizes, durations, times, addresses and networks.
+//! What a literal means: escapes of texts, numbers, sizes, durations, times, addresses and networks.
 
 use std::net::IpAddr;
 
@@ -75,6 +75,30 @@ fn split(text: &str) -> Option<(i128, &str)> {
     let digits: String = body[..end].chars().filter(|c| *c != '_').collect();
     let value: i128 = digits.parse().ok()?;
     Some((if body.len() == text.len() { value } else { -value }, &body[end..]))
+}
+
+/// Resolves escapes; `bad` is told of unknown ones with their offset.
+pub(super) fn unescape(body: &str, mut bad: impl FnMut(usize, &str)) -> String {
+    let mut out = String::with_capacity(body.len());
+    let mut chars = body.char_indices();
+    while let Some((at, c)) = chars.next() {
+        if c != '\\' {
+            out.push(c);
+            continue;
+        }
+        match chars.next() {
+            Some((_, 'n')) => out.push('\n'),
+            Some((_, 'r')) => out.push('\r'),
+            Some((_, 't')) => out.push('\t'),
+            Some((_, c @ ('\\' | '"'))) => out.push(c),
+            Some((_, c)) => {
+                bad(at, &body[at..at + 1 + c.len_utf8()]);
+                out.push(c);
+            }
+            None => out.push('\\'),
+        }
+    }
+    out
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Rules: text in, plan out. No dataflow here.
 //!
 //! Reading order: `split` cuts a file into items, `parse` (with `grammar.pest`) makes the tree [`ast`],
-//! `scope` resolves the folder's names, `check` (with `form`, `condition`, `operand`, `title`, `trial`)
+//! `scope` resolves the folder's names, `check` (with `form`, `having`, `condition`, `operand`, `title`, `trial`)
 //! makes the [`plan`]. Everything that is wrong comes out as [`diagnostic::Diagnostic`]s.
 
 use std::io;
@@ -14,6 +14,7 @@ mod condition;
 pub mod diagnostic;
 pub mod explain;
 mod form;
+mod having;
 mod literal;
 pub mod load;
 mod nearest;
@@ -21,6 +22,8 @@ mod operand;
 mod pack;
 mod parse;
 pub mod plan;
+#[cfg(test)]
+mod samples;
 mod scope;
 mod setting;
 mod simplify;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashSet;
 
-use super::ast::{self, Operand, Span, Value, ValueKind, Word};
+use super::ast::{self, Operand, Span, Value, ValueKind};
 use super::code::Code;
 use super::condition::Check;
 use super::diagnostic::Diagnostic;
@@ -82,7 +82,8 @@ pub(super) fn wrong_operator(check: &Check<'_>, field: &FieldRef, comparison: &a
     check.error(Code::WrongOperator, operator.span, message).label(a(ty)).help(help)
 }
 
-fn a(ty: Type) -> String {
+/// The type with its article.
+pub(super) fn a(ty: Type) -> String {
     match ty {
         Type::Text | Type::LongText => "text".to_owned(),
         Type::Ip | Type::Id => format!("an {}", ty.word()),
@@ -180,9 +181,7 @@ fn path<'a: 'e, 'e>(check: &mut Check<'a>, list_allowed: bool, value: &'e Value)
         );
         return None;
     }
-    if list_allowed
-        && let Some(near) = nearest(name, check.scope.lists.keys().map(String::as_str)).map(str::to_owned)
-    {
+    if list_allowed && let Some(near) = nearest(name, check.scope.lists.keys().map(String::as_str)).map(str::to_owned) {
         check.report(check.error(Code::UnknownList, value.span, format!("there is no list `{name}`")).fix(near));
         return None;
     }
@@ -208,6 +207,9 @@ fn list<'a>(check: &mut Check<'a>, name: &str, span: Span) -> Option<Vec<Entry<'
         check.report(diagnostic);
         return None;
     };
+    if list.broken {
+        return None;
+    }
     let kind = |exact| if exact { Kind::ListedExact } else { Kind::Listed };
     Some(list.entries.iter().map(|e| Entry { text: &e.text, kind: kind(e.exact), span }).collect())
 }
@@ -228,9 +230,7 @@ fn misfits(check: &mut Check<'_>, field: &FieldRef, wrong: &[&Entry<'_>], code: 
             if listed.len() == 1 { "is" } else { "are" },
             first.text
         );
-        check.report(
-            check.error(Code::ListEntry, first.span, message).label("these entries are left out").warning(),
-        );
+        check.report(check.error(Code::ListEntry, first.span, message).label("these entries are left out").warning());
     }
     for entry in wrong.iter().filter(|e| !matches!(e.kind, Kind::Listed | Kind::ListedExact)) {
         let written = &check.text[entry.span.start..entry.span.end];
@@ -261,7 +261,8 @@ fn texts(check: &mut Check<'_>, field: &FieldRef, operator: &str, entries: &[Ent
     let exact = |e: &Entry<'_>| matches!(e.kind, Kind::Exact | Kind::ListedExact);
     let cased = |e: &Entry<'_>| if exact(e) { e.text.to_owned() } else { e.text.to_lowercase() };
     if matches!(operator, "==" | "in") {
-        let set = |fold: bool| -> FxHashSet<String> { entries.iter().filter(|e| exact(e) != fold).map(cased).collect() };
+        let set =
+            |fold: bool| -> FxHashSet<String> { entries.iter().filter(|e| exact(e) != fold).map(cased).collect() };
         let sets = [true, false].map(|fold| (fold, set(fold)));
         return Some(simplify::or(sets.into_iter().filter(|(_, s)| !s.is_empty()).map(|(fold, values)| {
             let values = Arc::new(values);
@@ -274,7 +275,8 @@ fn texts(check: &mut Check<'_>, field: &FieldRef, operator: &str, entries: &[Ent
             "contains" => format!("*{}*", escape(&text)),
             "startswith" => format!("{}*", escape(&text)),
             "endswith" => format!("*{}", escape(&text)),
-            _ => text,
+            // A backslash is a character like others, or Windows paths would be traps.
+            _ => text.replace('\\', "\\\\"),
         };
         atom(field, Test::Like { pattern, fold: !exact(e) })
     })))
@@ -302,12 +304,11 @@ fn addresses(check: &mut Check<'_>, field: &FieldRef, operator: &str, entries: &
         } else if let Some(network) = literal::network(entry.text) {
             if operator == "==" {
                 let message = format!("`==` compares with one address, `{}` is a network", entry.text);
-                check.report(
-                    check
-                        .error(Code::WrongOperator, entry.span, message)
-                        .label("a network")
-                        .help(format!("write: {} in {}", field.name(), entry.text)),
-                );
+                check.report(check.error(Code::WrongOperator, entry.span, message).label("a network").help(format!(
+                    "write: {} in {}",
+                    field.name(),
+                    entry.text
+                )));
                 return None;
             }
             match (network.prefix, IpAddr::from(network.base.to_be_bytes()).to_canonical()) {
@@ -354,7 +355,7 @@ fn numbers(check: &mut Check<'_>, field: &FieldRef, operator: &str, entries: &[E
 }
 
 /// What a number column can hold.
-fn bounds(ty: Type) -> (i128, i128) {
+pub(super) fn bounds(ty: Type) -> (i128, i128) {
     match ty {
         Type::U16 => (0, i128::from(u16::MAX)),
         Type::U32 => (0, i128::from(u32::MAX)),
@@ -385,32 +386,4 @@ fn ranges(field: &FieldRef, operator: &str, values: impl Iterator<Item = i128>) 
         _ => Test::Numbers(numbers),
     };
     Some(atom(field, test))
-}
-
-/// Whether a test's event can have this value; reports it when not.
-pub(super) fn fits(check: &mut Check<'_>, name: &Word, field: &FieldRef, value: &Value) -> bool {
-    let (text, bare) = (value.text.as_str(), value.kind == ValueKind::Bare);
-    let fits = value.kind != ValueKind::Path
-        && match field.ty() {
-            Type::Text | Type::LongText | Type::TextList => !bare,
-            Type::Ip => literal::address(text).is_some(),
-            ty @ (Type::U16 | Type::U32 | Type::U64 | Type::I64) => {
-                let (least, greatest) = bounds(ty);
-                bare && literal::number(text).is_some_and(|n| (least..=greatest).contains(&n))
-            }
-            Type::Timestamp => literal::instant(text).is_some(),
-            Type::Id => false,
-        };
-    if !fits {
-        let written = &check.text[value.span.start..value.span.end];
-        let message = format!("`{}` is {}, {written} is not", name.text, a(field.ty()));
-        let diagnostic = check.error(Code::BadTestValue, value.span, message);
-        check.report(match field.ty() {
-            Type::Text | Type::LongText | Type::TextList => diagnostic.fix(format!("\"{text}\"")),
-            Type::Ip | Type::U16 | Type::U32 | Type::U64 | Type::I64 | Type::Timestamp | Type::Id => {
-                diagnostic.label(format!("not {}", a(field.ty())))
-            }
-        });
-    }
-    fits
 }

@@ -11,8 +11,7 @@ macro_rules! embedded {
 }
 
 /// The files of `rules/`, by their path in it.
-const FILES: &[(&str, &str)] =
-    embedded!["accounts.weir", "logs.weir", "ot.weir", "ssh.weir", "sudo.weir", "web.weir"];
+const FILES: &[(&str, &str)] = embedded!["accounts.weir", "logs.weir", "ot.weir", "ssh.weir", "sudo.weir", "web.weir"];
 
 /// The built-in rules, compiled.
 pub fn pack() -> Compiled {

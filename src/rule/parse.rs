@@ -10,7 +10,7 @@ use super::ast::{self, Span, Word};
 use super::code::Code;
 use super::diagnostic::Diagnostic;
 use super::split::split;
-use super::{SourceFile, syntax};
+use super::{SourceFile, literal, syntax};
 
 /// The pest parser; `Rule` names the grammar's rules.
 mod grammar {
@@ -65,12 +65,40 @@ pub(super) fn parts<'a>(pair: Node<'a>) -> impl Iterator<Item = Node<'a>> {
 fn is_keyword(pair: &Node<'_>) -> bool {
     matches!(
         pair.as_rule(),
-        Rule::kw_rule | Rule::kw_let | Rule::kw_list | Rule::kw_from | Rule::kw_title | Rule::kw_description
-            | Rule::kw_severity | Rule::kw_attack | Rule::kw_tags | Rule::kw_runbook | Rule::kw_references
-            | Rule::kw_author | Rule::kw_risk | Rule::kw_cooldown | Rule::kw_retro | Rule::kw_except
-            | Rule::kw_expires | Rule::kw_when | Rule::kw_where | Rule::kw_sequence | Rule::kw_all | Rule::kw_until
-            | Rule::kw_by | Rule::kw_on | Rule::kw_within | Rule::kw_every | Rule::kw_having | Rule::kw_new
-            | Rule::kw_baseline | Rule::kw_and | Rule::kw_exists | Rule::kw_test | Rule::kw_late | Rule::kw_expect
+        Rule::kw_rule
+            | Rule::kw_let
+            | Rule::kw_list
+            | Rule::kw_from
+            | Rule::kw_title
+            | Rule::kw_description
+            | Rule::kw_severity
+            | Rule::kw_attack
+            | Rule::kw_tags
+            | Rule::kw_runbook
+            | Rule::kw_references
+            | Rule::kw_author
+            | Rule::kw_risk
+            | Rule::kw_cooldown
+            | Rule::kw_retro
+            | Rule::kw_except
+            | Rule::kw_expires
+            | Rule::kw_when
+            | Rule::kw_where
+            | Rule::kw_sequence
+            | Rule::kw_all
+            | Rule::kw_until
+            | Rule::kw_by
+            | Rule::kw_on
+            | Rule::kw_within
+            | Rule::kw_every
+            | Rule::kw_having
+            | Rule::kw_new
+            | Rule::kw_baseline
+            | Rule::kw_and
+            | Rule::kw_exists
+            | Rule::kw_test
+            | Rule::kw_late
+            | Rule::kw_expect
             | Rule::kw_then
     )
 }
@@ -101,7 +129,7 @@ impl Tree<'_> {
             return self.word(pair);
         };
         let offset = span.end - 1 - body.len();
-        let text = unescape(body, |at, bad| {
+        let text = literal::unescape(body, |at, bad| {
             let place = Span { start: offset + at, end: offset + at + bad.len() };
             self.diagnostics.push(
                 Diagnostic::error(Code::BadEscape, self.file, place, format!("`{bad}` is not an escape"))
@@ -366,28 +394,4 @@ impl Tree<'_> {
         let values = if value.as_rule() == Rule::values { self.values(value) } else { vec![self.value(&value)] };
         ast::Pair { field, values }
     }
-}
-
-/// Resolves escapes; `bad` is told of unknown ones with their offset.
-pub(super) fn unescape(body: &str, mut bad: impl FnMut(usize, &str)) -> String {
-    let mut out = String::with_capacity(body.len());
-    let mut chars = body.char_indices();
-    while let Some((at, c)) = chars.next() {
-        if c != '\\' {
-            out.push(c);
-            continue;
-        }
-        match chars.next() {
-            Some((_, 'n')) => out.push('\n'),
-            Some((_, 'r')) => out.push('\r'),
-            Some((_, 't')) => out.push('\t'),
-            Some((_, c @ ('\\' | '"'))) => out.push(c),
-            Some((_, c)) => {
-                bad(at, &body[at..at + 1 + c.len_utf8()]);
-                out.push(c);
-            }
-            None => out.push('\\'),
-        }
-    }
-    out
 }

@@ -14,9 +14,26 @@ use super::plan::Predicate;
 
 /// Categories of the Elastic Common Schema, the words that may stand before `where`.
 pub(super) const CATEGORIES: &[&str] = &[
-    "api", "authentication", "configuration", "database", "driver", "email", "file", "host", "iam",
-    "intrusion_detection", "library", "malware", "network", "package", "process", "registry", "session", "threat",
-    "vulnerability", "web",
+    "api",
+    "authentication",
+    "configuration",
+    "database",
+    "driver",
+    "email",
+    "file",
+    "host",
+    "iam",
+    "intrusion_detection",
+    "library",
+    "malware",
+    "network",
+    "package",
+    "process",
+    "registry",
+    "session",
+    "threat",
+    "vulnerability",
+    "web",
 ];
 
 /// `let`s may build on one another this often.
@@ -33,6 +50,8 @@ pub(super) struct Scope {
 
 /// The values of a list.
 pub(super) struct List {
+    /// It could not be read, which is reported: rules that use it are left out.
+    pub(super) broken: bool,
     pub(super) entries: Vec<Entry>,
 }
 
@@ -74,8 +93,7 @@ pub(super) fn resolve(
                 Item::Rule(_) => {}
                 Item::Let(define) => lets.push((input, define)),
                 Item::List(list) => {
-                    let entries = self::list(&input.file.name, list, read, found);
-                    scope.lists.insert(name.text.clone(), List { entries });
+                    scope.lists.insert(name.text.clone(), self::list(&input.file.name, list, read, found));
                 }
             }
         }
@@ -90,13 +108,14 @@ fn duplicate(file: &Arc<str>, kind: &str, name: &Word) -> Diagnostic {
         .help("give one of them another name")
 }
 
-/// The values of a list. A list that cannot be read is empty, and that is an error of its own.
+/// The values of a list.
 fn list(
     file: &Arc<str>,
     list: &ast::List,
     read: &dyn Fn(&str) -> io::Result<String>,
     found: &mut Vec<Diagnostic>,
-) -> Vec<Entry> {
+) -> List {
+    let broken = List { broken: true, entries: Vec::new() };
     let (entries, span) = match &list.origin {
         ast::Origin::Inline(values, span) => {
             let entry = |v: &ast::Value| Entry { text: v.text.clone(), exact: v.kind == ast::ValueKind::Exact };
@@ -109,7 +128,7 @@ fn list(
                         .label("a relative path in the rules folder")
                         .help("put the list beside the rules, e.g. \"lists/scanners.txt\""),
                 );
-                return Vec::new();
+                return broken;
             }
             match read(&path.text) {
                 Ok(text) => (lines(&text), path.span),
@@ -119,7 +138,7 @@ fn list(
                         Diagnostic::error(Code::ListUnreadable, file, path.span, message)
                             .label("looked for in the rules folder"),
                     );
-                    return Vec::new();
+                    return broken;
                 }
             }
         }
@@ -131,7 +150,7 @@ fn list(
                 .warning(),
         );
     }
-    entries
+    List { broken: false, entries }
 }
 
 fn leaves_folder(path: &str) -> Option<&'static str> {

@@ -35,6 +35,21 @@ pub(super) struct Having<'a> {
     pub(super) span: Span,
 }
 
+impl SettingKind {
+    /// The word it starts with.
+    pub(super) fn keyword(&self) -> &'static str {
+        match self {
+            SettingKind::By(_) => "by",
+            SettingKind::On(_) => "on",
+            SettingKind::Within(_) => "within",
+            SettingKind::Every(_) => "every",
+            SettingKind::Having(..) => "having",
+            SettingKind::FirstSeen => "new",
+            SettingKind::Baseline => "baseline",
+        }
+    }
+}
+
 /// Sorts settings to their places. `what` names what they belong to, `allowed` the keywords it takes.
 pub(super) fn gather<'a>(
     check: &mut Check<'_>,
@@ -90,9 +105,11 @@ fn not_yet(check: &mut Check<'_>, setting: &Setting) -> bool {
             "`new` is not supported yet",
             "until then, list the known values and ask for others: not user.name in known_users",
         ),
-        SettingKind::Baseline => {
-            (Code::LaterBaseline, "`baseline` is not supported yet", "use a fixed bound: within 1h having count() >= 100")
-        }
+        SettingKind::Baseline => (
+            Code::LaterBaseline,
+            "`baseline` is not supported yet",
+            "use a fixed bound: within 1h having count() >= 100",
+        ),
         SettingKind::By(_) | SettingKind::On(_) | SettingKind::Within(_) | SettingKind::Having(..) => return false,
     };
     check.report(check.error(code, setting.span, message).label("not supported yet").help(help));
@@ -102,8 +119,12 @@ fn not_yet(check: &mut Check<'_>, setting: &Setting) -> bool {
 fn misplaced(check: &mut Check<'_>, setting: &Setting, what: &str, allowed: &[&str]) {
     let keyword = setting.kind.keyword();
     let help = match keyword {
-        "on" if allowed.contains(&"by") => "`on` belongs to the steps of a sequence; here the key is written `by`".to_owned(),
-        "by" => "the key of a sequence is written before its brace (sequence by …), that of one step with `on`".to_owned(),
+        "on" if allowed.contains(&"by") => {
+            "`on` belongs to the steps of a sequence; here the key is written `by`".to_owned()
+        }
+        "by" => {
+            "the key of a sequence is written before its brace (sequence by …), that of one step with `on`".to_owned()
+        }
         "within" => "the window of a sequence is written before its brace: sequence within 5m { … }".to_owned(),
         _ => format!("{what} takes {}", allowed.iter().map(|k| format!("`{k}`")).collect::<Vec<_>>().join(", ")),
     };

@@ -101,8 +101,7 @@ impl Scan<'_> {
     fn token_starts(&mut self, start: usize) {
         let line_start = memchr::memrchr(b'\n', &self.bytes[..start]).map_or(0, |i| i + 1);
         let first_in_line = self.bytes[line_start..start].iter().all(u8::is_ascii_whitespace);
-        let may = self.open.complete
-            || (first_in_line && (self.open.brackets.is_empty() || start == line_start));
+        let may = self.open.complete || (first_in_line && (self.open.brackets.is_empty() || start == line_start));
         if self.open.used.is_some() && may && starts_item(&self.bytes[start..]) {
             self.cut(start);
         }

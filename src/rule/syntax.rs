@@ -13,8 +13,20 @@ use super::parse::Rule;
 use super::split::Issue;
 
 const CLAUSES: &[&str] = &[
-    "title", "description", "severity", "attack", "tags", "runbook", "references", "author", "risk", "cooldown",
-    "retro", "when", "except", "test",
+    "title",
+    "description",
+    "severity",
+    "attack",
+    "tags",
+    "runbook",
+    "references",
+    "author",
+    "risk",
+    "cooldown",
+    "retro",
+    "when",
+    "except",
+    "test",
 ];
 const OPERATORS: &[&str] = &["in", "like", "contains", "startswith", "endswith"];
 
@@ -96,7 +108,16 @@ fn token(text: &str, at: usize) -> Span {
 
 /// Operators of other languages: what to write instead, and what was written.
 fn slip(found: &str, rest: &str) -> Option<(&'static str, &'static str)> {
-    let table = [("===", "=="), ("=~", "~"), ("!~", "~"), ("<>", "!="), ("&&", "and"), ("||", "or"), ("=>", ">="), ("=<", "<=")];
+    let table = [
+        ("===", "=="),
+        ("=~", "~"),
+        ("!~", "~"),
+        ("<>", "!="),
+        ("&&", "and"),
+        ("||", "or"),
+        ("=>", ">="),
+        ("=<", "<="),
+    ];
     if let Some((wrong, right)) = table.iter().find(|(wrong, _)| found == *wrong) {
         return Some((right, wrong));
     }
@@ -178,7 +199,7 @@ fn wanted(expected: &[Rule]) -> String {
 fn word(rule: Rule) -> &'static str {
     match rule {
         Rule::rule_item | Rule::define | Rule::list | Rule::kw_rule | Rule::kw_let => "`rule`, `let` or `list`",
-        Rule::clause => "a clause such as `title`, `severity` or `when`",
+        Rule::clause => "a clause",
         Rule::text => "a text in double quotes",
         Rule::exact => "",
         Rule::regex => "a regular expression",
@@ -189,7 +210,9 @@ fn word(rule: Rule) -> &'static str {
         Rule::exists | Rule::boolean | Rule::group => "a condition",
         Rule::operator => "an operator such as `==`, `in` or `contains`",
         Rule::name => "a name",
-        Rule::source | Rule::pattern | Rule::single => "a category such as `authentication`, `any` or the name of a `let`",
+        Rule::source | Rule::pattern | Rule::single => {
+            "a category such as `authentication`, `any` or the name of a `let`"
+        }
         Rule::word => "a word",
         Rule::mark => "a word",
         Rule::open => "`{`",
@@ -231,11 +254,19 @@ fn keyword(rule: Rule) -> &'static str {
 /// Advice where the words alone would leave somebody wondering.
 fn hint(expected: &[Rule], found: &str) -> Option<String> {
     let wants = |rules: &[Rule]| expected.iter().any(|r| rules.contains(r));
+    if wants(&[Rule::clause]) {
+        return Some(format!("the clauses are {}", CLAUSES.join(", ")));
+    }
+    if found == "where" && wants(&[Rule::text]) {
+        return Some("say why first: except \"reason\" where …".into());
+    }
     if wants(&[Rule::operator]) {
         return Some("a condition is a field, an operator and a value: user.name == \"root\"".into());
     }
     if wants(&[Rule::name]) && !found.is_empty() {
-        return Some(format!("a name has letters, digits, `_` and `-`, starts with a letter, and `{found}` is taken or has others"));
+        return Some(format!(
+            "a name has letters, digits, `_` and `-`, starts with a letter, and `{found}` is taken or has others"
+        ));
     }
     if wants(&[Rule::text]) && !wants(&[Rule::path]) && found.starts_with(|c: char| c.is_alphanumeric()) {
         return Some(format!("put it in double quotes: \"{found} …\""));

@@ -60,6 +60,7 @@ fn wrong_rules_are_explained() {
 fn good_rules_have_their_plan() {
     golden("good", |file, compiled| {
         let errors: Vec<_> = compiled.diagnostics.iter().filter(|d| d.is_error()).collect();
+        assert!(compiled.rejected.is_empty(), "{file}: {:?}", compiled.rejected);
         assert!(errors.is_empty(), "{file}: {}", render(&compiled.diagnostics, &compiled.sources, false));
         compiled.program.rules.iter().map(explain::explain).collect::<Vec<_>>().join("\n")
     });
@@ -134,9 +135,43 @@ fn seeds() -> Vec<String> {
 }
 
 const PIECES: &[&str] = &[
-    "{", "}", "(", ")", "\"", "/", "\\", "#", "\n", "rule x {", "let y =", "list z", "where", "by", "having count()", "ä",
-    "\u{1f600}", "not ", "99999999999999999999999d", "1e9", "::", "-", "c\"", "~ /(/", "in", "@0s", "{{", "}}", "\u{0}",
-    "fields.\"", "T1", "within", "until", "expires 9999-99-99", "\r", "\u{feff}", "\u{2028}",
+    "{",
+    "}",
+    "(",
+    ")",
+    "\"",
+    "/",
+    "\\",
+    "#",
+    "\n",
+    "rule x {",
+    "let y =",
+    "list z",
+    "where",
+    "by",
+    "having count()",
+    "ä",
+    "\u{1f600}",
+    "not ",
+    "99999999999999999999999d",
+    "1e9",
+    "::",
+    "-",
+    "c\"",
+    "~ /(/",
+    "in",
+    "@0s",
+    "{{",
+    "}}",
+    "\u{0}",
+    "fields.\"",
+    "T1",
+    "within",
+    "until",
+    "expires 9999-99-99",
+    "\r",
+    "\u{feff}",
+    "\u{2028}",
 ];
 
 #[derive(Clone, Debug)]
@@ -176,6 +211,8 @@ proptest! {
             prop_assert!(text.get(place.start..place.end).is_some(), "{diagnostic:?}");
             prop_assert!(place.line >= 1 && place.column >= 1);
         }
+        // Nothing is left out without a word.
+        prop_assert!(compiled.rejected.is_empty() || compiled.has_errors());
         let shown = render(&compiled.diagnostics, &compiled.sources, false);
         prop_assert_eq!(shown.is_empty(), compiled.diagnostics.is_empty());
         for rule in &compiled.program.rules {

@@ -24,7 +24,10 @@ pub(super) fn template(check: &mut Check<'_>, title: &Word, shape: &mut Shape) -
         let Some(end) = brace.find('}').filter(|end| *end > 0) else {
             let message = format!("`{}` stands alone in the title", &brace[..1]);
             check.report(
-                check.error(Code::UnknownHole, title.span, message).label("in this text").help("write {{ or }} for a brace itself"),
+                check
+                    .error(Code::UnknownHole, title.span, message)
+                    .label("in this text")
+                    .help("write {{ or }} for a brace itself"),
             );
             return Template::default();
         };

@@ -1,12 +1,13 @@
 //! The tests inside rules, checked: fields are known, values fit, something is expected. Running them
 //! is not the compiler's part.
 
-use super::ast::{Outcome, Pair, Span, Test, TestLine, Word};
+use super::ast::{Outcome, Pair, Span, Test, TestLine, Value, ValueKind, Word};
 use super::code::Code;
 use super::condition::Check;
 use super::plan::FieldRef;
 use super::scope::CATEGORIES;
 use super::{literal, nearest::nearest, operand};
+use crate::event::field::Type;
 
 /// Reports what is wrong with a test of a rule with this key.
 pub(super) fn check(check: &mut Check<'_>, test: &Test, key: &[FieldRef]) {
@@ -77,11 +78,39 @@ fn pairs(check: &mut Check<'_>, pairs: &[Pair], key: Option<&[FieldRef]>) {
         {
             let message = format!("`{}` is not in the rule's key", pair.field.text);
             let names: Vec<String> = key.iter().map(|k| format!("`{}`", k.name())).collect();
-            let help = if names.is_empty() { "it has no key".to_owned() } else { format!("its key is {}", names.join(", ")) };
+            let help =
+                if names.is_empty() { "it has no key".to_owned() } else { format!("its key is {}", names.join(", ")) };
             check.report(check.error(Code::BadTestValue, pair.field.span, message).label("not a key field").help(help));
         }
         for value in &pair.values {
-            operand::fits(check, &pair.field, &field, value);
+            fits(check, &pair.field, &field, value);
         }
+    }
+}
+
+/// Reports a value that an event cannot have.
+fn fits(check: &mut Check<'_>, name: &Word, field: &FieldRef, value: &Value) {
+    let (text, bare) = (value.text.as_str(), value.kind == ValueKind::Bare);
+    let fits = value.kind != ValueKind::Path
+        && match field.ty() {
+            Type::Text | Type::LongText | Type::TextList => !bare,
+            Type::Ip => literal::address(text).is_some(),
+            ty @ (Type::U16 | Type::U32 | Type::U64 | Type::I64) => {
+                let (least, greatest) = operand::bounds(ty);
+                bare && literal::number(text).is_some_and(|n| (least..=greatest).contains(&n))
+            }
+            Type::Timestamp => literal::instant(text).is_some(),
+            Type::Id => false,
+        };
+    if !fits {
+        let written = &check.text[value.span.start..value.span.end];
+        let message = format!("`{}` is {}, {written} is not", name.text, operand::a(field.ty()));
+        let diagnostic = check.error(Code::BadTestValue, value.span, message);
+        check.report(match field.ty() {
+            Type::Text | Type::LongText | Type::TextList => diagnostic.fix(format!("\"{text}\"")),
+            Type::Ip | Type::U16 | Type::U32 | Type::U64 | Type::I64 | Type::Timestamp | Type::Id => {
+                diagnostic.label(format!("not {}", operand::a(field.ty())))
+            }
+        });
     }
 }
