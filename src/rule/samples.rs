@@ -1,6 +1,7 @@
 //! The built-in rules tried on samples: a naive evaluator of predicates, lines that must match and lines that must not.
 
 use std::collections::HashMap;
+use std::sync::{Arc, LazyLock, Mutex};
 
 use super::pack;
 use super::plan::{Atom, Predicate, Program, Test};
@@ -22,11 +23,17 @@ fn test(atom: &Atom, value: &str) -> bool {
         Test::Exists => true,
         Test::OneOf { values, fold } => values.contains(&if *fold { value.to_lowercase() } else { value.to_owned() }),
         Test::Like { pattern, fold } => like(pattern, &if *fold { value.to_lowercase() } else { value.to_owned() }),
-        Test::Regex(pattern) => regex::Regex::new(pattern).unwrap().is_match(value),
+        Test::Regex(pattern) => compiled(pattern).is_match(value),
         Test::Range(low, high) => value.parse().is_ok_and(|n: i128| (*low..=*high).contains(&n)),
         Test::Numbers(numbers) => value.parse().is_ok_and(|n: i128| numbers.contains(&n)),
         Test::Network(networks) => value.parse().is_ok_and(|a| networks.iter().any(|n| n.contains(a))),
     }
+}
+
+fn compiled(pattern: &str) -> Arc<regex::Regex> {
+    static SEEN: LazyLock<Mutex<HashMap<String, Arc<regex::Regex>>>> = LazyLock::new(Mutex::default);
+    let mut seen = SEEN.lock().unwrap();
+    seen.entry(pattern.to_owned()).or_insert_with(|| Arc::new(regex::Regex::new(pattern).unwrap())).clone()
 }
 
 fn like(pattern: &str, value: &str) -> bool {
@@ -40,7 +47,7 @@ fn like(pattern: &str, value: &str) -> bool {
             c => regex.push_str(&regex::escape(&c.to_string())),
         }
     }
-    regex::Regex::new(&(regex + "$")).unwrap().is_match(value)
+    compiled(&(regex + "$")).is_match(value)
 }
 
 /// Names of the rules one of whose steps takes the event.
@@ -49,8 +56,9 @@ fn takers<'a>(program: &'a Program, event: &Event<'_>) -> Vec<&'a str> {
     program.rules.iter().filter(takes).map(|r| r.name.as_str()).collect()
 }
 
+/// Names of the rules that a request for this target matches.
 fn request(target: &str) -> Vec<String> {
-    let program = pack().program;
+    static PROGRAM: LazyLock<Program> = LazyLock::new(|| pack().program);
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
     let decoded = |text: &str| {
         let mut bytes = Vec::new();
@@ -73,7 +81,7 @@ fn request(target: &str) -> Vec<String> {
         ("url.path", path.as_str()),
         ("url.query", query.as_str()),
     ]);
-    takers(&program, &event).into_iter().map(str::to_owned).collect()
+    takers(&PROGRAM, &event).into_iter().map(str::to_owned).collect()
 }
 
 #[test]
@@ -182,7 +190,7 @@ fn ordinary_requests_raise_nothing() {
         return;
     };
     let mut seen = std::collections::BTreeMap::new();
-    for line in String::from_utf8_lossy(&log).lines().step_by(7) {
+    for line in String::from_utf8_lossy(&log).lines() {
         let Some(target) = line.split('"').nth(1).and_then(|r| r.split(' ').nth(1)) else { continue };
         for rule in request(target) {
             seen.entry(rule).or_insert_with(Vec::new).push(target.to_owned());

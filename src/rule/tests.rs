@@ -105,6 +105,17 @@ fn diagnostics_are_json_too() {
     assert_eq!(json["fix"], "user.name");
 }
 
+/// The examples of `rules/README.md` are one folder, and without fault.
+#[test]
+fn the_reference_tells_the_truth() {
+    let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("rules/README.md")).unwrap();
+    let blocks = text.split("```weir\n").skip(1).map(|b| b.split("```").next().unwrap());
+    let files: Vec<SourceFile> =
+        blocks.enumerate().map(|(i, b)| SourceFile { name: format!("{i}").into(), text: b.into() }).collect();
+    let compiled = compile(&files, &read_list);
+    assert!(files.len() > 3 && compiled.diagnostics.is_empty(), "{}", render(&compiled.diagnostics, &files, false));
+}
+
 #[test]
 fn thousands_of_rules_compile_at_once() {
     let rule = |i: usize| {
