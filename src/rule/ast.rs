@@ -1,6 +1,6 @@
 //! What a rule file says, with its spans, before anything is checked: names are not resolved,
-//! literals not typed, clauses in the order and number they were written. [`super::parse`] makes it,
-//! [`super::check`] turns it into the plan.
+//! literals not typed, clauses in the order and number they were written. `parse` makes it,
+//! `check` turns it into the plan.
 
 use std::sync::Arc;
 
