@@ -4,4 +4,5 @@ mod architecture;
 mod correlate;
 mod program;
 mod reference;
+mod run;
 mod scan;
