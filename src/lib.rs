@@ -1,5 +1,7 @@
 //! weir
 pub mod alert;
+pub mod cli;
+pub mod collect;
 pub mod correlate;
 pub mod event;
 pub mod ingest;
