@@ -1,6 +1,5 @@
 //! The command line: one file a subcommand.
 
-<<<<<<< HEAD
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -83,6 +82,3 @@ fn log(verbose: u8) {
     let filter = tracing_subscriber::EnvFilter::try_from_env("WEIR_LOG").unwrap_or_else(|_| level.into());
     tracing_subscriber::fmt().with_env_filter(filter).with_target(false).with_writer(std::io::stderr).init();
 }
-=======
-pub mod generate;
->>>>>>> collect
