@@ -6,6 +6,8 @@ pub mod correlate;
 pub mod event;
 pub mod ingest;
 pub mod matching;
+pub mod metrics;
 pub mod normalise;
 pub mod parse;
 pub mod rule;
+pub mod serve;
