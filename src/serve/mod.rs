@@ -198,12 +198,23 @@ async fn refuse(rejection: Rejection) -> Result<Response, Rejection> {
     Ok(Problem::from_rejection(&rejection).into())
 }
 
-/// Listens; the future serves until `shutdown`, then lets open requests end (streams at once, others within seconds).
+/// [`reserve`] and [`serve`] in one.
 pub async fn bind(
     address: SocketAddr,
     context: Arc<Context>,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(SocketAddr, BoxFuture<'static, ()>), ServeError> {
+    serve(reserve(address).await?, context, shutdown)
+}
+
+/// A loopback address to serve at.
+pub struct Reserved {
+    listener: tokio::net::TcpListener,
+    address: SocketAddr,
+}
+
+/// Takes the address, and says at once when it cannot be had.
+pub async fn reserve(address: SocketAddr) -> Result<Reserved, ServeError> {
     if !address.ip().is_loopback() {
         return Err(ServeError::NotLoopback(address));
     }
@@ -211,6 +222,16 @@ pub async fn bind(
         std::io::ErrorKind::AddrInUse => ServeError::PortInUse(address),
         _ => ServeError::Listen(address, error),
     })?;
+    Ok(Reserved { listener, address })
+}
+
+/// Serves there: the future runs until `shutdown`, then lets open requests end (streams at once, others within seconds).
+pub fn serve(
+    reserved: Reserved,
+    context: Arc<Context>,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> Result<(SocketAddr, BoxFuture<'static, ()>), ServeError> {
+    let Reserved { listener, address } = reserved;
     let bound = listener.local_addr().map_err(|error| ServeError::Listen(address, error))?;
     let hub = context.hub.clone();
     let (going_down, gone_down) = tokio::sync::oneshot::channel();
