@@ -1,3 +1,0 @@
-//! The command line: one file a subcommand.
-
-pub mod generate;
