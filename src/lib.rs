@@ -1,7 +1,10 @@
 //! weir
 pub mod alert;
+pub mod archive;
+pub mod cli;
 pub mod collect;
 pub mod correlate;
+pub mod engine;
 pub mod event;
 pub mod ingest;
 pub mod matching;

@@ -1,6 +1,6 @@
 //! `weir scan`: look for attacks in files, once.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
@@ -9,8 +9,8 @@ use super::alerts::{self, Output};
 use super::input::{Reading, Rules, Workers};
 use crate::archive::BulkWriter;
 use crate::collect::file;
-use crate::engine::batch::{self, Feed, Phase};
-use crate::ingest::{Counts, Ingest};
+use crate::engine::batch::{self, Closed, Feed, Phase};
+use crate::ingest::{self, Counts, Ingest};
 
 /// Look for attacks in log files, once, and print the alerts
 ///
