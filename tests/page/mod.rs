@@ -11,7 +11,7 @@ use weir::alert::Change;
 use weir::event::field;
 
 use browser::Browser;
-use stage::{Stage, alert, batch, login, play, rule, rules, second, web};
+use stage::{Stage, alert, batch, login, play, rule, rules, web};
 
 fn run(test: impl AsyncFnOnce(Browser)) {
     let runtime = tokio::runtime::Runtime::new().unwrap();
@@ -22,12 +22,13 @@ fn run(test: impl AsyncFnOnce(Browser)) {
     });
 }
 
+/// The console is clean: no error of a script, of the policy, of a request.
 fn assert_content(browser: &Browser) {
     assert_eq!(browser.complaints(), Vec::<String>::new());
 }
 
 /// The page loads, says what to do, shows what comes, and opens an alert with its evidence.
-pub fn is_live() {
+pub(crate) fn is_live() {
     run(async |browser| {
         let stage = Stage::start(vec![]).await;
         browser.open(&stage.url()).await;
@@ -57,7 +58,9 @@ pub fn is_live() {
         browser.says("#drawer .why", "1,250 events of source.ip 203.0.113.7 fit the rule").await;
         browser.until("document.querySelectorAll('#drawer .evidence li').length === 3").await;
         browser.click("#drawer .evidence summary").await;
-        browser.until("document.querySelector('#drawer .evidence details[open] .fields').innerText.includes('source.ip')").await;
+        browser
+            .until("document.querySelector('#drawer .evidence details[open] .fields').innerText.includes('source.ip')")
+            .await;
         let address = browser.eval("return location.hash").await;
         assert_eq!(address, format!("#alert/{}", raised.id));
 
@@ -80,7 +83,7 @@ pub fn is_live() {
 }
 
 /// Whatever a log or a rule says is shown, letter by letter, and runs nothing.
-pub fn shows_hostile_text_as_text() {
+pub(crate) fn shows_hostile_text_as_text() {
     const HOSTILE: [&str; 5] = [
         "<script>window.hit=1</script>",
         "<img src=x onerror=\"window.hit=1\">",
@@ -94,7 +97,8 @@ pub fn shows_hostile_text_as_text() {
         browser.says("#link-text", "Live").await;
         let mut titles = Vec::new();
         for (n, text) in HOSTILE.iter().enumerate() {
-            let fields = [field::MESSAGE, field::USER_NAME, field::HOST_NAME, field::EVENT_ACTION, field::EVENT_OUTCOME];
+            let fields =
+                [field::MESSAGE, field::USER_NAME, field::HOST_NAME, field::EVENT_ACTION, field::EVENT_OUTCOME];
             let event = batch(&[(1_000 + n as i64, &fields.map(|id| (id, *text))[..])]);
             stage.hub.events(&event);
             let mut raised = alert(n as u128 + 1, &rule("log-cleared"), text, json!({ *text: text }), 1, &[event]);
@@ -105,7 +109,14 @@ pub fn shows_hostile_text_as_text() {
             titles.push(raised.id);
         }
         for (text, id) in HOSTILE.iter().zip(titles) {
-            for place in ["#event-rows .message", "#event-rows .user", "#event-rows .what", "#alert-list .title", "#alert-list .key b", "#alert-list .attack"] {
+            for place in [
+                "#event-rows .message",
+                "#event-rows .user",
+                "#event-rows .what",
+                "#alert-list .title",
+                "#alert-list .key b",
+                "#alert-list .attack",
+            ] {
                 browser.says(place, text).await;
             }
             browser.eval(&format!("location.hash = '#alert/{id}'")).await;
@@ -128,7 +139,7 @@ pub fn shows_hostile_text_as_text() {
 }
 
 /// Search, pages and lists work by mouse and by keyboard alone.
-pub fn searches_and_obeys_keys() {
+pub(crate) fn searches_and_obeys_keys() {
     run(async |browser| {
         let stage = Stage::start(rules()).await;
         play(&stage);
@@ -141,7 +152,9 @@ pub fn searches_and_obeys_keys() {
         browser.keys("j").await;
         browser.keys("\n").await;
         browser.says("#drawer .fields", "url.original").await;
-        browser.eval("[...document.querySelectorAll('#drawer .fields a')].find(a => a.textContent === 'edge-1').click()").await;
+        browser
+            .eval("[...document.querySelectorAll('#drawer .fields a')].find(a => a.textContent === 'edge-1').click()")
+            .await;
         browser.until("document.querySelector('#query').value === 'host.name:edge-1'").await;
         browser.until("document.querySelectorAll('#event-rows tr').length > 10").await;
         browser.eval("document.querySelector('#query').focus()").await;
@@ -151,7 +164,11 @@ pub fn searches_and_obeys_keys() {
         browser.complaints();
 
         browser.keys("2").await;
-        browser.until("document.body.dataset.view === 'alerts' && !document.querySelector('.event-table').checkVisibility()").await;
+        browser
+            .until(
+                "document.body.dataset.view === 'alerts' && !document.querySelector('.event-table').checkVisibility()",
+            )
+            .await;
         browser.keys("j").await;
         browser.keys("j").await;
         browser.keys("\n").await;
@@ -159,14 +176,18 @@ pub fn searches_and_obeys_keys() {
         browser.keys("k").await;
         browser.says("#drawer-title", "guessed the password of deploy").await;
         browser.keys("\u{e00c}").await;
-        browser.until("document.querySelector('#drawer').hidden && document.activeElement.closest('#alert-list')").await;
+        browser
+            .until("document.querySelector('#drawer').hidden && document.activeElement.closest('#alert-list')")
+            .await;
 
         browser.click(".tile.sev-low").await;
         browser.until("[...document.querySelectorAll('#alert-list .badge')].every(b => b.textContent === 'low')").await;
         browser.click("#alert-filters .chip").await;
         browser.keys("4").await;
         browser.says("#rule-rows", "web-path-traversal").await;
-        browser.eval("[...document.querySelectorAll('#rule-rows a')].find(a => a.textContent === 'web-scanner').click()").await;
+        browser
+            .eval("[...document.querySelectorAll('#rule-rows a')].find(a => a.textContent === 'web-scanner').click()")
+            .await;
         browser.until("document.querySelectorAll('#alert-list li').length === 1").await;
         browser.says("#alert-filters", "web-scanner").await;
         browser.keys("?").await;
@@ -179,7 +200,10 @@ pub fn searches_and_obeys_keys() {
         stage.hub.events(&web("GET", "/while-paused", "200", "10.0.0.1", 0));
         stage.hub.tick(weir::event::time::now());
         browser.says("#total", "events since start").await;
-        assert_eq!(browser.eval("return document.querySelector('#event-rows').innerText.includes('while-paused')").await, false);
+        assert_eq!(
+            browser.eval("return document.querySelector('#event-rows').innerText.includes('while-paused')").await,
+            false
+        );
         browser.keys("p").await;
         browser.says("#event-rows .message", "/while-paused").await;
         assert_content(&browser);
@@ -187,7 +211,7 @@ pub fn searches_and_obeys_keys() {
 }
 
 /// At a phone's width nothing is cut off and nothing scrolls sideways.
-pub fn fits_a_phone() {
+pub(crate) fn fits_a_phone() {
     run(async |browser| {
         let stage = Stage::start(rules()).await;
         play(&stage);
@@ -195,7 +219,8 @@ pub fn fits_a_phone() {
         browser.open(&stage.url()).await;
         browser.says("#alert-list .title", "guessed the password").await;
         let id = browser.eval("return document.querySelector('#alert-list a').hash").await;
-        for page in ["#overview", "#alerts", "#events", "#rules", "#search/source.ip:192.0.2.145", id.as_str().unwrap()] {
+        for page in ["#overview", "#alerts", "#events", "#rules", "#search/source.ip:192.0.2.145", id.as_str().unwrap()]
+        {
             browser.eval(&format!("location.hash = '{page}'")).await;
             browser.until("document.querySelector('#link-text').textContent === 'Live'").await;
             if page.starts_with("#alert/") {
@@ -211,7 +236,7 @@ pub fn fits_a_phone() {
 }
 
 /// A server that goes away and comes back, as another run, is followed.
-pub fn comes_back() {
+pub(crate) fn comes_back() {
     run(async |browser| {
         let stage = Stage::start(rules()).await;
         play(&stage);
@@ -232,7 +257,7 @@ pub fn comes_back() {
 }
 
 /// Pictures of the pages, dark and light, at a desk and on a phone, when `WEIR_SHOTS` names a folder.
-pub fn screenshots() {
+pub(crate) fn screenshots() {
     let Some(folder) = std::env::var_os("WEIR_SHOTS").map(std::path::PathBuf::from) else { return };
     std::fs::create_dir_all(&folder).unwrap();
     run(async |browser| {
@@ -240,8 +265,21 @@ pub fn screenshots() {
         let bare = Stage::start(rules()).await;
         play(&stage);
         stage.tell(Change::Withdrawn, &stage::attack(&stage)[6]);
-        let pages = [("overview", "#overview"), ("alert", ""), ("alerts", "#alerts"), ("events", "#events"), ("rules", "#rules"), ("empty", "#overview")];
-        for (kind, scheme, width, height) in [("dark", "dark", 1440, 900), ("light", "light", 1440, 900), ("wide", "dark", 1920, 1080), ("tablet", "light", 900, 1100), ("phone", "dark", 390, 844)] {
+        let pages = [
+            ("overview", "#overview"),
+            ("alert", ""),
+            ("alerts", "#alerts"),
+            ("events", "#events"),
+            ("rules", "#rules"),
+            ("empty", "#overview"),
+        ];
+        for (kind, scheme, width, height) in [
+            ("dark", "dark", 1440, 900),
+            ("light", "light", 1440, 900),
+            ("wide", "dark", 1920, 1080),
+            ("tablet", "light", 900, 1100),
+            ("phone", "dark", 390, 844),
+        ] {
             browser.scheme(scheme);
             browser.size(width, height).await;
             for (name, hash) in pages {
@@ -255,8 +293,7 @@ pub fn screenshots() {
                     browser.eval("location.hash = document.querySelector('#alert-list a').hash").await;
                     browser.until("document.querySelector('#drawer .evidence li')").await;
                 }
-                second(&stage);
-                browser.until("document.querySelector('#rate').textContent !== '0' || document.querySelector('#events-empty h3')").await;
+                browser.until("document.querySelector('#rate').textContent !== '–'").await;
                 browser.eval("document.getAnimations().forEach(a => a.finish()); document.activeElement.blur()").await;
                 std::fs::write(folder.join(format!("{name}-{kind}.png")), browser.picture().await).unwrap();
             }

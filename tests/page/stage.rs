@@ -214,8 +214,12 @@ fn crowd(count: usize, age: i64) -> EventBatch {
         ("vpn-2", "tomasz", "198.51.100.8"),
         ("db-1", "postgres", "10.20.4.30"),
     ];
-    const REQUESTS: [(&str, &str, &str); 4] =
-        [("GET", "/products/4711", "200"), ("POST", "/api/orders", "201"), ("GET", "/login", "200"), ("GET", "/favicon.ico", "404")];
+    const REQUESTS: [(&str, &str, &str); 4] = [
+        ("GET", "/products/4711", "200"),
+        ("POST", "/api/orders", "201"),
+        ("GET", "/login", "200"),
+        ("GET", "/favicon.ico", "404"),
+    ];
     // A few dozen distinct ones, over and over: the hub only counts the rest.
     let distinct: Vec<EventBatch> = (0..60)
         .map(|i: usize| {
@@ -238,12 +242,6 @@ fn crowd(count: usize, age: i64) -> EventBatch {
     all.take(&(0..count as u32).map(|i| (i + 60 - count as u32 % 60) % 60).collect::<Vec<_>>())
 }
 
-/// A second passes.
-pub(super) fn second(stage: &Stage) {
-    stage.hub.events(&crowd(1_284, 0));
-    stage.hub.tick(now());
-}
-
 /// Five minutes of that morning, with an attack in it.
 pub(super) fn play(stage: &Stage) {
     let mut alerts = attack(stage);
@@ -262,9 +260,8 @@ pub(super) fn play(stage: &Stage) {
         }
         stage.hub.tick(at);
     }
-    for alert in alerts {
-        stage.raise(&alert);
-    }
+    alerts.for_each(|alert| stage.raise(&alert));
+    stage.hub.events(&crowd(1_284, 0));
     stage.hub.tick(start + 300_000_000);
 }
 
@@ -296,14 +293,56 @@ pub(super) fn attack(stage: &Stage) -> Vec<Alert> {
     let raised = |n, name, title, key, count, proof: &[EventBatch]| alert(n, &rule(name), title, key, count, proof);
     vec![
         raised(1, "root-login", "root logged in on db-1", by("host.name", "db-1"), 1, &root),
-        raised(2, "ssh-password-spray", "Password spraying from 198.51.100.23", by("source.ip", "198.51.100.23"), 5, &spray),
+        raised(
+            2,
+            "ssh-password-spray",
+            "Password spraying from 198.51.100.23",
+            by("source.ip", "198.51.100.23"),
+            5,
+            &spray,
+        ),
         raised(3, "web-5xx-burst", "38 server errors on edge-1", by("host.name", "edge-1"), 38, &errors),
         raised(4, "web-scanner", "Web scan from 192.0.2.145", by("source.ip", "192.0.2.145"), 164, &scan),
-        raised(5, "web-path-traversal", "Path traversal attempt from 192.0.2.145", by("source.ip", "192.0.2.145"), 2, &traversal),
-        raised(6, "sudo-shell", "maria opened a root shell with sudo", json!({ "user.name": "maria", "host.name": "web-2" }), 1, &shell),
-        raised(7, "new-user-login", "New account helpdesk7 logged in at once", by("user.name", "helpdesk7"), 2, &newcomer),
-        raised(8, "ssh-brute-force", "SSH brute force from 203.0.113.77", by("source.ip", "203.0.113.77"), 214, &guesses),
-        raised(9, "ssh-brute-force-success", "203.0.113.77 guessed the password of deploy", json!({ "source.ip": "203.0.113.77", "host.name": "bastion-1" }), 10, &broke_in),
+        raised(
+            5,
+            "web-path-traversal",
+            "Path traversal attempt from 192.0.2.145",
+            by("source.ip", "192.0.2.145"),
+            2,
+            &traversal,
+        ),
+        raised(
+            6,
+            "sudo-shell",
+            "maria opened a root shell with sudo",
+            json!({ "user.name": "maria", "host.name": "web-2" }),
+            1,
+            &shell,
+        ),
+        raised(
+            7,
+            "new-user-login",
+            "New account helpdesk7 logged in at once",
+            by("user.name", "helpdesk7"),
+            2,
+            &newcomer,
+        ),
+        raised(
+            8,
+            "ssh-brute-force",
+            "SSH brute force from 203.0.113.77",
+            by("source.ip", "203.0.113.77"),
+            214,
+            &guesses,
+        ),
+        raised(
+            9,
+            "ssh-brute-force-success",
+            "203.0.113.77 guessed the password of deploy",
+            json!({ "source.ip": "203.0.113.77", "host.name": "bastion-1" }),
+            10,
+            &broke_in,
+        ),
     ]
 }
 

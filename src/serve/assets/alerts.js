@@ -181,8 +181,7 @@ function row(alert) {
     update(next) {
       link.toggleAttribute('aria-current', store.open === `alert/${next.id}`);
       if (next === state) return;
-      if (state && next.count !== state.count) flash(link);
-      else if (!state && store.loaded && next.version) flash(link);
+      if (next.live && next.count !== state?.count) flash(link);
       state = next;
       write(title, next.title);
       write(standing, next.standing === 'current' ? '' : next.standing);

@@ -28,7 +28,7 @@ export function chart() {
 
 /** The round number at or above, for the top of the axis. */
 function ceiling(value) {
-  const power = 10 ** Math.floor(Math.log10(Math.max(value, 4)));
+  const power = 10 ** Math.floor(Math.log10(value));
   return STEPS.find((step) => step * power >= value) * power;
 }
 
@@ -45,7 +45,7 @@ function draw() {
   const seconds = width < 420 ? HISTORY / 2 : HISTORY;
   const events = history.events.slice(-seconds);
   const alerts = history.alerts.slice(-seconds);
-  const most = ceiling(Math.max(1, ...events) * 1.05);
+  const most = ceiling(Math.max(4, ...events.map((n) => n * 1.05)));
   const base = height - BOTTOM;
   const x = (i) => LEFT + ((i + seconds - events.length) / (seconds - 1)) * (width - LEFT - 4);
   const y = (value) => base - (value / most) * (base - TOP);
@@ -57,7 +57,7 @@ function draw() {
     parts.push(label(LEFT - 6, at + 3.5, compact(most * part), 'end'));
   }
   const minutes = seconds / 60;
-  for (let m = Math.floor(minutes); m >= 0; m -= minutes > 3 ? 1 : 0.5) {
+  for (let m = Math.floor(minutes); m >= 0; m -= 1) {
     const at = LEFT + (1 - m / minutes) * (width - LEFT - 4);
     parts.push(label(at, height - 4, m ? `−${m} min` : 'now', m === minutes ? 'start' : m ? 'middle' : 'end'));
   }

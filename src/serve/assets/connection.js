@@ -61,7 +61,7 @@ function open() {
     putStats(stats);
   });
   message('alert', (alert) => {
-    const fresh = putAlert(alert);
+    const fresh = putAlert({ ...alert, live: true });
     tell(alert, fresh);
   });
   message('event', (event) => putEvents([event]));

@@ -82,7 +82,7 @@ function show(title, body, fresh) {
     s('svg', { viewBox: '0 0 16 16', width: 16, height: 16, 'aria-hidden': 'true' }, s('path', { d: 'm4 4 8 8m0-8-8 8' })));
   const link = h('button', { class: 'quiet', type: 'button', click: () => navigator.clipboard.writeText(location.href).then(() => write(link, 'Copied'), () => write(link, 'Not allowed')) }, 'Copy link');
   drawer.replaceChildren(
-    h('header', {}, h('span', { class: 'sub' }, store.open?.startsWith('alert') ? 'Alert' : 'Event'), link, close),
+    h('div', { class: 'drawer-head' }, h('span', { class: 'sub' }, store.open?.startsWith('alert') ? 'Alert' : 'Event'), link, close),
     h('div', { class: 'drawer-body' }, h('h2', { id: 'drawer-title' }, title), ...body));
   for (const details of drawer.querySelectorAll('details')) details.open = open.has(details.dataset.id);
   drawer.hidden = false;

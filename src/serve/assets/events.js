@@ -36,6 +36,7 @@ function hold(on) {
 /** Stops and starts the live tail. */
 export function togglePause() {
   store.paused = !store.paused;
+  held = false;
   $('pause').setAttribute('aria-pressed', store.paused);
   write($('pause'), store.paused ? 'Resume' : 'Pause');
   changed('events');
@@ -110,6 +111,7 @@ function drawNote() {
   let note = '';
   if (results) note = results.busy ? 'searching …' : results.error ? '' : `${plural(results.events.length, 'event')}${results.events.length >= ROWS_IN_VIEW ? ', the newest' : ''}`;
   else if (store.paused) note = 'paused';
+  else if (held) note = 'holding still under the pointer';
   else if (stats?.sampled) note = 'a sample: more come in than anybody can read';
   write($('events-note'), note);
 }

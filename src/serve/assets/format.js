@@ -6,7 +6,7 @@ const whole = new Intl.NumberFormat('en');
 const short = new Intl.NumberFormat('en', { notation: 'compact', maximumFractionDigits: 1 });
 
 export const number = (n) => whole.format(n);
-export const compact = (n) => (n < 10_000 ? whole.format(Math.round(n * 10) / 10) : short.format(n));
+export const compact = (n) => (n < 100 ? whole.format(Math.round(n * 10) / 10) : n < 10_000 ? whole.format(Math.round(n)) : short.format(n));
 export const plural = (n, one, many = `${one}s`) => `${number(n)} ${n === 1 ? one : many}`;
 
 const pad = (n, width = 2) => String(n).padStart(width, '0');

@@ -94,6 +94,11 @@ $('search').addEventListener('submit', (event) => {
   else location.hash = target;
   $('query').blur();
 });
+$('skip').addEventListener('click', (event) => {
+  event.preventDefault();
+  const lists = [...document.querySelectorAll('.panel .scroll')];
+  lists.find((list) => list.checkVisibility())?.querySelector('a, button')?.focus();
+});
 $('theme').addEventListener('click', theme);
 window.addEventListener('hashchange', route);
 document.addEventListener('visibilitychange', () => {
