@@ -1,6 +1,6 @@
 //! The live page in a real browser.
 
-mod page;
+use crate::page;
 
 #[test]
 fn page_is_live() {
