@@ -165,6 +165,18 @@ impl EventBatch {
         object
     }
 
+    /// A batch of `len` events with these columns (of the types the module names) and `fields.*` columns.
+    pub fn from_columns(
+        len: usize,
+        columns: impl IntoIterator<Item = (FieldId, ArrayRef)>,
+        mut extra: Vec<(Arc<str>, Dictionary)>,
+    ) -> EventBatch {
+        assert!(extra.iter().all(|(_, d)| d.len() == len), "a column has one value an event");
+        extra.sort_by(|a, b| a.0.cmp(&b.0));
+        let empty = EventBatch { len, columns: vec![None; field::COUNT], extra };
+        columns.into_iter().fold(empty, |batch, (field, array)| batch.with_column(field, array))
+    }
+
     /// The batch with another column in place of (or added to) the one it has.
     pub fn with_column(mut self, field: FieldId, array: ArrayRef) -> EventBatch {
         assert_eq!(array.len(), self.len, "a column has one value an event");
@@ -199,10 +211,20 @@ impl EventBatch {
         }
     }
 
-    /// Rough size in memory, in bytes.
+    /// `len` rows from `offset` on, without copying them.
+    pub fn slice(&self, offset: usize, len: usize) -> EventBatch {
+        EventBatch {
+            len,
+            columns: self.columns.iter().map(|c| c.as_ref().map(|a| a.slice(offset, len))).collect(),
+            extra: self.extra.iter().map(|(n, d)| (n.clone(), d.slice(offset, len))).collect(),
+        }
+    }
+
+    /// Rough size of its rows in memory, in bytes; buffers that batches share count for each of them.
     pub fn memory(&self) -> usize {
-        self.columns.iter().flatten().map(|a| a.get_array_memory_size()).sum::<usize>()
-            + self.extra.iter().map(|(_, d)| d.get_array_memory_size()).sum::<usize>()
+        let size = |array: &dyn Array| array.to_data().get_slice_memory_size().unwrap_or_default();
+        self.columns.iter().flatten().map(|a| size(a.as_ref())).sum::<usize>()
+            + self.extra.iter().map(|(_, d)| size(d)).sum::<usize>()
     }
 }
 

@@ -4,6 +4,8 @@
 //! [`TABLE`]. Names are ECS (Elastic Common Schema) names; see
 //! <https://www.elastic.co/guide/en/ecs/current/ecs-field-reference.html>.
 
+use std::sync::Arc;
+
 /// A position in [`TABLE`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct FieldId(pub u16);
@@ -198,6 +200,33 @@ impl FieldId {
     /// Type.
     pub fn ty(self) -> Type {
         self.field().ty
+    }
+}
+
+/// A column of the field table, or a `fields.*` value.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum FieldRef {
+    /// A column.
+    Column(FieldId),
+    /// `fields.<name>`, always text.
+    Extra(Arc<str>),
+}
+
+impl FieldRef {
+    /// Its dotted name.
+    pub fn name(&self) -> String {
+        match self {
+            FieldRef::Column(id) => id.name().to_owned(),
+            FieldRef::Extra(name) => format!("{EXTRA_PREFIX}{name}"),
+        }
+    }
+
+    /// Its type.
+    pub fn ty(&self) -> Type {
+        match self {
+            FieldRef::Column(id) => id.ty(),
+            FieldRef::Extra(_) => Type::Text,
+        }
     }
 }
 

@@ -1,24 +1,83 @@
 //! The nested Arrow form of events, as Parquet stores it and SQL sees it, and the way back.
 //!
 //! Each dotted prefix is a struct column, so that `SELECT source.ip FROM events` reads as written.
-//! Text is `Dictionary<UInt32, Utf8>`, lists are `List<Utf8>`, ids `FixedSizeBinary(16)`, and all
-//! `fields.*` values share the column `fields`, `Map<Utf8, Utf8>`.
+//! Text is `Dictionary<UInt32, Utf8>`, lists are lists of it, ids `FixedSizeBinary(16)`, and all
+//! `fields.*` values share the column `fields`, `Map<Utf8, Utf8>`. A stored file holds only the
+//! [`Columns`] that its events have; the others are missing values.
 
 use std::sync::{Arc, LazyLock};
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, ListArray, MapArray, RecordBatch, StringArray, StringBuilder, StructArray, new_null_array,
+    Array, ArrayRef, AsArray, ListArray, MapArray, RecordBatch, StringArray, StringBuilder, StructArray, UInt32Array,
+    new_null_array,
 };
-use arrow::buffer::{NullBuffer, OffsetBuffer};
+use arrow::buffer::{NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef, TimeUnit, UInt32Type};
 use arrow::error::ArrowError;
+use rustc_hash::FxHashMap;
 
-use super::batch::{BatchBuilder, EventBatch, LIST_SEPARATOR, dictionary_value};
+use super::batch::{Dictionary, DictionaryBuilder, EventBatch, LIST_SEPARATOR, dictionary_value};
 use super::field::{self, FieldId, Type};
 
 /// Name of the map column that holds all `fields.*` values.
 pub const EXTRA: &str = "fields";
+
+/// Which columns there are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Columns {
+    present: Vec<bool>,
+    extra: bool,
+}
+
+impl Columns {
+    /// None of them.
+    pub fn none() -> Columns {
+        Columns { present: vec![false; field::COUNT], extra: false }
+    }
+
+    /// All of them.
+    pub fn all() -> Columns {
+        Columns { present: vec![true; field::COUNT], extra: true }
+    }
+
+    /// Those of a batch.
+    pub fn of(batch: &EventBatch) -> Columns {
+        let present = field::all().map(|id| batch.column(id).is_some()).collect();
+        Columns { present, extra: !batch.extras().is_empty() }
+    }
+
+    /// Adds a column.
+    pub fn insert(&mut self, field: FieldId) {
+        self.present[field.0 as usize] = true;
+    }
+
+    /// Adds the `fields` column.
+    pub fn insert_extra(&mut self) {
+        self.extra = true;
+    }
+
+    /// Adds those of the other.
+    pub fn extend(&mut self, other: &Columns) {
+        self.present.iter_mut().zip(&other.present).for_each(|(a, b)| *a |= b);
+        self.extra |= other.extra;
+    }
+
+    /// Whether the column is among them.
+    pub fn contains(&self, field: FieldId) -> bool {
+        self.present[field.0 as usize]
+    }
+
+    /// Whether the `fields` column is.
+    pub fn has_extra(&self) -> bool {
+        self.extra
+    }
+
+    /// Whether all of the other's are.
+    pub fn covers(&self, other: &Columns) -> bool {
+        (self.extra || !other.extra) && self.present.iter().zip(&other.present).all(|(a, b)| *a || !*b)
+    }
+}
 
 enum Node {
     Leaf(&'static str, FieldId),
@@ -40,20 +99,28 @@ fn insert(nodes: &mut Vec<Node>, name: &'static str, id: FieldId) {
     }
 }
 
-static TREE: LazyLock<Vec<Node>> = LazyLock::new(|| {
+fn tree(columns: &Columns) -> Vec<Node> {
     let mut nodes = Vec::new();
-    for id in field::all() {
+    for id in field::all().filter(|id| columns.contains(*id)) {
         insert(&mut nodes, id.name(), id);
     }
     nodes
-});
+}
+
+fn text() -> DataType {
+    DataType::Dictionary(Box::new(DataType::UInt32), Box::new(DataType::Utf8))
+}
+
+fn item() -> Arc<Field> {
+    Arc::new(Field::new("item", text(), true))
+}
 
 /// The Arrow type a field is stored as.
 pub fn stored_type(ty: Type) -> DataType {
     match ty {
-        Type::Text | Type::Ip => DataType::Dictionary(Box::new(DataType::UInt32), Box::new(DataType::Utf8)),
+        Type::Text | Type::Ip => text(),
         Type::LongText => DataType::Utf8,
-        Type::TextList => DataType::List(Arc::new(Field::new("item", DataType::Utf8, true))),
+        Type::TextList => DataType::List(item()),
         Type::U16 => DataType::UInt16,
         Type::U32 => DataType::UInt32,
         Type::U64 => DataType::UInt64,
@@ -67,6 +134,10 @@ fn entries() -> Fields {
     Fields::from(vec![Field::new("key", DataType::Utf8, false), Field::new("value", DataType::Utf8, true)])
 }
 
+fn entry() -> Arc<Field> {
+    Arc::new(Field::new("entries", DataType::Struct(entries()), false))
+}
+
 fn arrow_field(node: &Node) -> Field {
     match node {
         Node::Leaf(name, id) => Field::new(*name, stored_type(id.ty()), true),
@@ -76,30 +147,44 @@ fn arrow_field(node: &Node) -> Field {
     }
 }
 
-static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
-    let mut fields: Vec<Field> = TREE.iter().map(arrow_field).collect();
-    let entry = Field::new("entries", DataType::Struct(entries()), false);
-    fields.push(Field::new(EXTRA, DataType::Map(Arc::new(entry), false), true));
-    Arc::new(Schema::new(fields))
-});
-
-/// The schema of an archived event.
-pub fn schema() -> SchemaRef {
-    SCHEMA.clone()
+/// The schema of stored events that have these columns.
+pub fn schema_of(columns: &Columns) -> SchemaRef {
+    static FULL: LazyLock<SchemaRef> = LazyLock::new(|| build(&Columns::all()));
+    if *columns == Columns::all() { FULL.clone() } else { build(columns) }
 }
 
-/// The nested form of a batch, in [`schema`].
+fn build(columns: &Columns) -> SchemaRef {
+    let mut fields: Vec<Field> = tree(columns).iter().map(arrow_field).collect();
+    if columns.extra {
+        fields.push(Field::new(EXTRA, DataType::Map(entry(), false), true));
+    }
+    Arc::new(Schema::new(fields))
+}
+
+/// The schema of a stored event with every column.
+pub fn schema() -> SchemaRef {
+    schema_of(&Columns::all())
+}
+
+/// The nested form of a batch, with all columns.
 pub fn to_record_batch(batch: &EventBatch) -> RecordBatch {
-    let mut columns: Vec<ArrayRef> = TREE.iter().map(|n| nested(n, batch)).collect();
-    columns.push(extras_to_map(batch));
-    RecordBatch::try_new(schema(), columns).expect("columns are built from the schema")
+    to_record_batch_of(batch, &Columns::all())
+}
+
+/// The nested form of a batch, with these columns, in [`schema_of`] them.
+pub fn to_record_batch_of(batch: &EventBatch, columns: &Columns) -> RecordBatch {
+    let mut arrays: Vec<ArrayRef> = tree(columns).iter().map(|n| nested(n, batch)).collect();
+    if columns.extra {
+        arrays.push(extras_to_map(batch));
+    }
+    RecordBatch::try_new(schema_of(columns), arrays).expect("columns are built from the schema")
 }
 
 fn nested(node: &Node, batch: &EventBatch) -> ArrayRef {
     match node {
         Node::Leaf(_, id) => match batch.column(*id) {
             None => new_null_array(&stored_type(id.ty()), batch.len()),
-            Some(array) if id.ty() == Type::TextList => Arc::new(list(array, batch.len())),
+            Some(array) if id.ty() == Type::TextList => Arc::new(list(array.as_dictionary())),
             Some(array) => array.clone(),
         },
         Node::Struct(_, children) => {
@@ -112,83 +197,79 @@ fn nested(node: &Node, batch: &EventBatch) -> ArrayRef {
     }
 }
 
-fn list(joined: &ArrayRef, len: usize) -> ListArray {
-    let joined = joined.as_dictionary::<UInt32Type>();
-    let (mut values, mut offsets) = (StringBuilder::new(), Vec::with_capacity(len + 1));
-    offsets.push(0);
-    for row in 0..len {
-        if let Some(text) = dictionary_value(joined, row) {
-            text.split(LIST_SEPARATOR).for_each(|v| values.append_value(v));
+/// Each distinct joined list is split once; rows copy its codes.
+fn list(joined: &Dictionary) -> ListArray {
+    let values: &StringArray = joined.values().as_string();
+    let mut elements = DictionaryBuilder::default();
+    let mut spans = Vec::with_capacity(values.len());
+    let mut count = 0;
+    for value in values.iter() {
+        let start = count;
+        for element in value.unwrap_or_default().split(LIST_SEPARATOR) {
+            elements.set(count, element);
+            count += 1;
         }
-        offsets.push(values.values_len());
+        spans.push(start..count);
     }
-    let item = Arc::new(Field::new("item", DataType::Utf8, true));
-    ListArray::new(item, OffsetBuffer::new(offsets.into()), Arc::new(values.finish()), joined.nulls().cloned())
-}
-
-trait ValuesLen {
-    fn values_len(&self) -> i32;
-}
-
-impl ValuesLen for StringBuilder {
-    fn values_len(&self) -> i32 {
-        arrow::array::ArrayBuilder::len(self) as i32
+    let elements = elements.finish(count);
+    let mut codes = Vec::with_capacity(joined.len());
+    let mut offsets = Vec::with_capacity(joined.len() + 1);
+    offsets.push(0);
+    for row in 0..joined.len() {
+        if joined.is_valid(row) {
+            codes.extend_from_slice(&elements.keys().values()[spans[joined.keys().value(row) as usize].clone()]);
+        }
+        offsets.push(codes.len() as i32);
     }
+    let items = Dictionary::new(UInt32Array::from(codes), elements.values().clone());
+    ListArray::new(item(), OffsetBuffer::new(offsets.into()), Arc::new(items), joined.nulls().cloned())
 }
 
 fn extras_to_map(batch: &EventBatch) -> ArrayRef {
     if batch.extras().is_empty() {
-        let DataType::Map(..) = schema().field_with_name(EXTRA).expect("the schema has it").data_type() else {
-            unreachable!("fields is a map")
-        };
-        return new_null_array(schema().field_with_name(EXTRA).expect("the schema has it").data_type(), batch.len());
+        return new_null_array(&DataType::Map(entry(), false), batch.len());
     }
     let (mut keys, mut values) = (StringBuilder::new(), StringBuilder::new());
     let mut offsets = Vec::with_capacity(batch.len() + 1);
-    offsets.push(0);
     let mut valid = Vec::with_capacity(batch.len());
+    let mut count = 0;
+    offsets.push(0);
     for row in 0..batch.len() {
-        let before = keys.values_len();
+        let before = count;
         for (name, column) in batch.extras() {
             if let Some(value) = dictionary_value(column, row) {
                 keys.append_value(name);
                 values.append_value(value);
+                count += 1;
             }
         }
-        offsets.push(keys.values_len());
-        valid.push(keys.values_len() > before);
+        offsets.push(count);
+        valid.push(count > before);
     }
     let pairs = StructArray::new(entries(), vec![Arc::new(keys.finish()), Arc::new(values.finish())], None);
-    let entry = Arc::new(Field::new("entries", DataType::Struct(entries()), false));
-    Arc::new(MapArray::new(entry, OffsetBuffer::new(offsets.into()), pairs, Some(NullBuffer::from(valid)), false))
+    Arc::new(MapArray::new(entry(), OffsetBuffer::new(offsets.into()), pairs, Some(NullBuffer::from(valid)), false))
 }
 
 /// Reads the nested form back. Columns it lacks are missing values, columns it has beyond [`schema`] are ignored;
-/// a column of another type is cast. Errors when a cast is impossible.
+/// a column of another type is cast; a flat column with a dotted name stands for the nested one. Errors when a cast
+/// is impossible.
 pub fn from_record_batch(record: &RecordBatch) -> Result<EventBatch, ArrowError> {
-    let mut builder = BatchBuilder::new();
-    let extra =
-        record.column_by_name(EXTRA).map(|a| cast_to(a, schema().field_with_name(EXTRA)?.data_type())).transpose()?;
-    for row in 0..record.num_rows() {
-        if let Some(map) = extra.as_ref().map(|a| a.as_map()).filter(|m| m.is_valid(row)) {
-            let pairs = map.value(row);
-            let (keys, values) = (pairs.column(0).as_string::<i32>(), pairs.column(1).as_string::<i32>());
-            for i in (0..pairs.len()).filter(|i| values.is_valid(*i)) {
-                builder.set_extra(keys.value(i), values.value(i));
-            }
-        }
-        builder.end_row();
-    }
-    let mut batch = builder.finish();
+    let mut columns = Vec::new();
     for id in field::all() {
         let Some(stored) = find(record, id.name()) else { continue };
-        let stored = cast_to(&stored, &stored_type(id.ty()))?;
-        if stored.null_count() < stored.len() {
-            let flat = if id.ty() == Type::TextList { joined(stored.as_list::<i32>()) } else { stored };
-            batch = batch.with_column(id, flat);
+        if stored.null_count() == stored.len() {
+            continue;
         }
+        let stored = cast_to(&stored, &stored_type(id.ty()))?;
+        columns.push((id, if id.ty() == Type::TextList { joined(stored.as_list::<i32>()) } else { stored }));
     }
-    Ok(batch)
+    let extra = match record.column_by_name(EXTRA) {
+        Some(stored) if stored.null_count() < stored.len() => {
+            split(cast_to(stored, &DataType::Map(entry(), false))?.as_map())
+        }
+        _ => Vec::new(),
+    };
+    Ok(EventBatch::from_columns(record.num_rows(), columns, extra))
 }
 
 fn cast_to(array: &ArrayRef, ty: &DataType) -> Result<ArrayRef, ArrowError> {
@@ -196,30 +277,74 @@ fn cast_to(array: &ArrayRef, ty: &DataType) -> Result<ArrayRef, ArrowError> {
 }
 
 fn find(record: &RecordBatch, name: &str) -> Option<ArrayRef> {
+    if let Some(flat) = record.column_by_name(name) {
+        return Some(flat.clone());
+    }
     let mut parts = name.split('.');
     let mut array = record.column_by_name(parts.next()?)?.clone();
     for part in parts {
-        array = array.as_struct_opt()?.column_by_name(part)?.clone();
+        let parent = array.as_struct_opt()?;
+        let child = parent.column_by_name(part)?.clone();
+        array = match parent.nulls() {
+            Some(nulls) if nulls.null_count() > 0 => masked(&child, nulls)?,
+            _ => child,
+        };
     }
     Some(array)
 }
 
+/// A child is missing where its struct is.
+fn masked(child: &ArrayRef, nulls: &NullBuffer) -> Option<ArrayRef> {
+    let nulls = NullBuffer::union(child.nulls(), Some(nulls));
+    let data = child.to_data().into_builder().nulls(nulls).build().ok()?;
+    Some(arrow::array::make_array(data))
+}
+
+/// Logs repeat few lists: each distinct run of codes is joined once.
 fn joined(list: &ListArray) -> ArrayRef {
-    let mut column = super::batch::DictionaryBuilder::default();
-    for row in (0..list.len()).filter(|row| list.is_valid(*row)) {
-        let values = list.value(row);
-        let texts: &StringArray = values.as_string();
-        let elements: Vec<&str> = texts.iter().flatten().collect();
-        if !elements.is_empty() {
-            column.set(row, &elements.join("\u{1f}"));
+    let items = list.values().as_dictionary::<UInt32Type>();
+    let codes = items.keys();
+    let mut seen: FxHashMap<&[u32], u32> = FxHashMap::default();
+    let mut distinct = Vec::new();
+    let mut keys = Vec::with_capacity(list.len());
+    let mut valid = Vec::with_capacity(list.len());
+    for (row, span) in list.offsets().windows(2).enumerate() {
+        let span = span[0] as usize..span[1] as usize;
+        let present = list.is_valid(row) && !span.is_empty();
+        valid.push(present);
+        if !present {
+            keys.push(0);
+            continue;
+        }
+        let key = *seen.entry(&codes.values()[span.clone()]).or_insert_with(|| {
+            let elements: Vec<&str> = span.filter_map(|at| dictionary_value(items, at)).collect();
+            distinct.push(elements.join("\u{1f}"));
+            distinct.len() as u32 - 1
+        });
+        keys.push(key);
+    }
+    let nulls = valid.contains(&false).then(|| NullBuffer::from(valid));
+    let keys = UInt32Array::new(ScalarBuffer::from(keys), nulls);
+    Arc::new(Dictionary::new(keys, Arc::new(StringArray::from(distinct))))
+}
+
+fn split(map: &MapArray) -> Vec<(Arc<str>, Dictionary)> {
+    let (keys, values): (&StringArray, &StringArray) = (map.keys().as_string(), map.values().as_string());
+    let mut columns: FxHashMap<&str, DictionaryBuilder> = FxHashMap::default();
+    for row in (0..map.len()).filter(|row| map.is_valid(*row)) {
+        for at in map.value_offsets()[row] as usize..map.value_offsets()[row + 1] as usize {
+            if values.is_valid(at) {
+                columns.entry(keys.value(at)).or_default().set(row, values.value(at));
+            }
         }
     }
-    Arc::new(column.finish(list.len()))
+    columns.into_iter().map(|(name, column)| (Arc::from(name), column.finish(map.len()))).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::event::BatchBuilder;
 
     #[test]
     fn nested_form_round_trips() {
@@ -233,9 +358,12 @@ mod tests {
         b.set_number(field::SOURCE_PORT, 22);
         b.end_row();
         let batch = b.finish();
-        let back = from_record_batch(&to_record_batch(&batch)).unwrap();
-        for row in 0..2 {
-            assert_eq!(back.to_json(row), batch.to_json(row));
+        for columns in [Columns::all(), Columns::of(&batch)] {
+            let back = from_record_batch(&to_record_batch_of(&batch, &columns)).unwrap();
+            for row in 0..2 {
+                assert_eq!(back.to_json(row), batch.to_json(row));
+            }
+            assert_eq!(Columns::of(&back), Columns::of(&batch));
         }
     }
 }

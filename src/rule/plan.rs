@@ -9,7 +9,8 @@ use compact_str::CompactString;
 use rustc_hash::FxHashSet;
 
 use crate::alert::Severity;
-use crate::event::field::{EXTRA_PREFIX, FieldId, Type};
+
+pub use crate::event::field::FieldRef;
 
 /// All rules of a folder, compiled as one program. A rule's position is its number in the dataflow.
 #[derive(Debug, Default)]
@@ -113,33 +114,6 @@ impl Program {
     /// The number of the rule of this name.
     pub fn position(&self, name: &str) -> Option<u32> {
         self.rules.binary_search_by(|r| r.name.as_str().cmp(name)).ok().map(|i| i as u32)
-    }
-}
-
-/// A column of the field table, or a `fields.*` value.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum FieldRef {
-    /// A column.
-    Column(FieldId),
-    /// `fields.<name>`, always text.
-    Extra(Arc<str>),
-}
-
-impl FieldRef {
-    /// Its dotted name.
-    pub fn name(&self) -> String {
-        match self {
-            FieldRef::Column(id) => id.name().to_owned(),
-            FieldRef::Extra(name) => format!("{EXTRA_PREFIX}{name}"),
-        }
-    }
-
-    /// Its type.
-    pub fn ty(&self) -> Type {
-        match self {
-            FieldRef::Column(id) => id.ty(),
-            FieldRef::Extra(_) => Type::Text,
-        }
     }
 }
 

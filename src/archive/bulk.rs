@@ -1,0 +1,49 @@
+//! Finite inputs straight to Parquet, without the log. Nothing is visible before [`BulkWriter::finish`].
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use super::manifest::Manifest;
+use super::part::Encoding;
+use super::sink::Sink;
+use super::{ArchiveError, layout, store};
+use crate::event::EventBatch;
+
+/// Writes many events in bounded memory and publishes them in one step.
+pub struct BulkWriter {
+    dir: PathBuf,
+    manifest: Manifest,
+    sink: Sink,
+    _lock: File,
+}
+
+impl BulkWriter {
+    /// Opens a data folder for writing; makes it when there is none.
+    pub fn open(dir: &Path) -> Result<BulkWriter, ArchiveError> {
+        BulkWriter::with_encoding(dir, Encoding::default())
+    }
+
+    /// The same, encoding as told.
+    pub fn with_encoding(dir: &Path, encoding: Encoding) -> Result<BulkWriter, ArchiveError> {
+        let lock = layout::lock(dir)?;
+        let recovered = store::recover(dir)?;
+        let manifest = recovered.manifest;
+        let sink = Sink::new(dir, encoding, manifest.next_file, recovered.sequence);
+        Ok(BulkWriter { dir: dir.to_owned(), manifest, sink, _lock: lock })
+    }
+
+    /// Takes a batch.
+    pub fn append(&mut self, batch: &EventBatch) -> Result<(), ArchiveError> {
+        self.sink.push(batch)
+    }
+
+    /// Writes what is left and publishes all of it. A writer that is dropped instead leaves nothing visible.
+    pub fn finish(mut self) -> Result<(), ArchiveError> {
+        let sequence = self.sink.sequence();
+        let files = self.sink.finish()?;
+        self.manifest.next_file += files.len() as u64;
+        self.manifest.files.extend(files);
+        self.manifest.sequence = sequence;
+        self.manifest.publish(&self.dir)
+    }
+}

@@ -1,0 +1,134 @@
+//! Where things lie in a data folder, and how files are put there so that they survive power loss.
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use super::ArchiveError;
+
+const SEGMENT_SUFFIX: &str = ".log";
+/// Ends the name of a file that is being written; such files are removed when a writer opens the folder.
+pub(super) const TEMPORARY_SUFFIX: &str = ".tmp";
+
+pub(super) fn manifest(dir: &Path) -> PathBuf {
+    dir.join("manifest.json")
+}
+
+pub(super) fn log_folder(dir: &Path) -> PathBuf {
+    dir.join("log")
+}
+
+pub(super) fn events_folder(dir: &Path) -> PathBuf {
+    dir.join("events")
+}
+
+/// `DIR/alerts.ndjson`
+pub fn alerts(dir: &Path) -> PathBuf {
+    dir.join("alerts.ndjson")
+}
+
+pub(super) fn segment(dir: &Path, number: u64) -> PathBuf {
+    log_folder(dir).join(format!("{number:012}{SEGMENT_SUFFIX}"))
+}
+
+/// Path of a Parquet file, relative to the data folder.
+pub(super) fn part(day: &str, number: u64) -> String {
+    format!("events/date={day}/part-{number}.parquet")
+}
+
+/// Numbers of the log's segments, ascending.
+pub(super) fn segments(dir: &Path) -> Result<Vec<u64>, ArchiveError> {
+    let folder = log_folder(dir);
+    let entries = match fs::read_dir(&folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(ArchiveError::io("read", &folder)(error)),
+    };
+    let mut numbers = Vec::new();
+    for entry in entries {
+        let name = entry.map_err(ArchiveError::io("read", &folder))?.file_name();
+        let number: Option<u64> = name.to_str().and_then(|n| n.strip_suffix(SEGMENT_SUFFIX)).and_then(|n| n.parse().ok());
+        numbers.extend(number);
+    }
+    numbers.sort_unstable();
+    Ok(numbers)
+}
+
+/// Makes the folder and takes its lock, which is held as long as the returned file is open.
+pub(super) fn lock(dir: &Path) -> Result<File, ArchiveError> {
+    for folder in [dir.to_owned(), log_folder(dir), events_folder(dir)] {
+        fs::create_dir_all(&folder).map_err(ArchiveError::io("create the folder", &folder))?;
+    }
+    let path = dir.join("lock");
+    let file = OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&path)
+        .map_err(ArchiveError::io("open", &path))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(ArchiveError::Locked(dir.to_owned())),
+        Err(TryLockError::Error(error)) => Err(ArchiveError::io("lock", &path)(error)),
+    }
+}
+
+/// Makes the names in a folder durable.
+pub(super) fn sync_folder(folder: &Path) -> Result<(), ArchiveError> {
+    File::open(folder).and_then(|f| f.sync_all()).map_err(ArchiveError::io("sync the folder", folder))
+}
+
+/// Replaces a file as a whole: a reader sees the old or the new one, and so does whoever comes after a power loss.
+pub(super) fn replace(path: &Path, bytes: &[u8]) -> Result<(), ArchiveError> {
+    let temporary = temporary(path);
+    let write = || {
+        let mut file = File::create(&temporary)?;
+        file.write_all(bytes)?;
+        file.sync_all()
+    };
+    write().map_err(ArchiveError::io("write", &temporary))?;
+    fs::rename(&temporary, path).map_err(ArchiveError::io("replace", path))?;
+    sync_folder(path.parent().unwrap_or(Path::new(".")))
+}
+
+/// The name under which a file is written before it gets its own.
+pub(super) fn temporary(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(TEMPORARY_SUFFIX);
+    name.into()
+}
+
+/// Removes what an interrupted writer left: temporary files, and Parquet files that were never published.
+pub(super) fn sweep(dir: &Path, is_live: impl Fn(&str) -> bool, next_file: u64) -> Result<(), ArchiveError> {
+    let events = events_folder(dir);
+    remove_if(dir, &|name| name.ends_with(TEMPORARY_SUFFIX))?;
+    remove_if(&log_folder(dir), &|name| name.ends_with(TEMPORARY_SUFFIX))?;
+    for entry in fs::read_dir(&events).map_err(ArchiveError::io("read", &events))? {
+        let folder = entry.map_err(ArchiveError::io("read", &events))?.path();
+        let Some(day) = folder.file_name().and_then(|n| n.to_str()?.strip_prefix("date=")) else { continue };
+        remove_if(&folder, &|name| {
+            let unpublished = |number: u64| number >= next_file && !is_live(&part(day, number));
+            let number = name.strip_prefix("part-").and_then(|n| n.strip_suffix(".parquet")?.parse().ok());
+            name.ends_with(TEMPORARY_SUFFIX) || number.is_some_and(unpublished)
+        })?;
+    }
+    Ok(())
+}
+
+fn remove_if(folder: &Path, unwanted: &dyn Fn(&str) -> bool) -> Result<(), ArchiveError> {
+    for entry in fs::read_dir(folder).map_err(ArchiveError::io("read", folder))? {
+        let entry = entry.map_err(ArchiveError::io("read", folder))?;
+        if entry.file_name().to_str().is_some_and(unwanted) && entry.path().is_file() {
+            fs::remove_file(entry.path()).map_err(ArchiveError::io("remove", &entry.path()))?;
+        }
+    }
+    Ok(())
+}
+
+/// Removes a file that may be gone already.
+pub(super) fn remove(path: &Path) -> Result<(), ArchiveError> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(ArchiveError::io("remove", path)(error)),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,301 @@
+//! The log: segments of committed epochs, each one frame that counts wholly or not at all.
+//!
+//! ```text
+//! segment   8 bytes "weirlog1", then frames
+//! frame     u64 length of the payload, u64 xxh3 of the payload, payload          (little-endian)
+//! payload   u32 length of the head, head (JSON), then for each batch u64 length, Arrow IPC stream
+//! ```
+//!
+//! A batch is written flat, one Arrow column a field by its dotted name, only those that it has.
+
+use std::fs::{File, OpenOptions};
+use std::io::{BufReader, Read, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, AsArray, RecordBatch};
+use arrow::datatypes::{Field, Schema, UInt32Type};
+use arrow::ipc::MetadataVersion;
+use arrow::ipc::reader::StreamReader;
+use arrow::ipc::writer::{IpcWriteOptions, StreamWriter};
+use serde::{Deserialize, Serialize};
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::manifest::Checkpoint;
+use super::{ArchiveError, layout};
+use crate::event::field::{self, EXTRA_PREFIX};
+use crate::event::{EventBatch, FieldId};
+
+const MAGIC: &[u8; 8] = b"weirlog1";
+const FRAME_HEAD: u64 = 16;
+
+/// What a frame says of itself.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(super) struct Head {
+    /// How many events were accepted before it.
+    pub(super) sequence: u64,
+    /// How many it holds.
+    pub(super) events: u64,
+    /// Time of its latest event, µs; `None` when it has no events.
+    pub(super) max_time: Option<i64>,
+    /// How far sources were read with it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) checkpoints: Vec<Checkpoint>,
+}
+
+/// One committed epoch.
+pub(super) struct Frame {
+    pub(super) head: Head,
+    pub(super) batches: Vec<EventBatch>,
+}
+
+/// Appends frames to a segment.
+pub(super) struct Segment {
+    file: File,
+    path: PathBuf,
+    pub(super) number: u64,
+    /// Length up to which everything is durable.
+    pub(super) committed: u64,
+    /// Bytes beyond `committed` may be there.
+    dirty: bool,
+}
+
+impl Segment {
+    /// A new, empty segment.
+    pub(super) fn create(dir: &Path, number: u64) -> Result<Segment, ArchiveError> {
+        let path = layout::segment(dir, number);
+        let create = || {
+            let mut file = OpenOptions::new().create(true).append(true).open(&path)?;
+            file.set_len(0)?;
+            file.write_all(MAGIC)?;
+            file.sync_all()?;
+            Ok(file)
+        };
+        let file = create().map_err(ArchiveError::io("write", &path))?;
+        layout::sync_folder(&layout::log_folder(dir))?;
+        Ok(Segment { file, path, number, committed: MAGIC.len() as u64, dirty: false })
+    }
+
+    /// Appends a frame; once this returns it survives power loss. After an error nothing of it counts.
+    pub(super) fn commit(&mut self, head: &Head, batches: &[u8]) -> Result<(), ArchiveError> {
+        if self.dirty {
+            self.file.set_len(self.committed).map_err(ArchiveError::io("cut back", &self.path))?;
+        }
+        self.dirty = true;
+        let frame = frame(head, batches);
+        self.file
+            .write_all(&frame)
+            .and_then(|()| self.file.sync_data())
+            .map_err(ArchiveError::io("append to", &self.path))?;
+        self.dirty = false;
+        self.committed += frame.len() as u64;
+        Ok(())
+    }
+}
+
+/// Appends a frame to a file that need not survive anything.
+pub(super) fn spill(path: &Path, batches: &[EventBatch]) -> Result<(), ArchiveError> {
+    let mut encoded = Vec::new();
+    for batch in batches {
+        encode(batch, &mut encoded).map_err(ArchiveError::arrow(path))?;
+    }
+    let write = || {
+        let mut file = OpenOptions::new().create(true).append(true).open(path)?;
+        if file.metadata()?.len() == 0 {
+            file.write_all(MAGIC)?;
+        }
+        file.write_all(&frame(&Head::default(), &encoded))
+    };
+    write().map_err(ArchiveError::io("write", path))
+}
+
+fn frame(head: &Head, batches: &[u8]) -> Vec<u8> {
+    let head = serde_json::to_vec(head).expect("a frame's head has text keys only");
+    let mut frame = Vec::with_capacity(FRAME_HEAD as usize + 4 + head.len() + batches.len());
+    frame.extend_from_slice(&((4 + head.len() + batches.len()) as u64).to_le_bytes());
+    frame.extend_from_slice(&[0; 8]);
+    frame.extend_from_slice(&(head.len() as u32).to_le_bytes());
+    frame.extend_from_slice(&head);
+    frame.extend_from_slice(batches);
+    let checksum = xxh3_64(&frame[FRAME_HEAD as usize..]);
+    frame[8..16].copy_from_slice(&checksum.to_le_bytes());
+    frame
+}
+
+/// Appends the encoded form of a batch.
+pub(super) fn encode(batch: &EventBatch, out: &mut Vec<u8>) -> Result<(), arrow::error::ArrowError> {
+    let record = flat(batch)?;
+    let at = out.len();
+    out.extend_from_slice(&[0; 8]);
+    let options = IpcWriteOptions::try_new(8, false, MetadataVersion::V5)?;
+    let mut writer = StreamWriter::try_new_with_options(&mut *out, record.schema_ref(), options)?;
+    writer.write(&record)?;
+    writer.finish()?;
+    drop(writer);
+    let length = (out.len() - at - 8) as u64;
+    out[at..at + 8].copy_from_slice(&length.to_le_bytes());
+    Ok(())
+}
+
+fn flat(batch: &EventBatch) -> Result<RecordBatch, arrow::error::ArrowError> {
+    let columns = field::all().filter_map(|id| Some((id.name().to_owned(), batch.column(id)?.clone())));
+    let extra = batch.extras().iter().map(|(n, d)| (format!("{EXTRA_PREFIX}{n}"), Arc::new(d.clone()) as ArrayRef));
+    let (fields, arrays): (Vec<Field>, Vec<ArrayRef>) =
+        columns.chain(extra).map(|(name, array)| (Field::new(name, array.data_type().clone(), true), array)).unzip();
+    let options = arrow::array::RecordBatchOptions::new().with_row_count(Some(batch.len()));
+    RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), arrays, &options)
+}
+
+fn unflatten(record: &RecordBatch) -> EventBatch {
+    let mut columns: Vec<(FieldId, ArrayRef)> = Vec::new();
+    let mut extra = Vec::new();
+    for (field, array) in record.schema_ref().fields().iter().zip(record.columns()) {
+        if let Some(id) = field::by_name(field.name()) {
+            columns.push((id, array.clone()));
+        } else if let Some(name) = field.name().strip_prefix(EXTRA_PREFIX)
+            && let Some(column) = array.as_dictionary_opt::<UInt32Type>()
+        {
+            extra.push((name.into(), column.clone()));
+        }
+    }
+    EventBatch::from_columns(record.num_rows(), columns, extra)
+}
+
+/// Reads the frames of a segment. Ends at the first byte that is not part of a whole, sound frame.
+pub(super) struct Frames {
+    file: BufReader<File>,
+    path: PathBuf,
+    length: u64,
+    /// Everything before this byte is sound.
+    pub(super) sound: u64,
+    /// More bytes follow a frame whose checksum is wrong: not a torn tail.
+    pub(super) damaged: bool,
+    ended: bool,
+}
+
+impl Frames {
+    pub(super) fn open(path: &Path) -> Result<Frames, ArchiveError> {
+        let file = File::open(path).map_err(ArchiveError::io("open", path))?;
+        Frames::new(file, path)
+    }
+
+    /// Reads what the file holds now.
+    pub(super) fn new(file: File, path: &Path) -> Result<Frames, ArchiveError> {
+        let length = file.metadata().map_err(ArchiveError::io("read", path))?.len();
+        let mut frames = Frames {
+            file: BufReader::with_capacity(1 << 18, file),
+            path: path.to_owned(),
+            length,
+            sound: 0,
+            damaged: false,
+            ended: false,
+        };
+        let mut magic = [0; MAGIC.len()];
+        // A shorter file is a segment that was being created.
+        if length < magic.len() as u64 {
+            frames.ended = true;
+            return Ok(frames);
+        }
+        frames.file.read_exact(&mut magic).map_err(ArchiveError::io("read", path))?;
+        if magic != *MAGIC {
+            let what = "it does not begin like a log of weir".to_owned();
+            return Err(ArchiveError::Damaged { path: path.to_owned(), what });
+        }
+        frames.sound = magic.len() as u64;
+        Ok(frames)
+    }
+
+    /// Bytes after the last sound frame.
+    pub(super) fn torn(&self) -> u64 {
+        self.length - self.sound
+    }
+
+    fn payload(&mut self) -> std::io::Result<Option<Vec<u8>>> {
+        let left = self.length - self.sound;
+        if left < FRAME_HEAD {
+            return Ok(None);
+        }
+        let mut head = [0; FRAME_HEAD as usize];
+        self.file.read_exact(&mut head)?;
+        let number = |bytes: &[u8]| u64::from_le_bytes(bytes.try_into().expect("eight bytes were cut out"));
+        let (length, checksum) = (number(&head[..8]), number(&head[8..]));
+        if length > left - FRAME_HEAD {
+            return Ok(None);
+        }
+        let mut payload = vec![0; length as usize];
+        self.file.read_exact(&mut payload)?;
+        if xxh3_64(&payload) != checksum || length < 4 {
+            self.damaged = length < left - FRAME_HEAD;
+            return Ok(None);
+        }
+        self.sound += FRAME_HEAD + length;
+        Ok(Some(payload))
+    }
+
+    fn decode(&self, payload: &[u8]) -> Result<Frame, ArchiveError> {
+        let short = || ArchiveError::Damaged { path: self.path.clone(), what: "a frame is shorter than it says".into() };
+        let (length, rest) = payload.split_at_checked(4).ok_or_else(short)?;
+        let length = u32::from_le_bytes(length.try_into().expect("four bytes were cut out")) as usize;
+        let (head, mut rest) = rest.split_at_checked(length).ok_or_else(short)?;
+        let head = serde_json::from_slice(head)
+            .map_err(|e| ArchiveError::Damaged { path: self.path.clone(), what: e.to_string() })?;
+        let mut batches = Vec::new();
+        while !rest.is_empty() {
+            let (length, more) = rest.split_at_checked(8).ok_or_else(short)?;
+            let length = u64::from_le_bytes(length.try_into().expect("eight bytes were cut out")) as usize;
+            let (stream, more) = more.split_at_checked(length).ok_or_else(short)?;
+            for record in StreamReader::try_new(stream, None).map_err(ArchiveError::arrow(&self.path))? {
+                batches.push(unflatten(&record.map_err(ArchiveError::arrow(&self.path))?));
+            }
+            rest = more;
+        }
+        Ok(Frame { head, batches })
+    }
+}
+
+impl Iterator for Frames {
+    type Item = Result<Frame, ArchiveError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.ended {
+            return None;
+        }
+        match self.payload() {
+            Ok(Some(payload)) => Some(self.decode(&payload)),
+            Ok(None) => {
+                self.ended = true;
+                None
+            }
+            Err(error) => {
+                self.ended = true;
+                Some(Err(ArchiveError::io("read", &self.path)(error)))
+            }
+        }
+    }
+}
+
+/// Cuts a segment back to its sound frames. What follows a damaged one is kept beside it.
+pub(super) fn repair(path: &Path, frames: &Frames) -> Result<(), ArchiveError> {
+    if frames.torn() == 0 {
+        return Ok(());
+    }
+    if frames.damaged {
+        let mut kept = path.as_os_str().to_owned();
+        kept.push(".damaged");
+        std::fs::copy(path, &kept).map_err(ArchiveError::io("keep a copy of", path))?;
+        tracing::error!(
+            "{} is damaged from byte {} on; what follows is left out, and kept in {}",
+            path.display(),
+            frames.sound,
+            Path::new(&kept).display()
+        );
+    } else {
+        tracing::warn!(
+            "{}: cut off {} bytes that were being written when weir was stopped; none of them had been acknowledged",
+            path.display(),
+            frames.torn()
+        );
+    }
+    let file = OpenOptions::new().write(true).open(path).map_err(ArchiveError::io("open", path))?;
+    file.set_len(frames.sound).and_then(|()| file.sync_all()).map_err(ArchiveError::io("cut back", path))
+}

@@ -1,0 +1,128 @@
+//! The archive: events and alerts that survive power loss, and the only checkpoint of the engine.
+//!
+//! In come [`EventBatch`](crate::event::EventBatch)es, out they come again, for replay and for SQL.
+//! Live events go to an append-only log first ([`Archive`]), which is turned into Parquet once it is
+//! large or old; finite inputs go straight to Parquet ([`BulkWriter`]). The manifest names the
+//! Parquet files that count; it is replaced as a whole, so that no reader sees an event twice or not
+//! at all.
+//!
+//! ```text
+//! DIR/lock                                   held by the one writer
+//! DIR/manifest.json                          what counts: files, segments that became files, checkpoints
+//! DIR/log/000000000001.log                   committed epochs, see `log`
+//! DIR/events/date=2026-01-15/part-1.parquet  sorted by (@timestamp, event.id) within row groups
+//! DIR/alerts.ndjson                          every change of every alert, see `alerts`
+//! ```
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+mod alerts;
+mod bulk;
+mod gather;
+mod layout;
+mod log;
+mod manifest;
+mod part;
+mod read;
+mod sink;
+mod store;
+
+pub use alerts::AlertLog;
+pub use bulk::BulkWriter;
+pub use manifest::{Checkpoint, Manifest, StoredFile};
+pub use part::{Encoding, write_file};
+pub use read::{Reader, Snapshot, files, read, snapshot};
+pub use store::{Archive, Settings};
+
+/// Where alert changes are kept in a data folder.
+pub use layout::alerts as alerts_file;
+
+/// Why the archive could not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum ArchiveError {
+    /// The file system said no.
+    #[error("cannot {action} {}: {source}{}", path.display(), hint(source))]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// On which file or folder.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Another process writes to the folder.
+    #[error("the data folder {} is in use by another weir: stop that one, or name another folder with --data", .0.display())]
+    Locked(PathBuf),
+    /// There is no archive.
+    #[error("there is no archive in {}: `weir run --data DIR` and `weir scan FILES --data DIR` write one", .0.display())]
+    Missing(PathBuf),
+    /// A file of the archive is not what it should be.
+    #[error("{} is damaged: {what}; move it away to go on without it", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// A file was written by a later weir.
+    #[error("{} was written by a later version of weir (format {found}, this one reads up to {known}): upgrade weir", path.display())]
+    Version {
+        /// The file.
+        path: PathBuf,
+        /// Its format.
+        found: u32,
+        /// The greatest format known.
+        known: u32,
+    },
+    /// A Parquet file could not be read or written.
+    #[error("Parquet file {}: {source}", path.display())]
+    Parquet {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        source: parquet::errors::ParquetError,
+    },
+    /// Columns could not be converted.
+    #[error("columns of {}: {source}", path.display())]
+    Arrow {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        source: arrow::error::ArrowError,
+    },
+    /// A Parquet file that is not ours lacks what an event must have.
+    #[error("{} has no column @timestamp, which every event needs; its columns are {columns}", path.display())]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+        /// The columns it has.
+        columns: String,
+    },
+}
+
+impl ArchiveError {
+    fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> ArchiveError {
+        move |source| ArchiveError::Io { action, path: path.to_owned(), source }
+    }
+
+    fn parquet(path: &Path) -> impl FnOnce(parquet::errors::ParquetError) -> ArchiveError {
+        move |source| ArchiveError::Parquet { path: path.to_owned(), source }
+    }
+
+    fn arrow(path: &Path) -> impl FnOnce(arrow::error::ArrowError) -> ArchiveError {
+        move |source| ArchiveError::Arrow { path: path.to_owned(), source }
+    }
+}
+
+fn hint(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::StorageFull => "; free some space on that disk",
+        io::ErrorKind::PermissionDenied => "; make the folder writable for this user",
+        io::ErrorKind::ReadOnlyFilesystem => "; name a writable folder with --data",
+        _ => "",
+    }
+}
+
+#[cfg(test)]
+mod tests;
