@@ -36,6 +36,12 @@ impl Clock {
         Clock { lateness, sources: FxHashMap::default(), watermark: floor }
     }
 
+    /// Holds the watermark for a source that is about to speak, as of `now` (µs): a file whose old lines come first
+    /// must not find them late because another one was read faster.
+    pub fn expect(&mut self, source: Arc<str>, now: i64) {
+        self.sources.entry(source).or_insert(Progress { greatest: i64::MIN, heard: now });
+    }
+
     /// Notes that events of a source arrived at `now` (µs), with these times. A time over a day ahead of arrival is a
     /// wrong clock and does not count.
     pub fn observe(&mut self, source: &Arc<str>, times: &[i64], now: i64) {
@@ -81,6 +87,17 @@ mod tests {
         assert_eq!(clock.advance(170 * SECOND), 160 * SECOND, "b is idle and let go");
         clock.observe(&b, &[60 * SECOND], 171 * SECOND);
         assert_eq!(clock.advance(171 * SECOND), 160 * SECOND, "it never goes back");
+    }
+
+    #[test]
+    fn an_expected_source_holds_it_until_it_is_idle() {
+        let (a, b): (Arc<str>, Arc<str>) = ("a".into(), "b".into());
+        let mut clock = Clock::new(0, i64::MIN);
+        clock.expect(b, 0);
+        clock.observe(&a, &[5 * SECOND], 6 * SECOND);
+        assert_eq!(clock.advance(6 * SECOND), i64::MIN);
+        clock.observe(&a, &[70 * SECOND], 70 * SECOND);
+        assert_eq!(clock.advance(70 * SECOND), 70 * SECOND);
     }
 
     #[test]

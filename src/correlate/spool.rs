@@ -162,7 +162,7 @@ impl Epochs {
         for run in &mut self.active {
             loop {
                 let count = run.rows[run.at..].partition_point(|r| r.time <= until);
-                rows.extend(run.rows[run.at..run.at + count].iter_mut().map(std::mem::take));
+                rows.extend_from_slice(&run.rows[run.at..run.at + count]);
                 run.at += count;
                 if run.at < run.rows.len() || !run.fill(self.file.as_mut())? {
                     break;

@@ -56,6 +56,8 @@ pub struct Settings {
     pub ingest: ingest::Settings,
     /// How events are stored.
     pub archive: crate::archive::Settings,
+    /// Names of sources that are expected to speak at once; until they do, the watermark waits for them.
+    pub held: Vec<String>,
 }
 
 /// A running engine.
@@ -88,10 +90,12 @@ pub fn start(settings: Settings, hub: Arc<Hub>, metrics: Arc<Metrics>) -> Result
     hub.load_alerts(log.current().values().cloned().collect());
     let checkpoints = archive.checkpoints();
     let (blocks, receiver) = mpsc::channel(QUEUE);
-    let mut pipeline = Pipeline {
+    let mut clock = Clock::new(settings.lateness, rebuilt.watermark);
+    settings.held.iter().for_each(|name| clock.expect(name.as_str().into(), time::now()));
+    let pipeline = Pipeline {
         matcher: Matcher::new(&settings.program),
         scratch: Scratch::default(),
-        clock: Clock::new(settings.lateness, rebuilt.watermark),
+        clock,
         sources: HashMap::new(),
         settings: settings.ingest,
         program: settings.program.clone(),
@@ -142,7 +146,7 @@ struct Accepted {
 }
 
 impl Pipeline {
-    fn run(mut self: Self, mut blocks: mpsc::Receiver<RawLog>, runtime: &tokio::runtime::Handle) -> Result<(), EngineError> {
+    fn run(mut self, mut blocks: mpsc::Receiver<RawLog>, runtime: &tokio::runtime::Handle) -> Result<(), EngineError> {
         let mut last_tick = 0;
         loop {
             let (gathered, open) = runtime.block_on(gather(&mut blocks));
@@ -151,7 +155,8 @@ impl Pipeline {
             let rows = self.matches(&accepted);
             let now = time::now();
             let watermark = self.clock.advance(now);
-            self.metrics.epoch(rows.len(), now, watermark);
+            self.metrics.matched(rows.len() as u64);
+            self.metrics.epoch(if watermark == i64::MIN { 0.0 } else { (now - watermark) as f64 / time::SECOND as f64 });
             self.input.send(rows, watermark)?;
             self.acknowledge(accepted);
             if now - last_tick >= time::SECOND {
@@ -181,7 +186,8 @@ impl Pipeline {
         *used = Instant::now();
         let mut batches = Vec::new();
         let counts = ingest.push(&block, &mut batches);
-        self.metrics.received(&source.name, block.lines.len() as u64, &counts);
+        self.metrics.received(&source.name, counts.lines, block.lines.len() as u64);
+        self.metrics.parsed(&source.name, counts.events, counts.parse_failures);
         let batches: Vec<EventBatch> = batches.into_iter().map(|b| self.mark(&source, b, block.received)).collect();
         let checkpoint = checkpoint(&block);
         let receipt = Receipt { events: counts.events, parse_failures: counts.parse_failures };
@@ -210,7 +216,7 @@ impl Pipeline {
         let started = Instant::now();
         while let Err(error) = self.write(accepted) {
             tracing::error!("{error}; trying again every second");
-            self.hub.health(Some(error.to_string()));
+            self.hub.trouble(Some(error.to_string()));
             accepted.retain_mut(|a| match a.acknowledge.take() {
                 Some(waiting) => {
                     // Whoever waited may be gone, which changes nothing.
@@ -221,8 +227,8 @@ impl Pipeline {
             });
             std::thread::sleep(RETRY);
         }
-        self.hub.health(None);
-        self.metrics.committed(started.elapsed());
+        self.hub.trouble(None);
+        self.metrics.committed(started.elapsed().as_secs_f64());
     }
 
     fn write(&mut self, accepted: &[Accepted]) -> Result<(), crate::archive::ArchiveError> {
@@ -299,7 +305,6 @@ impl Alerts {
     fn run(mut self, mut outputs: Outputs) -> Result<(), EngineError> {
         while let Some(output) = outputs.receive()? {
             let changes = changes::changes(&self.program, &output.changes, time::now());
-            self.metrics.keys(output.keys);
             match &self.rebuilding {
                 Some(rebuilt) if output.epoch < rebuilt.epochs => {
                     for change in changes {
@@ -367,11 +372,11 @@ impl Alerts {
         }
         while let Err(error) = self.log.append(&changes) {
             tracing::error!("{error}; trying again every second");
-            self.hub.health(Some(error.to_string()));
+            self.hub.trouble(Some(error.to_string()));
             std::thread::sleep(RETRY);
         }
         for change in &changes {
-            self.metrics.alert(change);
+            self.metrics.alert(change.alert.severity, &change.change);
             self.hub.alert(change);
         }
     }
@@ -385,7 +390,7 @@ fn checkpoint(block: &RawLog) -> Option<Checkpoint> {
         device: file.device,
         inode: file.inode,
         offset: block.offset + block.lines.len() as u64,
-        fingerprint: 0,
-        fingerprint_len: 0,
+        fingerprint: file.fingerprint.hash,
+        fingerprint_len: file.fingerprint.length,
     })
 }

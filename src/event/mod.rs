@@ -6,6 +6,8 @@
 //! the reading and writing of instants.
 
 pub mod batch;
+mod builder;
+mod column;
 pub mod field;
 pub mod id;
 pub mod raw;

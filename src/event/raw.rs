@@ -27,6 +27,33 @@ pub struct FileIdentity {
     pub device: u64,
     /// Inode number.
     pub inode: u64,
+    /// Its first bytes, hashed.
+    pub fingerprint: Fingerprint,
+}
+
+/// How far into a file the fingerprint reaches, in bytes.
+pub const FINGERPRINT_BYTES: usize = 1024;
+
+/// A hash of a file's first bytes: tells a renamed or copied file from another one at its path.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Fingerprint {
+    /// XXH3 (64 bit) of them.
+    pub hash: u64,
+    /// How many there were, at most [`FINGERPRINT_BYTES`]; 0 for a file that was empty.
+    pub length: u32,
+}
+
+impl Fingerprint {
+    /// The fingerprint of a file that starts with these bytes.
+    pub fn of(head: &[u8]) -> Fingerprint {
+        let head = &head[..head.len().min(FINGERPRINT_BYTES)];
+        Fingerprint { hash: xxhash_rust::xxh3::xxh3_64(head), length: head.len() as u32 }
+    }
+
+    /// Whether a file that starts with `head` may be the same one, grown since. An empty fingerprint fits nothing.
+    pub fn fits(&self, head: &[u8]) -> bool {
+        self.length > 0 && head.get(..self.length as usize).is_some_and(|h| xxhash_rust::xxh3::xxh3_64(h) == self.hash)
+    }
 }
 
 /// What was made of a block of lines.

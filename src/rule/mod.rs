@@ -1,3 +1,87 @@
 //! Rules: text in, plan out. No dataflow here.
+//!
+//! Reading order: `split` cuts a file into items, `parse` (with `grammar.pest`) makes the tree [`ast`],
+//! `scope` resolves the folder's names, `check` (with `form`, `having`, `condition`, `operand`, `title`, `trial`)
+//! makes the [`plan`]. Everything that is wrong comes out as [`diagnostic::Diagnostic`]s.
 
+use std::io;
+use std::sync::Arc;
+
+pub mod ast;
+mod check;
+pub mod code;
+mod condition;
+pub mod diagnostic;
+pub mod explain;
+mod form;
+mod having;
+mod literal;
+pub mod load;
+mod nearest;
+mod operand;
+mod pack;
+mod parse;
 pub mod plan;
+#[cfg(test)]
+mod samples;
+mod scope;
+mod setting;
+mod simplify;
+mod split;
+mod syntax;
+#[cfg(test)]
+mod tests;
+mod title;
+mod trial;
+
+pub use diagnostic::{Diagnostic, render};
+pub use load::{LoadError, load};
+pub use pack::pack;
+
+/// A rule file.
+#[derive(Clone, Debug)]
+pub struct SourceFile {
+    /// What it is called in messages.
+    pub name: Arc<str>,
+    /// Its content.
+    pub text: String,
+}
+
+/// A compiled folder.
+#[derive(Debug, Default)]
+pub struct Compiled {
+    /// The files, for rendering diagnostics.
+    pub sources: Vec<SourceFile>,
+    /// The rules that are right.
+    pub program: plan::Program,
+    /// Everything found, by file and place.
+    pub diagnostics: Vec<Diagnostic>,
+    /// Names of the rules that are left out because of an error. Items that do not even parse have none.
+    pub rejected: Vec<String>,
+    /// The trees, for tools that need more than the plan.
+    pub trees: Vec<ast::File>,
+}
+
+impl Compiled {
+    /// Whether something is wrong enough to leave a rule out.
+    pub fn has_errors(&self) -> bool {
+        self.diagnostics.iter().any(Diagnostic::is_error)
+    }
+}
+
+/// Compiles files as one program. `lists` reads a list's file by its path in the rules folder.
+pub fn compile(files: &[SourceFile], lists: &dyn Fn(&str) -> io::Result<String>) -> Compiled {
+    let mut diagnostics = Vec::new();
+    let mut trees = Vec::with_capacity(files.len());
+    for file in files {
+        let (tree, mut errors) = parse::parse(file);
+        diagnostics.append(&mut errors);
+        trees.push(tree);
+    }
+    let inputs: Vec<scope::Input<'_>> =
+        trees.iter().zip(files).map(|(tree, source)| scope::Input { file: tree, text: &source.text }).collect();
+    let scope = scope::resolve(&inputs, lists, &mut diagnostics);
+    let (program, rejected) = check::program(&scope, &inputs, &mut diagnostics);
+    diagnostic::locate(&mut diagnostics, files);
+    Compiled { sources: files.to_vec(), program, diagnostics, rejected, trees }
+}

@@ -242,8 +242,21 @@ pub enum Piece {
 
 /// Values side by side, unambiguously joined, each possibly missing: a key or a payload in a match row.
 /// Short ones (24 bytes in all) are held without allocation.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Tuple(pub CompactString);
+
+impl serde::Serialize for Tuple {
+    fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        s.serialize_str(&self.0)
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for Tuple {
+    fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        let text = <std::borrow::Cow<'de, str>>::deserialize(d)?;
+        Ok(Tuple(CompactString::from(text)))
+    }
+}
 
 impl Tuple {
     /// From its values.

@@ -1,0 +1,230 @@
+//! What `weir run` and `weir demo` share: engine, collectors and page, started and stopped together.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::{Arc, RwLock};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use tokio::sync::mpsc::Sender;
+use tokio_util::sync::CancellationToken;
+
+use crate::collect::{self, follow, generate, stdin, syslog};
+use crate::engine::live;
+use crate::event::raw::{RawLog, Source};
+use crate::event::time;
+use crate::metrics::Metrics;
+use crate::rule::plan::Program;
+use crate::serve::{self, Hub, Limits, Lookup, RuleInfo, Search, SearchError};
+use crate::{ingest, query};
+
+/// Searches of the archive at a time.
+const SEARCHES: usize = 2;
+
+/// What to run.
+pub(super) struct Settings {
+    pub(super) program: Arc<Program>,
+    pub(super) data: PathBuf,
+    pub(super) listen: SocketAddr,
+    /// µs.
+    pub(super) lateness: i64,
+    pub(super) workers: usize,
+    pub(super) ingest: ingest::Settings,
+    pub(super) collectors: Collectors,
+}
+
+/// Where lines come from.
+#[derive(Default)]
+pub(super) struct Collectors {
+    pub(super) files: Vec<PathBuf>,
+    pub(super) stdin: bool,
+    pub(super) syslog_udp: Option<SocketAddr>,
+    pub(super) syslog_tcp: Option<SocketAddr>,
+    pub(super) format: Option<String>,
+    pub(super) demo: Option<Demo>,
+}
+
+/// Made-up logs in real time.
+pub(super) struct Demo {
+    /// Lines a second.
+    pub(super) rate: u64,
+    pub(super) seed: u64,
+}
+
+/// Runs until Ctrl-C or SIGTERM, then stores what was received and ends.
+pub(super) fn serve(settings: Settings) -> anyhow::Result<ExitCode> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let ended = runtime.block_on(run(settings));
+    // A thread may still wait for a line of standard input; it must not hold the end back.
+    runtime.shutdown_timeout(Duration::from_millis(100));
+    ended
+}
+
+async fn run(settings: Settings) -> anyhow::Result<ExitCode> {
+    let Settings { program, data, listen, lateness, workers, ingest, collectors } = settings;
+    let (hub, metrics) = (Hub::new(serve::live::Settings::default()), Arc::new(Metrics::new()));
+    // An address that cannot be had is said before anything is opened.
+    let stop = CancellationToken::new();
+    let reserved = serve::reserve(listen).await?;
+    let held: Vec<String> = collectors.files.iter().map(|f| f.to_string_lossy().into_owned()).collect();
+    let engine = live::start(
+        live::Settings { data: data.clone(), program: program.clone(), workers, lateness, ingest, archive: Default::default(), held },
+        hub.clone(),
+        metrics.clone(),
+    )?;
+    let context = Arc::new(serve::Context {
+        hub: hub.clone(),
+        ingest: engine.blocks.clone(),
+        metrics,
+        search: search(&data),
+        evidence: lookup(&data),
+        rules: RwLock::new(program.rules.iter().map(RuleInfo::from).collect()),
+        limits: Limits::default(),
+    });
+    let checkpoints = engine.checkpoints.iter().map(position).collect();
+    start(collectors, checkpoints, &engine.blocks, &stop).await?;
+    let going = stop.clone();
+    let (address, server) = serve::serve(reserved, context, async move { going.cancelled().await })?;
+    eprintln!("weir: http://{address}/ shows {} rules at work on {}; Ctrl-C stops", program.rules.len(), data.display());
+    let server = tokio::spawn(server);
+    interrupted().await?;
+    eprintln!("weir: stopping, storing what was received");
+    stop.cancel();
+    // The server's clone of the channel goes with it.
+    server.await.context("the web server panicked; please report it with the log")?;
+    tokio::task::spawn_blocking(move || engine.join()).await??;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn interrupted() -> std::io::Result<()> {
+    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+    tokio::select! {
+        interrupt = tokio::signal::ctrl_c() => interrupt,
+        _ = terminate.recv() => Ok(()),
+    }
+}
+
+async fn start(
+    collectors: Collectors,
+    checkpoints: Vec<collect::Checkpoint>,
+    blocks: &Sender<RawLog>,
+    stop: &CancellationToken,
+) -> anyhow::Result<()> {
+    let context = collect::Context::default();
+    let format: Option<Arc<str>> = collectors.format.as_deref().map(Arc::from);
+    if let Some(address) = collectors.syslog_udp {
+        let settings = syslog::Settings { format: format.clone(), ..syslog::Settings::default() };
+        let listener = syslog::udp(address, settings, blocks.clone(), stop.clone(), context.clone()).await?;
+        eprintln!("weir: takes syslog+udp://{}", listener.address);
+    }
+    if let Some(address) = collectors.syslog_tcp {
+        let settings = syslog::Settings { format: format.clone(), ..syslog::Settings::default() };
+        let listener = syslog::tcp(address, settings, blocks.clone(), stop.clone(), context.clone()).await?;
+        eprintln!("weir: takes syslog+tcp://{}", listener.address);
+    }
+    if collectors.stdin {
+        tokio::spawn(stdin::read(format.clone(), blocks.clone(), stop.clone(), context.clone()));
+    }
+    if !collectors.files.is_empty() {
+        let watches =
+            collectors.files.into_iter().map(|path| follow::Watch { path, format: format.clone() }).collect();
+        follow::follow(watches, checkpoints, follow::Settings::default(), blocks.clone(), stop.clone(), context)?;
+    }
+    if let Some(demo) = collectors.demo {
+        tokio::spawn(play(demo, blocks.clone(), stop.clone()));
+    }
+    Ok(())
+}
+
+/// Sends each made-up line when its time has come.
+async fn play(demo: Demo, blocks: Sender<RawLog>, stop: CancellationToken) {
+    let start = time::now();
+    let settings = generate::Settings { rate: demo.rate, ..generate::Settings::demo(demo.seed, start) };
+    let mut lines = generate::Generator::new(settings).peekable();
+    let mut tick = tokio::time::interval(Duration::from_millis(50));
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            _ = tick.tick() => {}
+        }
+        let now = time::now();
+        let mut due: std::collections::BTreeMap<&'static str, String> = std::collections::BTreeMap::new();
+        while let Some(line) = lines.next_if(|l| l.time <= now) {
+            let text = due.entry(line.source.file()).or_default();
+            text.push_str(&line.text);
+            text.push('\n');
+        }
+        for (name, text) in due {
+            let block = RawLog {
+                source: Source::stream(format!("demo/{name}")),
+                lines: text.into(),
+                offset: 0,
+                received: now,
+                acknowledge: None,
+            };
+            if blocks.send(block).await.is_err() {
+                return;
+            }
+        }
+    }
+}
+
+fn position(checkpoint: &crate::archive::Checkpoint) -> collect::Checkpoint {
+    collect::Checkpoint {
+        path: checkpoint.path.clone(),
+        device: checkpoint.device,
+        inode: checkpoint.inode,
+        offset: checkpoint.offset,
+        fingerprint: checkpoint.fingerprint,
+        fingerprint_len: checkpoint.fingerprint_len,
+    }
+}
+
+/// Searches the archive, a few at a time, beside the engine.
+fn search(data: &Path) -> Search {
+    let (data, places) = (data.to_owned(), Arc::new(tokio::sync::Semaphore::new(SEARCHES)));
+    Arc::new(move |request| {
+        let (data, places) = (data.clone(), places.clone());
+        Box::pin(async move {
+            let wanted = query::Search {
+                text: request.text,
+                filters: request.filters,
+                from: request.from,
+                to: request.to,
+                limit: request.limit,
+                ..query::Search::default()
+            };
+            ask(places, move || query::search(&query::Session::open(&data)?, &wanted)).await
+        })
+    })
+}
+
+/// Finds events by their ids.
+fn lookup(data: &Path) -> Lookup {
+    let (data, places) = (data.to_owned(), Arc::new(tokio::sync::Semaphore::new(SEARCHES)));
+    Arc::new(move |ids| {
+        let (data, places) = (data.clone(), places.clone());
+        Box::pin(async move { ask(places, move || query::events_by_id(&query::Session::open(&data)?, &ids)).await })
+    })
+}
+
+async fn ask(
+    places: Arc<tokio::sync::Semaphore>,
+    query: impl FnOnce() -> Result<Vec<serde_json::Value>, query::QueryError> + Send + 'static,
+) -> Result<Vec<serde_json::Value>, SearchError> {
+    let Ok(Ok(place)) = tokio::time::timeout(Duration::from_secs(5), places.acquire_owned()).await else {
+        return Err(SearchError::Busy);
+    };
+    let answer = tokio::task::spawn_blocking(move || {
+        let answer = query();
+        drop(place);
+        answer
+    });
+    match answer.await {
+        Ok(Ok(rows)) => Ok(rows),
+        Ok(Err(error)) if error.is_users() => Err(SearchError::Refused(error.to_string())),
+        Ok(Err(error)) => Err(SearchError::Failed(error.to_string())),
+        Err(error) => Err(SearchError::Failed(error.to_string())),
+    }
+}

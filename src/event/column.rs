@@ -1,0 +1,373 @@
+//! One column of a batch while it is being built. In: values by row. Out: an Arrow array.
+//!
+//! A builder keeps what it learnt of its column's size for the next batch, and its hash table.
+
+use std::sync::Arc;
+
+use arrow::array::{
+    ArrayRef, FixedSizeBinaryArray, Int64Array, StringArray, TimestampMicrosecondArray, UInt16Array, UInt32Array,
+    UInt64Array,
+};
+use arrow::buffer::{BooleanBuffer, Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
+use hashbrown::HashTable;
+
+use super::batch::Dictionary;
+use super::field::Type;
+
+/// A column of any type.
+pub(super) enum Column {
+    Dictionary(DictionaryBuilder),
+    Long(LongBuilder),
+    Number(NumberBuilder),
+    Ids(Vec<u8>),
+}
+
+impl Column {
+    pub(super) fn new(ty: Type) -> Column {
+        match ty {
+            Type::Text | Type::Ip | Type::TextList => Column::Dictionary(DictionaryBuilder::default()),
+            Type::LongText => Column::Long(LongBuilder::default()),
+            Type::U16 | Type::U32 | Type::U64 | Type::I64 | Type::Timestamp => Column::Number(NumberBuilder::default()),
+            Type::Id => Column::Ids(Vec::new()),
+        }
+    }
+
+    /// Forgets rows from this one on.
+    pub(super) fn truncate(&mut self, rows: usize) {
+        match self {
+            Column::Dictionary(d) => d.truncate(rows),
+            Column::Long(l) => l.truncate(rows),
+            Column::Number(n) => n.truncate(rows),
+            Column::Ids(bytes) => bytes.truncate(rows * 16),
+        }
+    }
+
+    /// The column of `len` rows, `None` when no row has a value; the builder is empty again.
+    pub(super) fn finish(&mut self, ty: Type, len: usize) -> Option<ArrayRef> {
+        match self {
+            Column::Dictionary(d) if d.rows() > 0 => Some(Arc::new(d.finish(len))),
+            Column::Long(l) if l.rows() > 0 => Some(Arc::new(l.finish(len))),
+            Column::Number(n) if n.rows() > 0 => Some(n.finish(ty, len)),
+            Column::Ids(bytes) if !bytes.is_empty() => {
+                let mut bytes = hand_out(bytes);
+                bytes.resize(len * 16, 0);
+                Some(Arc::new(FixedSizeBinaryArray::new(16, Buffer::from_vec(bytes), None)))
+            }
+            Column::Dictionary(_) | Column::Long(_) | Column::Number(_) | Column::Ids(_) => None,
+        }
+    }
+}
+
+/// Hands out a vector and leaves an empty one, with room for as much again, unless that was unusually much.
+fn hand_out<T>(vector: &mut Vec<T>) -> Vec<T> {
+    let next = Vec::with_capacity(vector.len().min(4 << 20));
+    std::mem::replace(vector, next)
+}
+
+const MISSING: u32 = u32::MAX;
+
+/// Words of the program found by their place in memory; more than a column of such words ever has.
+const WORDS: usize = 32;
+
+/// Builds one dictionary-coded column.
+#[derive(Default)]
+pub struct DictionaryBuilder {
+    codes: Vec<u32>,
+    /// Where values begin and end: 0, then the end of each.
+    offsets: Vec<i32>,
+    bytes: Vec<u8>,
+    /// Part of the hash, and the code.
+    index: HashTable<(u32, u32)>,
+    /// Address and length of a word, and its code.
+    words: Vec<(usize, usize, u32)>,
+    gaps: bool,
+}
+
+/// The whole hash again, from the part that is kept.
+fn spread(part: u32) -> u64 {
+    u64::from(part).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+}
+
+impl DictionaryBuilder {
+    /// One more than the last row that was set.
+    pub(super) fn rows(&self) -> usize {
+        self.codes.len()
+    }
+
+    #[inline]
+    fn value(&self, code: u32) -> &[u8] {
+        let at = code as usize;
+        &self.bytes[self.offsets[at] as usize..self.offsets[at + 1] as usize]
+    }
+
+    /// Sets the value of `row`; rows between the last one set and this one are missing.
+    #[inline]
+    pub fn set(&mut self, row: usize, value: &str) {
+        let code = self.code(value.as_bytes());
+        self.set_code(row, code);
+    }
+
+    /// The same for a word of the program itself.
+    #[inline]
+    pub(super) fn set_word(&mut self, row: usize, word: &'static str) {
+        let (address, len) = (word.as_ptr() as usize, word.len());
+        let code = match self.words.iter().find(|w| w.0 == address && w.1 == len) {
+            Some(known) => known.2,
+            None => {
+                let code = self.code(word.as_bytes());
+                if self.words.len() < WORDS {
+                    self.words.push((address, len, code));
+                }
+                code
+            }
+        };
+        self.set_code(row, code);
+    }
+
+    #[inline]
+    fn set_code(&mut self, row: usize, code: u32) {
+        if self.codes.len() == row {
+            self.codes.push(code);
+        } else if self.codes.len() > row {
+            self.codes[row] = code;
+        } else {
+            self.gaps = true;
+            self.codes.resize(row, MISSING);
+            self.codes.push(code);
+        }
+    }
+
+    /// The value of a row, if it was set.
+    pub(super) fn get(&self, row: usize) -> Option<&str> {
+        let code = *self.codes.get(row)?;
+        if code == MISSING {
+            return None;
+        }
+        std::str::from_utf8(self.value(code)).ok()
+    }
+
+    fn code(&mut self, value: &[u8]) -> u32 {
+        // Logs repeat themselves: the last value is the likeliest.
+        if let Some(&last) = self.codes.last()
+            && last != MISSING
+            && self.value(last) == value
+        {
+            return last;
+        }
+        let hash = xxhash_rust::xxh3::xxh3_64(value);
+        let part = (hash ^ hash >> 32) as u32;
+        let found = self.index.find(spread(part), |&(p, code)| p == part && self.value(code) == value);
+        if let Some(&(_, code)) = found {
+            return code;
+        }
+        if self.offsets.is_empty() {
+            self.offsets.push(0);
+        }
+        let code = self.offsets.len() as u32 - 1;
+        self.bytes.extend_from_slice(value);
+        self.offsets.push(self.bytes.len() as i32);
+        self.index.insert_unique(spread(part), (part, code), |&(p, _)| spread(p));
+        code
+    }
+
+    /// Forgets rows from this one on. Values that no row uses any more stay in the dictionary.
+    pub(super) fn truncate(&mut self, rows: usize) {
+        self.codes.truncate(rows);
+    }
+
+    /// The column of `len` rows; the builder is empty again.
+    pub fn finish(&mut self, len: usize) -> Dictionary {
+        let mut codes = hand_out(&mut self.codes);
+        let gaps = std::mem::take(&mut self.gaps) || codes.len() < len;
+        codes.resize(len, MISSING);
+        let nulls = gaps.then(|| NullBuffer::new(BooleanBuffer::collect_bool(len, |i| codes[i] != MISSING)));
+        if gaps {
+            for code in &mut codes {
+                *code = if *code == MISSING { 0 } else { *code };
+            }
+        }
+        if self.offsets.is_empty() {
+            self.offsets.push(0);
+        }
+        // A table that was large once must not be wiped at every small batch.
+        if self.index.capacity() > 64 + 8 * self.index.len() {
+            self.index = HashTable::new();
+        }
+        self.index.clear();
+        self.words.clear();
+        let offsets = OffsetBuffer::new(hand_out(&mut self.offsets).into());
+        let values = StringArray::new(offsets, Buffer::from_vec(hand_out(&mut self.bytes)), None);
+        Dictionary::new(UInt32Array::new(ScalarBuffer::from(codes), nulls), Arc::new(values))
+    }
+}
+
+/// Which rows have a value; costs nothing while all have.
+#[derive(Default)]
+struct Valid {
+    /// Empty while there is no gap.
+    rows: Vec<bool>,
+}
+
+impl Valid {
+    /// Notes that a row has a value, when `len` rows before it were noted.
+    #[inline]
+    fn set(&mut self, len: usize, row: usize) {
+        if len == row && self.rows.is_empty() {
+            return;
+        }
+        self.gap(len, row);
+        self.rows.push(true);
+    }
+
+    #[cold]
+    fn gap(&mut self, len: usize, row: usize) {
+        if self.rows.is_empty() {
+            self.rows.resize(len, true);
+        }
+        self.rows.resize(row, false);
+    }
+
+    fn finish(&mut self, noted: usize, len: usize) -> Option<NullBuffer> {
+        if noted < len {
+            self.gap(noted, len);
+        }
+        (!self.rows.is_empty()).then(|| NullBuffer::from(std::mem::take(&mut self.rows)))
+    }
+}
+
+/// Builds one column of plain text.
+#[derive(Default)]
+pub(super) struct LongBuilder {
+    /// 0, then the end of each row's text.
+    offsets: Vec<i32>,
+    bytes: Vec<u8>,
+    valid: Valid,
+}
+
+impl LongBuilder {
+    pub(super) fn rows(&self) -> usize {
+        self.offsets.len().saturating_sub(1)
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes.len()
+    }
+
+    pub(super) fn truncate(&mut self, rows: usize) {
+        if self.rows() > rows {
+            self.offsets.truncate(rows + 1);
+            self.bytes.truncate(self.offsets[rows] as usize);
+            self.valid.rows.truncate(rows);
+        }
+    }
+
+    pub(super) fn set(&mut self, row: usize, value: &str) {
+        self.truncate(row);
+        if self.offsets.is_empty() {
+            self.offsets.push(0);
+        }
+        self.valid.set(self.rows(), row);
+        self.offsets.resize(row + 1, self.bytes.len() as i32);
+        self.bytes.extend_from_slice(value.as_bytes());
+        self.offsets.push(self.bytes.len() as i32);
+    }
+
+    fn finish(&mut self, len: usize) -> StringArray {
+        let nulls = self.valid.finish(self.rows(), len);
+        self.offsets.resize(len + 1, self.bytes.len() as i32);
+        let offsets = OffsetBuffer::new(hand_out(&mut self.offsets).into());
+        StringArray::new(offsets, Buffer::from_vec(hand_out(&mut self.bytes)), nulls)
+    }
+}
+
+/// Builds one column of numbers of any width, as two's complement in 64 bits.
+#[derive(Default)]
+pub(super) struct NumberBuilder {
+    values: Vec<u64>,
+    valid: Valid,
+}
+
+impl NumberBuilder {
+    pub(super) fn rows(&self) -> usize {
+        self.values.len()
+    }
+
+    pub(super) fn truncate(&mut self, rows: usize) {
+        self.values.truncate(rows);
+        self.valid.rows.truncate(rows);
+    }
+
+    #[inline]
+    pub(super) fn set(&mut self, row: usize, value: u64) {
+        if self.values.len() > row {
+            self.values[row] = value;
+            return;
+        }
+        self.valid.set(self.values.len(), row);
+        if self.values.len() < row {
+            self.values.resize(row, 0);
+        }
+        self.values.push(value);
+    }
+
+    fn finish(&mut self, ty: Type, len: usize) -> ArrayRef {
+        let nulls = self.valid.finish(self.values.len(), len);
+        self.values.resize(len, 0);
+        let values = &self.values;
+        let array: ArrayRef = match ty {
+            Type::U16 => Arc::new(UInt16Array::new(values.iter().map(|v| *v as u16).collect(), nulls)),
+            Type::U32 => Arc::new(UInt32Array::new(values.iter().map(|v| *v as u32).collect(), nulls)),
+            Type::I64 => Arc::new(Int64Array::new(values.iter().map(|v| *v as i64).collect(), nulls)),
+            Type::Timestamp => {
+                Arc::new(TimestampMicrosecondArray::new(values.iter().map(|v| *v as i64).collect(), nulls))
+            }
+            Type::U64 | Type::Text | Type::LongText | Type::TextList | Type::Ip | Type::Id => {
+                Arc::new(UInt64Array::new(values.iter().copied().collect(), nulls))
+            }
+        };
+        self.values.clear();
+        array
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::Array;
+
+    use super::*;
+
+    #[test]
+    fn builders_start_anew_after_each_batch() {
+        let mut texts = DictionaryBuilder::default();
+        for round in 0..3 {
+            texts.set(1, "a");
+            texts.set_word(2, "word");
+            texts.set_word(3, "word");
+            texts.set(3, "b");
+            let column = texts.finish(5);
+            assert_eq!((column.len(), column.null_count()), (5, 2), "round {round}");
+            assert_eq!(column.keys().value(2), 1);
+            assert_eq!(column.values().len(), 3);
+        }
+        texts.set(0, "x");
+        assert!(texts.finish(1).nulls().is_none());
+    }
+
+    #[test]
+    fn gaps_are_missing_values() {
+        let (mut numbers, mut long) = (NumberBuilder::default(), LongBuilder::default());
+        for _ in 0..2 {
+            numbers.set(0, 1);
+            numbers.set(2, 3);
+            numbers.set(2, 4);
+            long.set(1, "one");
+            long.set(1, "two");
+            long.set(3, "three");
+            assert_eq!(numbers.finish(Type::U16, 4).null_count(), 2);
+            let column = long.finish(4);
+            assert_eq!((column.null_count(), column.value(1), column.value(3)), (2, "two", "three"));
+        }
+        numbers.set(0, 1);
+        assert_eq!(numbers.finish(Type::I64, 1).null_count(), 0);
+    }
+}

@@ -1,0 +1,398 @@
+//! What a rule file says, with its spans, before anything is checked: names are not resolved,
+//! literals not typed, clauses in the order and number they were written. `parse` makes it,
+//! `check` turns it into the plan.
+
+use std::sync::Arc;
+
+/// Byte offsets in a source file.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Span {
+    /// First byte.
+    pub start: usize,
+    /// Byte after the last.
+    pub end: usize,
+}
+
+/// A word or text and where it stands.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Word {
+    /// The text, unescaped when it was quoted.
+    pub text: String,
+    /// Where.
+    pub span: Span,
+}
+
+/// One file.
+#[derive(Clone, Debug)]
+pub struct File {
+    /// Its name.
+    pub name: Arc<str>,
+    /// The items that could be parsed.
+    pub items: Vec<Item>,
+}
+
+/// What stands at the top of a file.
+#[derive(Clone, Debug)]
+pub enum Item {
+    /// `rule name { … }`
+    Rule(Rule),
+    /// `let name = pattern`
+    Let(Let),
+    /// `list name from "path"`, `list name = (…)`
+    List(List),
+}
+
+/// `let name = pattern`
+#[derive(Clone, Debug)]
+pub struct Let {
+    /// Its name.
+    pub name: Word,
+    /// What it stands for.
+    pub pattern: Pattern,
+}
+
+/// `list name …`
+#[derive(Clone, Debug)]
+pub struct List {
+    /// Its name.
+    pub name: Word,
+    /// Where its values come from.
+    pub origin: Origin,
+}
+
+/// Where a list's values come from.
+#[derive(Clone, Debug)]
+pub enum Origin {
+    /// A text file, by its path in the rules folder.
+    File(Word),
+    /// The values themselves.
+    Inline(Vec<Value>, Span),
+}
+
+/// `rule name { … }`
+#[derive(Clone, Debug)]
+pub struct Rule {
+    /// Its name.
+    pub name: Word,
+    /// Its clauses, as written.
+    pub clauses: Vec<Clause>,
+    /// All of it.
+    pub span: Span,
+}
+
+/// One clause.
+#[derive(Clone, Debug)]
+pub struct Clause {
+    /// What it says.
+    pub kind: ClauseKind,
+    /// All of it.
+    pub span: Span,
+}
+
+/// What a clause says.
+#[derive(Clone, Debug)]
+pub enum ClauseKind {
+    /// `title "…"`
+    Title(Word),
+    /// `description "…"`
+    Description(Word),
+    /// `severity high`
+    Severity(Word),
+    /// `attack T1110, T1078`
+    Attack(Vec<Word>),
+    /// `tags linux, "two words"`
+    Tags(Vec<Word>),
+    /// `runbook "kb/x.md"`
+    Runbook(Word),
+    /// `references "https://…"`
+    References(Vec<Word>),
+    /// `author "…"`
+    Author(Word),
+    /// `risk 20`
+    Risk(Word),
+    /// `cooldown 1h`
+    Cooldown(Word),
+    /// `retro 30d`
+    Retro(Word),
+    /// `when …`
+    When(When),
+    /// `except "…" where …`
+    Except(Except),
+    /// `test "…" { … }`
+    Test(Test),
+}
+
+impl ClauseKind {
+    /// The word it starts with.
+    pub fn keyword(&self) -> &'static str {
+        match self {
+            ClauseKind::Title(_) => "title",
+            ClauseKind::Description(_) => "description",
+            ClauseKind::Severity(_) => "severity",
+            ClauseKind::Attack(_) => "attack",
+            ClauseKind::Tags(_) => "tags",
+            ClauseKind::Runbook(_) => "runbook",
+            ClauseKind::References(_) => "references",
+            ClauseKind::Author(_) => "author",
+            ClauseKind::Risk(_) => "risk",
+            ClauseKind::Cooldown(_) => "cooldown",
+            ClauseKind::Retro(_) => "retro",
+            ClauseKind::When(_) => "when",
+            ClauseKind::Except(_) => "except",
+            ClauseKind::Test(_) => "test",
+        }
+    }
+}
+
+/// `except "reason" where condition [expires 2027-01-01]`
+#[derive(Clone, Debug)]
+pub struct Except {
+    /// Why.
+    pub reason: Word,
+    /// Which events.
+    pub condition: Condition,
+    /// Until when, if not for ever.
+    pub expires: Option<Word>,
+}
+
+/// `when …`
+#[derive(Clone, Debug)]
+pub enum When {
+    /// One kind of event.
+    Single {
+        /// Which.
+        pattern: Pattern,
+        /// What follows it.
+        settings: Vec<Setting>,
+    },
+    /// `sequence … { … }`: steps in order.
+    Sequence(Steps),
+    /// `all … { … }`: steps in any order.
+    All(Steps),
+}
+
+/// The body of a sequence.
+#[derive(Clone, Debug)]
+pub struct Steps {
+    /// What stands before the brace.
+    pub settings: Vec<Setting>,
+    /// The steps, as written.
+    pub steps: Vec<Step>,
+    /// The word `sequence` or `all`.
+    pub keyword: Span,
+    /// All of it.
+    pub span: Span,
+}
+
+/// One step.
+#[derive(Clone, Debug)]
+pub struct Step {
+    /// What it is for.
+    pub role: Role,
+    /// `label:`
+    pub label: Option<Word>,
+    /// Which events.
+    pub pattern: Pattern,
+    /// What follows.
+    pub settings: Vec<Setting>,
+    /// All of it.
+    pub span: Span,
+}
+
+/// What a step is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// It must happen.
+    Present,
+    /// `not …`: it must not happen.
+    Absent,
+    /// `until …`: it breaks the chain.
+    Until,
+}
+
+/// `source [where condition]`
+#[derive(Clone, Debug)]
+pub struct Pattern {
+    /// A category, `any`, or the name of a `let`.
+    pub source: Word,
+    /// The condition.
+    pub condition: Option<Condition>,
+}
+
+/// What can follow a pattern.
+#[derive(Clone, Debug)]
+pub struct Setting {
+    /// Which, and its parameters.
+    pub kind: SettingKind,
+    /// All of it.
+    pub span: Span,
+}
+
+/// See [`Setting`].
+#[derive(Clone, Debug)]
+pub enum SettingKind {
+    /// `by f, g`
+    By(Vec<Word>),
+    /// `on f, g`
+    On(Vec<Word>),
+    /// `within 5m`
+    Within(Word),
+    /// `every 1h`
+    Every(Word),
+    /// `having … [and …]`; the flag says whether an `or` is among them
+    Having(Vec<Bound>, bool),
+    /// `new (f, g) over 30d learn 14d`
+    FirstSeen,
+    /// `baseline sum(f) over 14d above 4 mad`
+    Baseline,
+}
+
+/// `distinct(user.name) >= 15`
+#[derive(Clone, Debug)]
+pub struct Bound {
+    /// `distinct`
+    pub function: Word,
+    /// `user.name`
+    pub arguments: Vec<Word>,
+    /// `>=`
+    pub operator: Word,
+    /// `15`
+    pub value: Value,
+    /// All of it.
+    pub span: Span,
+}
+
+/// A condition on one event.
+#[derive(Clone, Debug)]
+pub enum Condition {
+    /// One of them holds.
+    Or(Vec<Condition>),
+    /// All of them hold.
+    And(Vec<Condition>),
+    /// It does not hold.
+    Not(Box<Condition>),
+    /// `exists f`
+    Exists(Word),
+    /// `true`, `false`
+    Constant(bool),
+    /// `f op operand`
+    Compare(Comparison),
+}
+
+/// `f [not] op operand`
+#[derive(Clone, Debug)]
+pub struct Comparison {
+    /// The field as written.
+    pub field: Word,
+    /// `not` before the operator.
+    pub negated: bool,
+    /// The operator as written.
+    pub operator: Word,
+    /// The right side.
+    pub operand: Operand,
+    /// All of it.
+    pub span: Span,
+}
+
+/// The right side of a comparison.
+#[derive(Clone, Debug)]
+pub enum Operand {
+    /// One value, or the name of a list.
+    One(Value),
+    /// `(a, b)`
+    Many(Vec<Value>, Span),
+    /// `list("x")`
+    List(Word, Span),
+    /// `/x/i`
+    Regex(Regex),
+}
+
+/// `/pattern/flags`
+#[derive(Clone, Debug)]
+pub struct Regex {
+    /// Between the slashes.
+    pub pattern: Word,
+    /// After them.
+    pub flags: Word,
+    /// All of it.
+    pub span: Span,
+}
+
+/// A literal.
+#[derive(Clone, Debug)]
+pub struct Value {
+    /// Its kind.
+    pub kind: ValueKind,
+    /// What it says, unescaped when it was quoted.
+    pub text: String,
+    /// Where.
+    pub span: Span,
+}
+
+/// How a literal is written; what it means depends on the field it meets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ValueKind {
+    /// `"…"`
+    Text,
+    /// `c"…"`
+    Exact,
+    /// A number, a size, a duration, a date, an address or a network.
+    Bare,
+    /// A word without quotes: a list, or a mistake.
+    Path,
+}
+
+/// `test "…" { … }`
+#[derive(Clone, Debug)]
+pub struct Test {
+    /// Its name.
+    pub name: Word,
+    /// Its lines.
+    pub lines: Vec<TestLine>,
+}
+
+/// A line of a test.
+#[derive(Clone, Debug)]
+pub enum TestLine {
+    /// `@0s x3 every 1s late authentication { … }`
+    Given(Given),
+    /// `expect 1 { … } then 0`
+    Expect(Vec<Outcome>, Span),
+}
+
+/// Events that a test sends.
+#[derive(Clone, Debug)]
+pub struct Given {
+    /// When, from the test's start.
+    pub at: Word,
+    /// How many (`x3`).
+    pub repeat: Option<Word>,
+    /// How far apart.
+    pub every: Option<Word>,
+    /// Whether it arrives after the next lines' events.
+    pub late: bool,
+    /// The category.
+    pub source: Word,
+    /// The fields.
+    pub pairs: Vec<Pair>,
+    /// All of it.
+    pub span: Span,
+}
+
+/// How many alerts a test expects, and what is in their key.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// How many.
+    pub count: Word,
+    /// Key fields and their values.
+    pub pairs: Vec<Pair>,
+}
+
+/// `field: value`
+#[derive(Clone, Debug)]
+pub struct Pair {
+    /// The field as written.
+    pub field: Word,
+    /// The value, or several of a list field.
+    pub values: Vec<Value>,
+}

@@ -1,0 +1,244 @@
+//! Rules: clauses checked and put together. In: a rule of the tree and the folder's names. Out: a rule
+//! of the plan, or `None`; what was found either way.
+
+use std::sync::Arc;
+
+use super::ast::{self, ClauseKind, Word};
+use super::code::Code;
+use super::condition::Check;
+use super::diagnostic::Diagnostic;
+use super::form::{self, Shape};
+use super::nearest::nearest;
+use super::plan::{self, Atom, FieldRef, Predicate, Test};
+use super::scope::{Input, Scope};
+use super::{literal, setting, simplify, title, trial};
+use crate::alert::Severity;
+use crate::event::field;
+
+/// The clauses of a rule, each in its place.
+#[derive(Default)]
+struct Clauses<'a> {
+    title: Option<&'a Word>,
+    description: Option<&'a Word>,
+    severity: Option<&'a Word>,
+    attack: Vec<&'a Word>,
+    tags: Vec<&'a Word>,
+    runbook: Option<&'a Word>,
+    risk: Option<&'a Word>,
+    cooldown: Option<&'a Word>,
+    when: Option<&'a ast::When>,
+    excepts: Vec<&'a ast::Except>,
+    tests: Vec<&'a ast::Test>,
+}
+
+/// The plan of a rule.
+pub(super) fn rule(
+    scope: &Scope,
+    input: &Input<'_>,
+    rule: &ast::Rule,
+    found: &mut Vec<Diagnostic>,
+) -> Option<plan::Rule> {
+    let mut check = Check::new(scope, &input.file.name, input.text);
+    let clauses = gather(&mut check, rule);
+    let plan = assemble(&mut check, rule, &clauses);
+    let broken = check.has_errors();
+    found.append(&mut check.found);
+    plan.filter(|_| !broken)
+}
+
+fn assemble(check: &mut Check<'_>, rule: &ast::Rule, clauses: &Clauses<'_>) -> Option<plan::Rule> {
+    let severity = severity(check, clauses.severity);
+    techniques(check, &clauses.attack);
+    let risk = risk(check, clauses.risk);
+    let cooldown = match clauses.cooldown {
+        Some(word) => form::window(check, setting::Literal { word, span: word.span }, "cooldown"),
+        None => Some(0),
+    };
+    let shape = match clauses.when {
+        Some(when) => form::shape(check, when, cooldown.unwrap_or(0)),
+        None => {
+            let message = format!("rule `{}` has no `when`", rule.name.text);
+            let error = check.error(Code::MissingWhen, rule.name.span, message).label("which events does it look for?");
+            check.report(error.help("add, for example: when authentication where event.outcome == \"failure\""));
+            None
+        }
+    };
+    let exception = exception(check, &clauses.excepts);
+    let mut shape = shape?;
+    clauses.tests.iter().for_each(|test| trial::check(check, test, &shape.key));
+    let title = match clauses.title {
+        Some(title) => title::template(check, title, &mut shape),
+        None => title::from_name(&rule.name.text),
+    };
+    let Shape { mut steps, key, payload, form } = shape;
+    let exception = exception?;
+    for step in &mut steps {
+        let predicate = std::mem::replace(&mut step.predicate, Predicate::Constant(true));
+        step.predicate = simplify::and([predicate, simplify::not(exception.clone())]);
+    }
+    let text = |word: Option<&Word>| word.map(|w| w.text.clone());
+    let texts = |words: &[&Word]| words.iter().map(|w| w.text.clone()).collect();
+    Some(plan::Rule {
+        name: rule.name.text.clone(),
+        title,
+        description: text(clauses.description),
+        severity,
+        attack: texts(&clauses.attack),
+        tags: texts(&clauses.tags),
+        runbook: text(clauses.runbook),
+        risk,
+        steps,
+        key,
+        payload,
+        form,
+        cooldown: cooldown?,
+        file: check.file.clone(),
+    })
+}
+
+/// Sorts clauses to their places; those that stand once are reported when they come again.
+fn gather<'a>(check: &mut Check<'_>, rule: &'a ast::Rule) -> Clauses<'a> {
+    let mut out = Clauses::default();
+    let mut seen: Vec<&ast::Clause> = Vec::new();
+    for clause in &rule.clauses {
+        let keyword = clause.kind.keyword();
+        let many = matches!(clause.kind, ClauseKind::Except(_) | ClauseKind::Test(_));
+        if let Some(first) = seen.iter().find(|c| !many && c.kind.keyword() == keyword) {
+            check.report(
+                check
+                    .error(
+                        Code::Repeated,
+                        clause.span,
+                        format!("`{keyword}` stands twice in rule `{}`", rule.name.text),
+                    )
+                    .label("remove one")
+                    .related(check.file, first.span, "the first"),
+            );
+            continue;
+        }
+        seen.push(clause);
+        match &clause.kind {
+            ClauseKind::Title(word) => out.title = Some(word),
+            ClauseKind::Description(word) => out.description = Some(word),
+            ClauseKind::Severity(word) => out.severity = Some(word),
+            ClauseKind::Attack(words) => out.attack = words.iter().collect(),
+            ClauseKind::Tags(words) => out.tags = words.iter().collect(),
+            ClauseKind::Runbook(word) => out.runbook = Some(word),
+            ClauseKind::Risk(word) => out.risk = Some(word),
+            ClauseKind::Cooldown(word) => out.cooldown = Some(word),
+            ClauseKind::When(when) => out.when = Some(when),
+            ClauseKind::Except(except) => out.excepts.push(except),
+            ClauseKind::Test(test) => out.tests.push(test),
+            // For people who read the file; nothing runs by them.
+            ClauseKind::References(_) | ClauseKind::Author(_) => {}
+            ClauseKind::Retro(_) => check.report(
+                check
+                    .error(Code::LaterRetro, clause.span, "`retro` is not supported yet")
+                    .label("not supported yet")
+                    .help("remove it; past events can be replayed through the rule instead"),
+            ),
+        }
+    }
+    out
+}
+
+/// Medium when a rule does not say.
+fn severity(check: &mut Check<'_>, word: Option<&Word>) -> Severity {
+    let Some(word) = word else { return Severity::Medium };
+    let other_names = [("info", "informational"), ("warning", "medium"), ("error", "high"), ("crit", "critical")];
+    word.text.parse().unwrap_or_else(|message: String| {
+        let near = other_names
+            .iter()
+            .find(|(other, _)| *other == word.text.to_lowercase())
+            .map(|(_, right)| *right)
+            .or_else(|| nearest(&word.text, Severity::ALL.iter().map(|s| s.word())));
+        let error = check.error(Code::BadSeverity, word.span, message).label("not a severity");
+        check.report(match near {
+            Some(near) => error.fix(near),
+            None => error,
+        });
+        Severity::Medium
+    })
+}
+
+fn techniques(check: &mut Check<'_>, words: &[&Word]) {
+    for word in words {
+        let digits = |text: &str, n: usize| text.len() == n && text.bytes().all(|b| b.is_ascii_digit());
+        let rest = word.text.strip_prefix('T').unwrap_or_default();
+        let good = match rest.split_once('.') {
+            None => digits(rest, 4),
+            Some((technique, sub)) => digits(technique, 4) && digits(sub, 3),
+        };
+        if !good {
+            let message = format!("`{}` is not an ATT&CK technique", word.text);
+            let error = check.error(Code::BadTechnique, word.span, message).label("write it like T1110 or T1110.001");
+            let upper = word.text.to_uppercase();
+            check.report(match upper.strip_prefix('T') {
+                Some(_) if upper != word.text => error.fix(upper),
+                _ => error,
+            });
+        }
+    }
+}
+
+fn risk(check: &mut Check<'_>, word: Option<&Word>) -> Option<i64> {
+    let word = word?;
+    match literal::number(&word.text) {
+        Some(points @ 0..=1000) => Some(points as i64),
+        _ => {
+            let message = format!("`{}` is not a number of risk points", word.text);
+            check.report(check.error(Code::BadRisk, word.span, message).label("a whole number from 0 to 1000"));
+            None
+        }
+    }
+}
+
+/// The events that no step of the rule sees: any exception that has not expired at the event's own time.
+fn exception(check: &mut Check<'_>, excepts: &[&ast::Except]) -> Option<Predicate> {
+    let checked: Vec<Option<Predicate>> = excepts
+        .iter()
+        .map(|except| {
+            let condition = check.condition(&except.condition);
+            let alive = match &except.expires {
+                None => Some(Predicate::Constant(true)),
+                Some(word) => before(check, word),
+            };
+            Some(simplify::and([condition?, alive?]))
+        })
+        .collect();
+    checked.into_iter().collect::<Option<Vec<_>>>().map(simplify::or)
+}
+
+/// The event is older than this instant.
+fn before(check: &mut Check<'_>, word: &Word) -> Option<Predicate> {
+    let Some(end) = literal::instant(&word.text) else {
+        let message = format!("`{}` is not a date", word.text);
+        check.report(check.error(Code::BadTime, word.span, message).label("write it like 2027-01-01"));
+        return None;
+    };
+    let field = FieldRef::Column(field::TIMESTAMP);
+    Some(Predicate::Atom(Atom { field, test: Test::Range(i128::MIN, i128::from(end) - 1) }))
+}
+
+/// All rules of all files, sorted by name. Of several with one name, which is reported, the first stays.
+pub(super) fn program(
+    scope: &Scope,
+    inputs: &[Input<'_>],
+    found: &mut Vec<Diagnostic>,
+) -> (plan::Program, Vec<String>) {
+    let mut rules: Vec<plan::Rule> = Vec::new();
+    let mut rejected = Vec::new();
+    let mut seen = rustc_hash::FxHashSet::default();
+    for input in inputs {
+        for item in &input.file.items {
+            let ast::Item::Rule(rule) = item else { continue };
+            let first = seen.insert(Arc::<str>::from(rule.name.text.as_str()));
+            match self::rule(scope, input, rule, found) {
+                Some(plan) if first => rules.push(plan),
+                Some(_) | None => rejected.push(rule.name.text.clone()),
+            }
+        }
+    }
+    rules.sort_by(|a, b| a.name.cmp(&b.name));
+    (plan::Program { rules }, rejected)
+}

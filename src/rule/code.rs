@@ -1,0 +1,98 @@
+//! The codes of diagnostics, each with the sentence that says what it is about.
+
+/// Where the meaning of a rule file goes wrong.
+macro_rules! codes {
+    ($($name:ident $number:literal $doc:literal;)*) => {
+        /// The code of a diagnostic.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum Code { $(#[doc = $doc] $name,)* }
+
+        impl Code {
+            /// All codes, in order.
+            pub const ALL: &[Code] = &[$(Code::$name,)*];
+
+            /// `W0101`
+            pub fn number(self) -> &'static str {
+                match self { $(Code::$name => $number,)* }
+            }
+
+            /// What it is about, in a sentence.
+            pub fn doc(self) -> &'static str {
+                match self { $(Code::$name => $doc,)* }
+            }
+        }
+    };
+}
+
+codes! {
+    Syntax "W0001" "Something else was expected here.";
+    UnknownKeyword "W0002" "No clause or setting has this name.";
+    Unclosed "W0003" "A brace, parenthesis, text or regular expression is never closed.";
+    TooDeep "W0004" "Parentheses are nested deeper than any reader could follow.";
+    BadEscape "W0005" "A backslash in a text must be followed by one of the known escapes.";
+    MissingWhen "W0006" "A rule says which events it looks for in a `when` clause.";
+    Repeated "W0007" "A clause or setting may stand once.";
+    BadOperator "W0008" "Operators are spelled `==`, `!=`, `and`, `or`, `not`.";
+
+    UnknownField "W0101" "A field is a name of the field table, or `fields.` and the name the log uses.";
+    UnknownSource "W0102" "Before `where` stands an ECS category, `any`, or the name of a `let`.";
+    UnknownList "W0103" "A list must be declared with `list name from \"path\"` or `list name = (…)`.";
+    Duplicate "W0104" "Names of rules, of `let`s and of lists are unique in a folder, step names in a rule.";
+    Cycle "W0105" "A `let` cannot stand for itself.";
+    UnknownHole "W0106" "A hole in a title is `{count}`, a field, or a step's name and a field.";
+    NameTaken "W0107" "This name already has a meaning.";
+
+    TypeMismatch "W0201" "A field is compared with a value of its own type; nothing is converted.";
+    OutOfRange "W0202" "The number does not fit the field, so the comparison could never hold.";
+    WrongOperator "W0203" "The operator does not exist for fields of this type.";
+    BadRegex "W0204" "The regular expression does not compile.";
+    Unquoted "W0205" "Text stands in double quotes.";
+    BadAddress "W0206" "An address or a network is written like 10.0.0.5, 10.0.0.0/8 or 2001:db8::/32.";
+    BadDuration "W0207" "A duration is a whole number and a unit: 500ms, 30s, 5m, 12h, 7d.";
+    BadTime "W0208" "A date is written 2027-01-01, a time 2027-01-01T10:30:00Z.";
+    BadNumber "W0209" "A number is whole, and may have a size unit: 10, 1_000, 100MB, 1GiB.";
+
+    MissingWithin "W0301" "What counts over time or comes in order needs a window, or its state would grow for ever.";
+    NothingToCount "W0302" "A window without `having` has nothing to count.";
+    BadCount "W0303" "A count is at least 1.";
+    KeyMixed "W0304" "Steps share one key with `by`, or each has its own with `on`: not both, and not some only.";
+    TooFewSteps "W0305" "A sequence has at least two steps.";
+    BadKey "W0306" "The field cannot be a key.";
+    BadWindow "W0307" "A window or cooldown is longer than 0 and at most 366 days.";
+    NeverTrue "W0308" "The condition can never hold.";
+    AlwaysTrue "W0309" "The rule raises an alert for every event.";
+    Misplaced "W0310" "The setting does not belong here.";
+    BadHaving "W0311" "`having` takes `count()` or `distinct(field)`, compared with a number.";
+
+    BadSeverity "W0401" "A severity is informational, low, medium, high or critical.";
+    BadTechnique "W0402" "An ATT&CK technique is written T1110 or T1110.001.";
+    BadRisk "W0403" "Risk points are a whole number from 0 to 1000.";
+
+    ListUnreadable "W0501" "The list's file cannot be read.";
+    ListEmpty "W0502" "The list has no values, so nothing is in it.";
+    ListEntry "W0503" "An entry of the list does not fit the field it is compared with.";
+    ListPath "W0504" "A list's path is relative and stays in the rules folder.";
+
+    NothingExpected "W0601" "A test says what it expects.";
+    BadTestValue "W0602" "A test's event cannot have this value.";
+
+    LaterAbsence "W0901" "Steps that must not happen are not supported yet.";
+    LaterAll "W0902" "Steps in any order are not supported yet.";
+    LaterNew "W0903" "`new` is not supported yet.";
+    LaterBaseline "W0904" "`every` and `baseline` are not supported yet.";
+    LaterAggregate "W0905" "Only `count()` and `distinct(field)` with a lower bound are supported yet.";
+    LaterAlerts "W0906" "Rules over alerts are not supported yet.";
+    LaterResidual "W0907" "Comparing a field with another field is not supported yet.";
+    LaterRetro "W0908" "`retro` is not supported yet.";
+    LaterStepHaving "W0909" "A step of a sequence can only count its events yet.";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_unique_and_ordered() {
+        assert!(Code::ALL.windows(2).all(|w| w[0].number() < w[1].number()));
+    }
+}

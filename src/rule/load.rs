@@ -1,0 +1,107 @@
+//! Rule folders on disk. In: a path. Out: its files, compiled.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::{Compiled, SourceFile, compile};
+
+/// Why a folder could not be read at all. What is wrong inside its files are diagnostics.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// There is nothing at this path.
+    #[error("there is no rules folder {}: give another with --rules, or create it", .0.display())]
+    Missing(PathBuf),
+    /// The system refused.
+    #[error("cannot read {}: {source}", .path.display())]
+    Unreadable {
+        /// What was read.
+        path: PathBuf,
+        /// Why it could not be.
+        source: io::Error,
+    },
+    /// A rule file holds something else.
+    #[error("{} is not a rule file: it is not UTF-8 text", .0.display())]
+    NotText(PathBuf),
+}
+
+/// Reads and compiles the `*.weir` files of a folder and its subfolders, in the order of their paths;
+/// or one file, whose lists are then looked for beside it.
+pub fn load(path: &Path) -> Result<Compiled, LoadError> {
+    let unreadable = |source| LoadError::Unreadable { path: path.to_owned(), source };
+    let meta = fs::metadata(path).map_err(|e| match e.kind() {
+        io::ErrorKind::NotFound => LoadError::Missing(path.to_owned()),
+        _ => unreadable(e),
+    })?;
+    let mut paths = Vec::new();
+    let folder = if meta.is_dir() {
+        walk(path, &mut paths)?;
+        path
+    } else {
+        paths.push(path.to_owned());
+        path.parent().unwrap_or(Path::new("."))
+    };
+    paths.sort();
+    let files: Vec<SourceFile> = paths.iter().map(|p| read(p)).collect::<Result<_, _>>()?;
+    Ok(compile(&files, &|list| fs::read_to_string(folder.join(list))))
+}
+
+fn read(path: &Path) -> Result<SourceFile, LoadError> {
+    let bytes = fs::read(path).map_err(|source| LoadError::Unreadable { path: path.to_owned(), source })?;
+    let text = String::from_utf8(bytes).map_err(|_| LoadError::NotText(path.to_owned()))?;
+    Ok(SourceFile { name: path.to_string_lossy().into(), text })
+}
+
+/// Collects rule files. Hidden entries are left out; links to files are followed, links to folders are not.
+fn walk(folder: &Path, paths: &mut Vec<PathBuf>) -> Result<(), LoadError> {
+    let unreadable = |source| LoadError::Unreadable { path: folder.to_owned(), source };
+    for entry in fs::read_dir(folder).map_err(unreadable)? {
+        let entry = entry.map_err(unreadable)?;
+        let path = entry.path();
+        if entry.file_name().to_string_lossy().starts_with('.') {
+            continue;
+        }
+        if entry.file_type().map_err(unreadable)?.is_dir() {
+            walk(&path, paths)?;
+        } else if path.extension().is_some_and(|e| e == "weir") && !path.is_dir() {
+            paths.push(path);
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_is_read_in_order() {
+        let dir = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| {
+            let path = dir.path().join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        };
+        write("b.weir", "rule b { when bad }");
+        write("sub/a.weir", "list scanners from \"lists/s.txt\"\nlet bad = any where source.ip in scanners");
+        write("lists/s.txt", "# known\n198.51.100.7\n\n10.0.0.0/8 # lab\n");
+        write("note.txt", "not a rule");
+        write("sigma.yml", "title: x");
+        let loaded = load(dir.path()).unwrap();
+        assert_eq!(loaded.diagnostics, vec![]);
+        assert_eq!(loaded.sources.len(), 2);
+        assert!(loaded.sources[0].name.ends_with("b.weir"));
+        assert_eq!(loaded.program.rules.len(), 1);
+        let one = load(&dir.path().join("b.weir")).unwrap();
+        assert!(one.has_errors() && one.rejected == ["b"]);
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_said() {
+        let dir = tempfile::tempdir().unwrap();
+        let missing = load(&dir.path().join("nope")).unwrap_err().to_string();
+        assert!(missing.contains("nope") && missing.contains("--rules"), "{missing}");
+        fs::write(dir.path().join("x.weir"), [0xff, 0xfe, 0x00]).unwrap();
+        assert!(load(dir.path()).unwrap_err().to_string().contains("not UTF-8"));
+    }
+}

@@ -1,0 +1,397 @@
+//! From text to the tree. In: one file. Out: its items and the syntax errors of those that could not
+//! be read; each item is parsed alone, so that one mistake does not hide the next.
+
+use std::sync::Arc;
+
+use pest::Parser;
+use pest::iterators::Pair;
+
+use super::ast::{self, Span, Word};
+use super::code::Code;
+use super::diagnostic::Diagnostic;
+use super::split::split;
+use super::{SourceFile, literal, syntax};
+
+/// The pest parser; `Rule` names the grammar's rules.
+mod grammar {
+    #![allow(missing_docs, unreachable_pub)]
+    #[derive(pest_derive::Parser)]
+    #[grammar = "rule/grammar.pest"]
+    pub(in crate::rule) struct Grammar;
+}
+pub(super) use grammar::Rule;
+
+/// The items of a file and its syntax errors.
+pub(super) fn parse(file: &SourceFile) -> (ast::File, Vec<Diagnostic>) {
+    let mut out = ast::File { name: file.name.clone(), items: Vec::new() };
+    let mut diagnostics = Vec::new();
+    for chunk in split(&file.text) {
+        if let Some(issue) = &chunk.issue {
+            diagnostics.push(syntax::explain_issue(issue, &file.name, &file.text));
+            continue;
+        }
+        let mut tree = Tree { file: &file.name, base: chunk.span.start, diagnostics: &mut diagnostics };
+        match grammar::Grammar::parse(Rule::chunk, &file.text[chunk.span.start..chunk.span.end]) {
+            Ok(pairs) => out.items.extend(pairs.filter_map(|p| tree.item(p))),
+            Err(error) => {
+                let diagnostic = syntax::explain(&error, &file.name, &file.text, chunk.span.start);
+                diagnostics.push(diagnostic);
+            }
+        }
+    }
+    (out, diagnostics)
+}
+
+/// Makes tree nodes of pest's pairs; `base` is where the chunk starts in the file.
+pub(super) struct Tree<'a> {
+    file: &'a Arc<str>,
+    base: usize,
+    diagnostics: &'a mut Vec<Diagnostic>,
+}
+
+pub(super) type Node<'a> = Pair<'a, Rule>;
+
+/// The children that carry meaning: no punctuation, no keywords that only mark a place.
+pub(super) fn parts<'a>(pair: Node<'a>) -> impl Iterator<Item = Node<'a>> {
+    pair.into_inner().filter(|p| {
+        !matches!(
+            p.as_rule(),
+            Rule::open | Rule::close | Rule::lparen | Rule::rparen | Rule::comma | Rule::colon | Rule::assign
+        ) && (matches!(p.as_rule(), Rule::kw_not | Rule::kw_or) || !is_keyword(p))
+    })
+}
+
+/// Keywords are atomic and hold nothing but themselves.
+fn is_keyword(pair: &Node<'_>) -> bool {
+    matches!(
+        pair.as_rule(),
+        Rule::kw_rule
+            | Rule::kw_let
+            | Rule::kw_list
+            | Rule::kw_from
+            | Rule::kw_title
+            | Rule::kw_description
+            | Rule::kw_severity
+            | Rule::kw_attack
+            | Rule::kw_tags
+            | Rule::kw_runbook
+            | Rule::kw_references
+            | Rule::kw_author
+            | Rule::kw_risk
+            | Rule::kw_cooldown
+            | Rule::kw_retro
+            | Rule::kw_except
+            | Rule::kw_expires
+            | Rule::kw_when
+            | Rule::kw_where
+            | Rule::kw_sequence
+            | Rule::kw_all
+            | Rule::kw_until
+            | Rule::kw_by
+            | Rule::kw_on
+            | Rule::kw_within
+            | Rule::kw_every
+            | Rule::kw_having
+            | Rule::kw_new
+            | Rule::kw_baseline
+            | Rule::kw_and
+            | Rule::kw_exists
+            | Rule::kw_test
+            | Rule::kw_late
+            | Rule::kw_expect
+            | Rule::kw_then
+    )
+}
+
+/// The grammar promises this child.
+fn next<'a>(parts: &mut impl Iterator<Item = Node<'a>>) -> Node<'a> {
+    parts.next().expect("the grammar has this child")
+}
+
+impl Tree<'_> {
+    pub(super) fn span(&self, pair: &Node<'_>) -> Span {
+        let span = pair.as_span();
+        // A rule that ends in optional parts may take blanks with it.
+        let end = span.start() + span.as_str().trim_end().len();
+        Span { start: self.base + span.start(), end: self.base + end }
+    }
+
+    /// The text as written.
+    pub(super) fn word(&self, pair: &Node<'_>) -> Word {
+        Word { text: pair.as_str().trim_end().to_owned(), span: self.span(pair) }
+    }
+
+    /// A quoted text without its quotes and escapes; other tokens as written.
+    pub(super) fn text(&mut self, pair: &Node<'_>) -> Word {
+        let span = self.span(pair);
+        let raw = pair.as_str();
+        let Some(body) = raw.trim_start_matches('c').strip_prefix('"').and_then(|r| r.strip_suffix('"')) else {
+            return self.word(pair);
+        };
+        let offset = span.end - 1 - body.len();
+        let text = literal::unescape(body, |at, bad| {
+            let place = Span { start: offset + at, end: offset + at + bad.len() };
+            self.diagnostics.push(
+                Diagnostic::error(Code::BadEscape, self.file, place, format!("`{bad}` is not an escape"))
+                    .label("unknown escape")
+                    .help("the escapes are \\\\ \\\" \\n \\r \\t; a backslash itself is \\\\"),
+            );
+        });
+        Word { text, span }
+    }
+
+    fn item(&mut self, pair: Node<'_>) -> Option<ast::Item> {
+        let span = self.span(&pair);
+        match pair.as_rule() {
+            Rule::rule_item => {
+                let mut parts = parts(pair);
+                let name = self.word(&next(&mut parts));
+                let clauses = parts.map(|p| self.clause(p)).collect();
+                Some(ast::Item::Rule(ast::Rule { name, clauses, span }))
+            }
+            Rule::define => {
+                let mut parts = parts(pair);
+                let name = self.word(&next(&mut parts));
+                Some(ast::Item::Let(ast::Let { name, pattern: self.pattern(next(&mut parts)) }))
+            }
+            Rule::list => {
+                let mut parts = parts(pair);
+                let name = self.word(&next(&mut parts));
+                let origin = next(&mut parts);
+                let origin = match origin.as_rule() {
+                    Rule::from => ast::Origin::File(self.text(&next(&mut self::parts(origin)))),
+                    _ => {
+                        let values = next(&mut self::parts(origin));
+                        let span = self.span(&values);
+                        ast::Origin::Inline(self.values(values), span)
+                    }
+                };
+                Some(ast::Item::List(ast::List { name, origin }))
+            }
+            // The end of input.
+            _ => None,
+        }
+    }
+
+    fn clause(&mut self, pair: Node<'_>) -> ast::Clause {
+        use ast::ClauseKind;
+        let span = self.span(&pair);
+        let pair = next(&mut pair.into_inner());
+        let rule = pair.as_rule();
+        let mut parts = parts(pair);
+        let kind = match rule {
+            Rule::title => ClauseKind::Title(self.text(&next(&mut parts))),
+            Rule::description => ClauseKind::Description(self.text(&next(&mut parts))),
+            Rule::severity => ClauseKind::Severity(self.word(&next(&mut parts))),
+            Rule::attack => ClauseKind::Attack(parts.map(|p| self.word(&p)).collect()),
+            Rule::tags => ClauseKind::Tags(parts.map(|p| self.text(&p)).collect()),
+            Rule::runbook => ClauseKind::Runbook(self.text(&next(&mut parts))),
+            Rule::references => ClauseKind::References(parts.map(|p| self.text(&p)).collect()),
+            Rule::author => ClauseKind::Author(self.text(&next(&mut parts))),
+            Rule::risk => ClauseKind::Risk(self.word(&next(&mut parts))),
+            Rule::cooldown => ClauseKind::Cooldown(self.word(&next(&mut parts))),
+            Rule::retro => ClauseKind::Retro(self.word(&next(&mut parts))),
+            Rule::except => ClauseKind::Except(ast::Except {
+                reason: self.text(&next(&mut parts)),
+                condition: self.condition(next(&mut parts)),
+                expires: parts.next().map(|p| self.word(&p)),
+            }),
+            Rule::test => ClauseKind::Test(ast::Test {
+                name: self.text(&next(&mut parts)),
+                lines: parts.map(|p| self.test_line(p)).collect(),
+            }),
+            _ => ClauseKind::When(self.when(next(&mut parts))),
+        };
+        ast::Clause { kind, span }
+    }
+
+    fn when(&mut self, pair: Node<'_>) -> ast::When {
+        match pair.as_rule() {
+            Rule::sequence => ast::When::Sequence(self.steps(pair)),
+            Rule::together => ast::When::All(self.steps(pair)),
+            _ => {
+                let mut parts = parts(pair);
+                let pattern = self.pattern(next(&mut parts));
+                ast::When::Single { pattern, settings: parts.map(|p| self.setting(p)).collect() }
+            }
+        }
+    }
+
+    fn steps(&mut self, pair: Node<'_>) -> ast::Steps {
+        let span = self.span(&pair);
+        let length = if pair.as_rule() == Rule::sequence { "sequence".len() } else { "all".len() };
+        let keyword = Span { start: span.start, end: span.start + length };
+        let (mut settings, mut steps) = (Vec::new(), Vec::new());
+        for part in parts(pair) {
+            match part.as_rule() {
+                Rule::step | Rule::until => steps.push(self.step(part)),
+                _ => settings.push(self.setting(part)),
+            }
+        }
+        ast::Steps { settings, steps, keyword, span }
+    }
+
+    fn step(&mut self, pair: Node<'_>) -> ast::Step {
+        let span = self.span(&pair);
+        let mut role = if pair.as_rule() == Rule::until { ast::Role::Until } else { ast::Role::Present };
+        let (mut label, mut pattern, mut settings) = (None, None, Vec::new());
+        for part in parts(pair) {
+            match part.as_rule() {
+                Rule::absent => role = ast::Role::Absent,
+                Rule::label => label = Some(self.word(&next(&mut parts(part)))),
+                Rule::pattern => pattern = Some(self.pattern(part)),
+                _ => settings.push(self.setting(part)),
+            }
+        }
+        let pattern = pattern.expect("the grammar gives every step a pattern");
+        ast::Step { role, label, pattern, settings, span }
+    }
+
+    fn pattern(&mut self, pair: Node<'_>) -> ast::Pattern {
+        let mut parts = parts(pair);
+        let source = self.word(&next(&mut parts));
+        ast::Pattern { source, condition: parts.next().map(|p| self.condition(p)) }
+    }
+
+    fn setting(&mut self, pair: Node<'_>) -> ast::Setting {
+        use ast::SettingKind;
+        let span = self.span(&pair);
+        let rule = pair.as_rule();
+        let has_or = rule == Rule::having && pair.clone().into_inner().any(|p| p.as_rule() == Rule::kw_or);
+        let mut parts = parts(pair).filter(|p| p.as_rule() != Rule::kw_or);
+        let kind = match rule {
+            Rule::by => SettingKind::By(parts.map(|p| self.word(&p)).collect()),
+            Rule::on => SettingKind::On(parts.map(|p| self.word(&p)).collect()),
+            Rule::within => SettingKind::Within(self.word(&next(&mut parts))),
+            Rule::every => SettingKind::Every(self.word(&next(&mut parts))),
+            Rule::having => SettingKind::Having(parts.map(|p| self.bound(p)).collect(), has_or),
+            Rule::first_seen => SettingKind::FirstSeen,
+            _ => SettingKind::Baseline,
+        };
+        ast::Setting { kind, span }
+    }
+
+    fn bound(&mut self, pair: Node<'_>) -> ast::Bound {
+        let span = self.span(&pair);
+        let mut parts = parts(pair);
+        let mut aggregate = self::parts(next(&mut parts));
+        let function = self.word(&next(&mut aggregate));
+        let arguments = aggregate.map(|p| self.word(&p)).collect();
+        let operator = self.word(&next(&mut parts));
+        ast::Bound { function, arguments, operator, value: self.value(&next(&mut parts)), span }
+    }
+
+    fn condition(&mut self, pair: Node<'_>) -> ast::Condition {
+        let mut any: Vec<ast::Condition> = parts(pair)
+            .filter(|p| p.as_rule() == Rule::conjunction)
+            .map(|conjunction| {
+                let mut all: Vec<ast::Condition> = parts(conjunction).map(|p| self.negation(p)).collect();
+                if all.len() == 1 { all.remove(0) } else { ast::Condition::And(all) }
+            })
+            .collect();
+        if any.len() == 1 { any.remove(0) } else { ast::Condition::Or(any) }
+    }
+
+    fn negation(&mut self, pair: Node<'_>) -> ast::Condition {
+        let mut negated = false;
+        let mut inner = ast::Condition::Constant(true);
+        for part in parts(pair) {
+            match part.as_rule() {
+                Rule::kw_not => negated = !negated,
+                Rule::group => inner = self.condition(next(&mut parts(part))),
+                Rule::exists => inner = ast::Condition::Exists(self.word(&next(&mut parts(part)))),
+                Rule::boolean => inner = ast::Condition::Constant(part.as_str() == "true"),
+                _ => inner = ast::Condition::Compare(self.comparison(part)),
+            }
+        }
+        if negated { ast::Condition::Not(Box::new(inner)) } else { inner }
+    }
+
+    fn comparison(&mut self, pair: Node<'_>) -> ast::Comparison {
+        let span = self.span(&pair);
+        let mut parts = parts(pair);
+        let field = self.word(&next(&mut parts));
+        let mut operator = next(&mut parts);
+        let negated = operator.as_rule() == Rule::kw_not;
+        if negated {
+            operator = next(&mut parts);
+        }
+        let operand = next(&mut self::parts(next(&mut parts)));
+        let operand_span = self.span(&operand);
+        let operand = match operand.as_rule() {
+            Rule::list_call => ast::Operand::List(self.text(&next(&mut self::parts(operand))), operand_span),
+            Rule::values => ast::Operand::Many(self.values(operand), operand_span),
+            Rule::regex => ast::Operand::Regex(self.regex(&operand)),
+            _ => ast::Operand::One(self.value(&operand)),
+        };
+        ast::Comparison { field, negated, operator: self.word(&operator), operand, span }
+    }
+
+    fn regex(&self, pair: &Node<'_>) -> ast::Regex {
+        let span = self.span(pair);
+        let raw = pair.as_str();
+        let last = raw.rfind('/').expect("the grammar ends it with a slash");
+        let part = |from: usize, to: usize| Word {
+            text: raw[from..to].to_owned(),
+            span: Span { start: span.start + from, end: span.start + to },
+        };
+        ast::Regex { pattern: part(1, last), flags: part(last + 1, raw.len()), span }
+    }
+
+    fn values(&mut self, pair: Node<'_>) -> Vec<ast::Value> {
+        parts(pair).map(|p| self.value(&p)).collect()
+    }
+
+    fn value(&mut self, pair: &Node<'_>) -> ast::Value {
+        let kind = match pair.as_rule() {
+            Rule::text => ast::ValueKind::Text,
+            Rule::exact => ast::ValueKind::Exact,
+            Rule::path => ast::ValueKind::Path,
+            _ => ast::ValueKind::Bare,
+        };
+        let word = self.text(pair);
+        ast::Value { kind, text: word.text, span: word.span }
+    }
+
+    fn test_line(&mut self, pair: Node<'_>) -> ast::TestLine {
+        let span = self.span(&pair);
+        if pair.as_rule() == Rule::expect {
+            return ast::TestLine::Expect(parts(pair).map(|p| self.outcome(p)).collect(), span);
+        }
+        let empty = Word { text: String::new(), span };
+        let mut given = ast::Given {
+            at: empty.clone(),
+            repeat: None,
+            every: None,
+            late: false,
+            source: empty,
+            pairs: Vec::new(),
+            span,
+        };
+        for part in parts(pair) {
+            match part.as_rule() {
+                Rule::at => given.at = self.word(&part),
+                Rule::repeat => given.repeat = Some(self.word(&part)),
+                Rule::every => given.every = Some(self.word(&next(&mut parts(part)))),
+                Rule::late => given.late = true,
+                Rule::source => given.source = self.word(&part),
+                _ => given.pairs.push(self.pair(part)),
+            }
+        }
+        ast::TestLine::Given(given)
+    }
+
+    fn outcome(&mut self, pair: Node<'_>) -> ast::Outcome {
+        let mut parts = parts(pair);
+        let count = self.word(&next(&mut parts));
+        ast::Outcome { count, pairs: parts.map(|p| self.pair(p)).collect() }
+    }
+
+    fn pair(&mut self, pair: Node<'_>) -> ast::Pair {
+        let mut parts = parts(pair);
+        let field = self.word(&next(&mut parts));
+        let value = next(&mut parts);
+        let values = if value.as_rule() == Rule::values { self.values(value) } else { vec![self.value(&value)] };
+        ast::Pair { field, values }
+    }
+}

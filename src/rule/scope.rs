@@ -1,0 +1,249 @@
+//! The names of a folder: its `let`s and lists. In: all parsed files. Out: what every name stands
+//! for, so that rules can be checked one by one, and what is wrong with the names themselves.
+
+use std::io;
+use std::sync::Arc;
+
+use rustc_hash::{FxHashMap, FxHashSet};
+
+use super::ast::{self, Item, Span, Word};
+use super::code::Code;
+use super::condition::Check;
+use super::diagnostic::Diagnostic;
+use super::plan::Predicate;
+
+/// Categories of the Elastic Common Schema, the words that may stand before `where`.
+pub(super) const CATEGORIES: &[&str] = &[
+    "api",
+    "authentication",
+    "configuration",
+    "database",
+    "driver",
+    "email",
+    "file",
+    "host",
+    "iam",
+    "intrusion_detection",
+    "library",
+    "malware",
+    "network",
+    "package",
+    "process",
+    "registry",
+    "session",
+    "threat",
+    "vulnerability",
+    "web",
+];
+
+/// `let`s may build on one another this often.
+const DEEPEST: usize = 32;
+
+/// What the names of a folder stand for.
+#[derive(Default)]
+pub(super) struct Scope {
+    /// By name; `None` when the `let` is broken, which is reported already.
+    pub(super) lets: FxHashMap<String, Option<Predicate>>,
+    /// By name.
+    pub(super) lists: FxHashMap<String, List>,
+}
+
+/// The values of a list.
+pub(super) struct List {
+    /// It could not be read, which is reported: rules that use it are left out.
+    pub(super) broken: bool,
+    pub(super) entries: Vec<Entry>,
+}
+
+/// One value of a list.
+pub(super) struct Entry {
+    pub(super) text: String,
+    /// `c"…"`
+    pub(super) exact: bool,
+}
+
+/// The sources that diagnostics and checks look into.
+pub(super) struct Input<'a> {
+    pub(super) file: &'a ast::File,
+    pub(super) text: &'a str,
+}
+
+/// Resolves the names of all files.
+pub(super) fn resolve(
+    inputs: &[Input<'_>],
+    read: &dyn Fn(&str) -> io::Result<String>,
+    found: &mut Vec<Diagnostic>,
+) -> Scope {
+    let mut scope = Scope::default();
+    let mut seen: FxHashMap<(&str, &str), (&Arc<str>, Span)> = FxHashMap::default();
+    let mut lets: Vec<(&Input<'_>, &ast::Let)> = Vec::new();
+    for input in inputs {
+        for item in &input.file.items {
+            let (kind, name) = match item {
+                Item::Rule(rule) => ("rule", &rule.name),
+                Item::Let(define) => ("let", &define.name),
+                Item::List(list) => ("list", &list.name),
+            };
+            if let Some((file, span)) = seen.get(&(kind, name.text.as_str())) {
+                found.push(duplicate(&input.file.name, kind, name).related(file, *span, "first defined here"));
+                continue;
+            }
+            seen.insert((kind, &name.text), (&input.file.name, name.span));
+            match item {
+                Item::Rule(_) => {}
+                Item::Let(define) => lets.push((input, define)),
+                Item::List(list) => {
+                    scope.lists.insert(name.text.clone(), self::list(&input.file.name, list, read, found));
+                }
+            }
+        }
+    }
+    resolve_lets(&lets, &mut scope, found);
+    scope
+}
+
+fn duplicate(file: &Arc<str>, kind: &str, name: &Word) -> Diagnostic {
+    Diagnostic::error(Code::Duplicate, file, name.span, format!("there already is a {kind} `{}`", name.text))
+        .label("defined again here")
+        .help("give one of them another name")
+}
+
+/// The values of a list.
+fn list(
+    file: &Arc<str>,
+    list: &ast::List,
+    read: &dyn Fn(&str) -> io::Result<String>,
+    found: &mut Vec<Diagnostic>,
+) -> List {
+    let broken = List { broken: true, entries: Vec::new() };
+    let (entries, span) = match &list.origin {
+        ast::Origin::Inline(values, span) => {
+            let entry = |v: &ast::Value| Entry { text: v.text.clone(), exact: v.kind == ast::ValueKind::Exact };
+            (values.iter().map(entry).collect::<Vec<_>>(), *span)
+        }
+        ast::Origin::File(path) => {
+            if let Some(wrong) = leaves_folder(&path.text) {
+                found.push(
+                    Diagnostic::error(Code::ListPath, file, path.span, format!("`{}` {wrong}", path.text))
+                        .label("a relative path in the rules folder")
+                        .help("put the list beside the rules, e.g. \"lists/scanners.txt\""),
+                );
+                return broken;
+            }
+            match read(&path.text) {
+                Ok(text) => (lines(&text), path.span),
+                Err(error) => {
+                    let message = format!("list `{}` cannot be read: {error}", list.name.text);
+                    found.push(
+                        Diagnostic::error(Code::ListUnreadable, file, path.span, message)
+                            .label("looked for in the rules folder"),
+                    );
+                    return broken;
+                }
+            }
+        }
+    };
+    if entries.is_empty() {
+        found.push(
+            Diagnostic::error(Code::ListEmpty, file, span, format!("list `{}` is empty", list.name.text))
+                .label("no values")
+                .warning(),
+        );
+    }
+    List { broken: false, entries }
+}
+
+fn leaves_folder(path: &str) -> Option<&'static str> {
+    let path = std::path::Path::new(path);
+    if path.as_os_str().is_empty() {
+        return Some("is not a path");
+    }
+    if path.is_absolute() {
+        return Some("is an absolute path");
+    }
+    path.components().any(|c| matches!(c, std::path::Component::ParentDir)).then_some("leaves the rules folder")
+}
+
+/// One value a line; blanks around it and what follows a `#` at the start or after a blank do not count.
+fn lines(text: &str) -> Vec<Entry> {
+    text.trim_start_matches('\u{feff}')
+        .lines()
+        .map(|line| {
+            let comment = line
+                .char_indices()
+                .find(|(i, c)| *c == '#' && line[..*i].chars().next_back().is_none_or(char::is_whitespace));
+            comment.map_or(line, |(i, _)| &line[..i]).trim()
+        })
+        .filter(|line| !line.is_empty())
+        .map(|line| Entry { text: line.to_owned(), exact: false })
+        .collect()
+}
+
+/// Checks every `let` once, those it builds on first.
+fn resolve_lets(lets: &[(&Input<'_>, &ast::Let)], scope: &mut Scope, found: &mut Vec<Diagnostic>) {
+    let positions: FxHashMap<&str, usize> =
+        lets.iter().enumerate().map(|(i, (_, l))| (l.name.text.as_str(), i)).collect();
+    for start in 0..lets.len() {
+        // A `let` names one other at most, so its dependencies are a chain.
+        let mut chain = vec![start];
+        let mut on_chain: FxHashSet<usize> = chain.iter().copied().collect();
+        loop {
+            let (input, define) = lets[*chain.last().expect("it starts with one")];
+            let source = &define.pattern.source;
+            if scope.lets.contains_key(&define.name.text) {
+                chain.pop();
+                break;
+            }
+            match positions.get(source.text.as_str()).filter(|_| !is_builtin(&source.text)) {
+                Some(next) if on_chain.insert(*next) && chain.len() < DEEPEST => chain.push(*next),
+                Some(next) => {
+                    found.push(circle(input, define, on_chain.contains(next) && chain.len() < DEEPEST));
+                    chain.iter().for_each(|i| {
+                        scope.lets.insert(lets[*i].1.name.text.clone(), None);
+                    });
+                    chain.clear();
+                    break;
+                }
+                None => break,
+            }
+        }
+        for position in chain.into_iter().rev() {
+            let (input, define) = lets[position];
+            let predicate = check_let(input, define, scope, found);
+            scope.lets.insert(define.name.text.clone(), predicate);
+        }
+    }
+}
+
+fn circle(input: &Input<'_>, define: &ast::Let, cycle: bool) -> Diagnostic {
+    let (name, source) = (&define.name.text, &define.pattern.source);
+    let file = &input.file.name;
+    if cycle {
+        Diagnostic::error(Code::Cycle, file, source.span, format!("`{name}` is defined by itself"))
+            .label("this leads back to it")
+            .help("start from a category, e.g. `authentication where …`")
+    } else {
+        Diagnostic::error(Code::Cycle, file, source.span, format!("`{name}` builds on too many other `let`s"))
+            .label(format!("more than {DEEPEST}"))
+    }
+}
+
+fn check_let(input: &Input<'_>, define: &ast::Let, scope: &Scope, found: &mut Vec<Diagnostic>) -> Option<Predicate> {
+    let mut check = Check::new(scope, &input.file.name, input.text);
+    if is_builtin(&define.name.text) {
+        let message = format!("`{}` is a category", define.name.text);
+        check.report(
+            Diagnostic::error(Code::NameTaken, &input.file.name, define.name.span, message)
+                .label("choose another name")
+                .help(format!("for example `let {}_event = …`", define.name.text)),
+        );
+    }
+    let predicate = check.pattern(&define.pattern);
+    found.append(&mut check.found);
+    predicate
+}
+
+/// Whether the word has a meaning of its own before `where`.
+pub(super) fn is_builtin(word: &str) -> bool {
+    matches!(word, "any" | "alert") || CATEGORIES.contains(&word)
+}

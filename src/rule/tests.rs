@@ -1,0 +1,240 @@
+//! Golden cases (`tests/rules`), what must hold for any text, and speed. `UPDATE_EXPECT=1` rewrites the golden files.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use proptest::prelude::*;
+
+use super::plan::Form;
+use super::{Compiled, SourceFile, compile, explain, render};
+
+fn folder(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/rules").join(name)
+}
+
+/// Lists of the cases lie in `tests/rules/lists`.
+fn read_list(path: &str) -> io::Result<String> {
+    match path {
+        "lists/scanners.txt" => Ok("# known scanners\n198.51.100.7\n10.0.0.0/8   # the lab\nnot-an-address\n".into()),
+        "lists/empty.txt" => Ok("# nothing yet\n".into()),
+        _ => Err(io::Error::new(io::ErrorKind::NotFound, "no such file")),
+    }
+}
+
+fn compile_text(name: &str, text: &str) -> Compiled {
+    compile(&[SourceFile { name: name.into(), text: text.into() }], &read_list)
+}
+
+/// Compares every `*.weir` of a folder with the `*.txt` beside it.
+fn golden(name: &str, show: impl Fn(&str, &Compiled) -> String) -> usize {
+    let update = std::env::var_os("UPDATE_EXPECT").is_some();
+    let mut cases: Vec<PathBuf> = fs::read_dir(folder(name)).unwrap().map(|e| e.unwrap().path()).collect();
+    cases.retain(|p| p.extension().is_some_and(|e| e == "weir"));
+    cases.sort();
+    let mut wrong = Vec::new();
+    for case in &cases {
+        let file = case.file_name().unwrap().to_str().unwrap();
+        let got = show(file, &compile_text(file, &fs::read_to_string(case).unwrap()));
+        let expected = case.with_extension("txt");
+        if update {
+            fs::write(&expected, &got).unwrap();
+        } else if fs::read_to_string(&expected).unwrap_or_default() != got {
+            wrong.push(format!("{file} gives:\n{got}"));
+        }
+    }
+    assert!(wrong.is_empty(), "UPDATE_EXPECT=1 accepts:\n{}", wrong.join("\n"));
+    cases.len()
+}
+
+#[test]
+fn wrong_rules_are_explained() {
+    let cases = golden("errors", |file, compiled| {
+        assert!(!compiled.diagnostics.is_empty(), "{file} is not wrong");
+        render(&compiled.diagnostics, &compiled.sources, false)
+    });
+    assert!(cases >= 40, "{cases}");
+}
+
+#[test]
+fn good_rules_have_their_plan() {
+    golden("good", |file, compiled| {
+        let errors: Vec<_> = compiled.diagnostics.iter().filter(|d| d.is_error()).collect();
+        assert!(compiled.rejected.is_empty(), "{file}: {:?}", compiled.rejected);
+        assert!(errors.is_empty(), "{file}: {}", render(&compiled.diagnostics, &compiled.sources, false));
+        compiled.program.rules.iter().map(explain::explain).collect::<Vec<_>>().join("\n")
+    });
+}
+
+#[test]
+fn a_broken_rule_hides_no_other() {
+    let text = "rule a { when any where }\nrule b { when process where user.nme == 1 }\nrule c { when file }";
+    let compiled = compile_text("x.weir", text);
+    assert_eq!(compiled.diagnostics.len(), 2, "{}", render(&compiled.diagnostics, &compiled.sources, false));
+    assert_eq!(compiled.program.rules.len(), 1);
+    assert_eq!(compiled.program.rules[0].name, "c");
+    assert_eq!(compiled.program.rules[0].form, Form::Single);
+    assert_eq!(compiled.rejected, ["b"]);
+    assert!(compiled.has_errors());
+}
+
+#[test]
+fn names_are_shared_and_unique_over_files() {
+    let file = |name: &str, text: &str| SourceFile { name: name.into(), text: text.into() };
+    let files = [
+        file("a.weir", "rule x { when bad }"),
+        file("b.weir", "let bad = process where process.name == \"nc\"\nrule x { when bad where exists user.name }"),
+        file("c.weir", "rule broken {"),
+    ];
+    let compiled = compile(&files, &read_list);
+    let codes: Vec<&str> = compiled.diagnostics.iter().map(|d| d.code.number()).collect();
+    assert_eq!(codes, ["W0104", "W0003"]);
+    assert_eq!(&*compiled.diagnostics[0].place.file, "b.weir");
+    assert_eq!(&*compiled.diagnostics[0].related[0].file, "a.weir");
+    assert_eq!(compiled.program.rules.len(), 1);
+    assert!(render(&compiled.diagnostics, &files, true).contains('\u{1b}'));
+}
+
+#[test]
+fn diagnostics_are_json_too() {
+    let compiled = compile_text("x.weir", "\nrule ä { }\nrule a {\n  when process where usr.name == \"é\" }");
+    let json = serde_json::to_value(&compiled.diagnostics[1]).unwrap();
+    assert_eq!(json["code"], "W0101");
+    assert_eq!(json["level"], "error");
+    assert_eq!((json["place"]["line"].as_u64(), json["place"]["column"].as_u64()), (Some(4), Some(22)));
+    assert_eq!(json["fix"], "user.name");
+}
+
+/// The examples of `rules/README.md` are one folder, and without fault.
+#[test]
+fn the_reference_tells_the_truth() {
+    let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("rules/README.md")).unwrap();
+    let blocks = text.split("```weir\n").skip(1).map(|b| b.split("```").next().unwrap());
+    let files: Vec<SourceFile> =
+        blocks.enumerate().map(|(i, b)| SourceFile { name: format!("{i}").into(), text: b.into() }).collect();
+    let compiled = compile(&files, &read_list);
+    assert!(files.len() > 3 && compiled.diagnostics.is_empty(), "{}", render(&compiled.diagnostics, &files, false));
+}
+
+#[test]
+fn thousands_of_rules_compile_at_once() {
+    let rule = |i: usize| {
+        format!(
+            "rule r{i} {{ title \"{{count}} of {{user.name}}\" severity high attack T1059.00{}\n  when process where \
+             process.command_line contains (\"-enc {i}\", \"x{i}\") and not process.name in (\"a{i}\", \"b\") and \
+             process.executable ~ /\\\\temp{i}\\\\.*\\.exe$/i by host.name within 5m having count() >= 3 cooldown 1h }}\n",
+            i % 9
+        )
+    };
+    let text: String = (0..3000).map(rule).collect();
+    let start = std::time::Instant::now();
+    let compiled = compile_text("many.weir", &text);
+    println!("3000 rules: {:?}", start.elapsed());
+    assert!(compiled.diagnostics.is_empty());
+    assert_eq!(compiled.program.rules.len(), 3000);
+}
+
+/// Texts to mutate: all that is at hand.
+fn seeds() -> Vec<String> {
+    let mut paths: Vec<PathBuf> = Vec::new();
+    for dir in [folder("errors"), folder("good"), Path::new(env!("CARGO_MANIFEST_DIR")).join("rules")] {
+        paths.extend(fs::read_dir(dir).unwrap().map(|e| e.unwrap().path()));
+    }
+    paths.retain(|p| p.extension().is_some_and(|e| e == "weir"));
+    paths.sort();
+    paths.iter().map(|p| fs::read_to_string(p).unwrap()).collect()
+}
+
+const PIECES: &[&str] = &[
+    "{",
+    "}",
+    "(",
+    ")",
+    "\"",
+    "/",
+    "\\",
+    "#",
+    "\n",
+    "rule x {",
+    "let y =",
+    "list z",
+    "where",
+    "by",
+    "having count()",
+    "ä",
+    "\u{1f600}",
+    "not ",
+    "99999999999999999999999d",
+    "1e9",
+    "::",
+    "-",
+    "c\"",
+    "~ /(/",
+    "in",
+    "@0s",
+    "{{",
+    "}}",
+    "\u{0}",
+    "fields.\"",
+    "T1",
+    "within",
+    "until",
+    "expires 9999-99-99",
+    "\r",
+    "\u{feff}",
+    "\u{2028}",
+];
+
+#[derive(Clone, Debug)]
+struct Edit {
+    at: prop::sample::Index,
+    remove: usize,
+    insert: Option<prop::sample::Index>,
+}
+
+fn edits() -> impl Strategy<Value = Vec<Edit>> {
+    let edit = (any::<prop::sample::Index>(), 0..20usize, proptest::option::of(any::<prop::sample::Index>()));
+    proptest::collection::vec(edit.prop_map(|(at, remove, insert)| Edit { at, remove, insert }), 1..8)
+}
+
+fn mutated(seed: &str, edits: &[Edit]) -> String {
+    let mut chars: Vec<char> = seed.chars().collect();
+    for edit in edits {
+        let at = edit.at.index(chars.len() + 1);
+        let end = (at + edit.remove).min(chars.len());
+        let insert = edit.insert.map_or("", |i| PIECES[i.index(PIECES.len())]);
+        chars.splice(at..end, insert.chars());
+    }
+    chars.into_iter().collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Whatever the text, compiling and rendering end, and places lie in the text.
+    #[test]
+    fn no_text_breaks_the_compiler(seed in any::<prop::sample::Index>(), edits in edits()) {
+        let seeds = seeds();
+        let text = mutated(&seeds[seed.index(seeds.len())], &edits);
+        let compiled = compile_text("x.weir", &text);
+        for diagnostic in &compiled.diagnostics {
+            let place = &diagnostic.place;
+            prop_assert!(text.get(place.start..place.end).is_some(), "{diagnostic:?}");
+            prop_assert!(place.line >= 1 && place.column >= 1);
+        }
+        // Nothing is left out without a word.
+        prop_assert!(compiled.rejected.is_empty() || compiled.has_errors());
+        let shown = render(&compiled.diagnostics, &compiled.sources, false);
+        prop_assert_eq!(shown.is_empty(), compiled.diagnostics.is_empty());
+        for rule in &compiled.program.rules {
+            prop_assert!(!explain::explain(rule).is_empty());
+        }
+    }
+
+    /// Nor does text that never was a rule.
+    #[test]
+    fn nor_does_noise(text in "\\PC{0,200}") {
+        let compiled = compile_text("x.weir", &text);
+        render(&compiled.diagnostics, &compiled.sources, false);
+    }
+}
