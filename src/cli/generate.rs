@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 use std::time::{Duration, UNIX_EPOCH};
 
 use anyhow::{Context, Result, bail};
@@ -17,7 +18,7 @@ use crate::event::time::{self, SECOND};
 /// can be checked against it. The same --seed and --start give the same bytes.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
-pub struct Args {
+pub(super) struct Arguments {
     /// How many lines [default: 10000; with --live, no end]
     #[arg(long, short = 'n', value_name = "N")]
     events: Option<u64>,
@@ -26,7 +27,7 @@ pub struct Args {
     seed: u64,
     /// Lines a second of the log's own time, about
     #[arg(long, value_name = "R", default_value = "50", value_parser = parse_rate)]
-    rate: u64,
+    rate: f64,
     /// Which logs
     #[arg(long, value_enum, default_value_t = Format::Mix)]
     format: Format,
@@ -39,8 +40,8 @@ pub struct Args {
     /// `all`, `none`, or names with commas between: ssh_bruteforce, bruteforce_success, password_spray,
     /// new_user_login, sudo_abuse, root_login, web_scanner, sql_injection, path_traversal, server_errors,
     /// plc_takeover, sensor_drift, portal_bruteforce
-    #[arg(long, value_name = "LIST", default_value = "all")]
-    attacks: String,
+    #[arg(long, value_name = "LIST", default_value = "all", value_parser = parse_attacks)]
+    attacks: Attacks,
     /// How syslog lines give their time: `Jan 15 08:00:00`, or with year and zone
     #[arg(long, value_enum, default_value_t = Stamps::Classic)]
     timestamps: Stamps,
@@ -84,13 +85,13 @@ enum Stamps {
 /// Lines without --events.
 const EVENTS: u64 = 10_000;
 
-/// Generates as asked.
-pub fn run(args: &Args) -> Result<()> {
-    let settings = settings(args)?;
+pub(super) fn run(args: Arguments) -> Result<ExitCode> {
+    let args = &args;
+    let settings = settings(args);
     let mut out = Out::open(&args.out, &settings)?;
     let mut generator = Generator::new(settings);
     let mut last = None;
-    while let Some(line) = generator.next() {
+    for line in generator.by_ref() {
         if args.live {
             let wait = Duration::from_micros(u64::try_from(line.time - time::now()).unwrap_or(0));
             if !wait.is_zero() {
@@ -112,14 +113,17 @@ pub fn run(args: &Args) -> Result<()> {
         truth.push('\n');
     }
     match &args.truth {
-        Some(path) => fs::write(path, truth).with_context(|| format!("cannot write the truth to `{}`", path.display())),
-        None => Ok(io::stderr().write_all(truth.as_bytes())?),
+        Some(path) => {
+            fs::write(path, truth).with_context(|| format!("cannot write the truth to `{}`", path.display()))?;
+        }
+        None => io::stderr().write_all(truth.as_bytes())?,
     }
+    Ok(ExitCode::SUCCESS)
 }
 
-fn settings(args: &Args) -> Result<Settings> {
+fn settings(args: &Arguments) -> Settings {
     let events = if args.live { args.events } else { Some(args.events.unwrap_or(EVENTS)) };
-    let lasts = events.filter(|_| !args.live).map_or(0, |n| i64::try_from(n / args.rate).unwrap_or(0));
+    let lasts = events.filter(|_| !args.live).map_or(0, |n| (n as f64 / args.rate).min(3.2e9) as i64);
     // A whole second, so that truncated and exact times of the first line agree.
     let now = time::now() / SECOND * SECOND;
     let start = args.start.unwrap_or_else(|| now - lasts.saturating_mul(SECOND));
@@ -135,21 +139,25 @@ fn settings(args: &Args) -> Result<Settings> {
         Stamps::Classic => Timestamps::Classic,
         Stamps::Iso => Timestamps::Iso,
     };
-    Ok(Settings { rate: args.rate, mix, attacks: parse_attacks(&args.attacks)?, timestamps, demo: args.live, ..usual })
+    Settings { rate: args.rate, mix, attacks: args.attacks.0.clone(), timestamps, demo: args.live, ..usual }
 }
 
-fn parse_attacks(list: &str) -> Result<Vec<Attack>> {
+/// Named once, since clap takes a plain vector for an option that may come again.
+#[derive(Clone, Debug)]
+struct Attacks(Vec<Attack>);
+
+fn parse_attacks(list: &str) -> Result<Attacks, String> {
     match list {
-        "all" => Ok(Attack::ALL.to_vec()),
-        "none" => Ok(Vec::new()),
-        _ => list.split(',').map(|name| name.trim().parse::<Attack>().map_err(anyhow::Error::msg)).collect(),
+        "all" => Ok(Attacks(Attack::ALL.to_vec())),
+        "none" => Ok(Attacks(Vec::new())),
+        _ => list.split(',').map(|name| name.trim().parse()).collect::<Result<_, _>>().map(Attacks),
     }
 }
 
-fn parse_rate(text: &str) -> Result<u64, String> {
+fn parse_rate(text: &str) -> Result<f64, String> {
     match text.trim_end_matches("/s").parse() {
-        Ok(rate) if (1..=10_000_000).contains(&rate) => Ok(rate),
-        _ => Err("a rate is a whole number of lines a second, 1 to 10000000".to_owned()),
+        Ok(rate) if (0.001..=1e7).contains(&rate) => Ok(rate),
+        _ => Err("a rate is a number of lines a second, 0.001 to 10000000".to_owned()),
     }
 }
 

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::mpsc::Sender;
 
 use super::CollectError;
+use super::discover::{self, Purpose};
 use super::lines::Splitter;
 use super::open::{self, Compression};
 use crate::event::raw::{Fingerprint, RawLog, Source};
@@ -52,8 +53,26 @@ enum Left {
     Nothing,
 }
 
-/// Opens a file (or `-`) for reading once. A last line without a newline counts as a line.
-pub fn blocks(path: &Path, options: &Options) -> Result<Blocks, CollectError> {
+/// The files behind paths, in the order given, each once, and what is wrong with the others. Folders and patterns are
+/// looked into as [`super::expand`] does; `-` stays.
+pub fn expand(paths: &[PathBuf]) -> (Vec<PathBuf>, Vec<String>) {
+    let (mut files, mut failed): (Vec<PathBuf>, Vec<String>) = (Vec::new(), Vec::new());
+    let mut seen = std::collections::HashSet::new();
+    for path in paths {
+        let (found, errors) = discover::expand(path, Purpose::Once);
+        files.extend(found.into_iter().map(|found| found.path).filter(|path| seen.insert(path.clone())));
+        failed.extend(errors.iter().map(CollectError::to_string));
+    }
+    (files, failed)
+}
+
+/// Opens a file (or `-`) for reading once, from its start. A last line without a newline counts as a line.
+pub fn blocks(path: &Path, format: Option<&str>) -> Result<Blocks, CollectError> {
+    blocks_with(path, &Options { format: format.map(Into::into), ..Options::default() })
+}
+
+/// The same, with more to say about how.
+pub fn blocks_with(path: &Path, options: &Options) -> Result<Blocks, CollectError> {
     if path.as_os_str() == STDIN {
         let stdin: Box<dyn Read + Send> = Box::new(io::stdin());
         return Ok(Blocks {
@@ -166,7 +185,7 @@ pub fn read(
     sender: &Sender<RawLog>,
     mut progress: impl FnMut(&Blocks),
 ) -> Result<(), CollectError> {
-    let mut blocks = blocks(path, options)?;
+    let mut blocks = blocks_with(path, options)?;
     while let Some(block) = blocks.next() {
         sender.blocking_send(block?).map_err(|_| CollectError::Stopped)?;
         progress(&blocks);
@@ -182,7 +201,7 @@ mod tests {
 
     fn text_of(path: &Path, options: &Options) -> (Vec<u8>, Vec<CollectError>) {
         let (mut text, mut errors) = (Vec::new(), Vec::new());
-        for block in blocks(path, options).unwrap() {
+        for block in blocks_with(path, options).unwrap() {
             match block {
                 Ok(block) => {
                     assert_eq!(block.offset, options.from + text.len() as u64);
@@ -224,7 +243,7 @@ mod tests {
             }
             let from = 2 * 7 + 5;
             assert_eq!(text_of(&path, &Options { from, ..Options::default() }).0, text[from as usize..]);
-            let mut all = blocks(&path, &Options::default()).unwrap();
+            let mut all = blocks(&path, None).unwrap();
             assert_eq!(all.bytes_total(), Some(form.len() as u64));
             let first = all.next().unwrap().unwrap();
             let file = first.source.file.unwrap();
@@ -256,7 +275,7 @@ mod tests {
             fs::write(&path, content).unwrap();
             assert_eq!(text_of(&path, &Options::default()).0, content);
         }
-        let message = |path: &Path| blocks(path, &Options::default()).err().unwrap().to_string();
+        let message = |path: &Path| blocks(path, None).err().unwrap().to_string();
         assert!(message(&folder.path().join("none")).contains("does not exist"));
         assert!(message(&path.join("below")).contains("a part of the path is a file"));
         assert!(message(folder.path()).contains("is a folder"));
@@ -273,7 +292,7 @@ mod tests {
             let (reader, mut writer) = io::pipe().unwrap();
             let path = PathBuf::from(format!("/dev/fd/{}", reader.as_raw_fd()));
             let thread = std::thread::spawn(move || writer.write_all(&form).unwrap());
-            let all = blocks(&path, &Options::default()).unwrap();
+            let all = blocks(&path, None).unwrap();
             assert!(all.bytes_total().is_none() && all.source().file.is_none());
             assert_eq!(all.map(|block| block.unwrap().lines.len()).sum::<usize>(), sample().len());
             thread.join().unwrap();
@@ -298,5 +317,16 @@ mod tests {
         }
         assert_eq!(text, sample());
         assert_eq!(thread.join().unwrap(), text.len() as u64);
+    }
+
+    #[test]
+    fn each_file_once_in_the_order_given() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        fs::write(at("b.log"), "b\n").unwrap();
+        fs::write(at("a.log"), "a\n").unwrap();
+        let (files, failed) = expand(&[PathBuf::from("-"), at("b.log"), folder.path().into(), at("none*"), at("x")]);
+        assert_eq!(files, [PathBuf::from("-"), at("b.log"), at("a.log"), at("x")]);
+        assert!(failed.len() == 1 && failed[0].contains("no file matches"), "{failed:?}");
     }
 }

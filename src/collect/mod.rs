@@ -1,10 +1,10 @@
 //! Collectors: bytes from the world in, [`RawLog`](crate::event::raw::RawLog) blocks of whole lines out.
 //!
-//! One file a source: [`file`] reads files once, [`follow`] keeps up with growing and rotating ones,
+//! One file a source: [`mod@file`] reads files once, [`follow`] keeps up with growing and rotating ones,
 //! [`stdin`] and [`syslog`] take live streams, [`generate`] makes synthetic logs. Nothing is parsed
 //! here. Blocks go out over a bounded channel, so that a slow engine slows the readers (and, over
-//! TCP, the senders) instead of filling memory. [`open`](mod@open), [`lines`], [`discover`] and
-//! [`live`] are the parts they share.
+//! TCP, the senders) instead of filling memory. `open`, `lines`, `discover` and `live` are the
+//! parts they share.
 
 mod discover;
 mod error;

@@ -86,6 +86,7 @@ pub fn follow(
         tails: Vec::new(),
         known: checkpoints.into_iter().map(|c| (c.id(), c)).collect(),
         packed: HashSet::new(),
+        copies: HashMap::new(),
         threads: Vec::new(),
         complaints: HashMap::new(),
     };
@@ -104,6 +105,8 @@ struct Follower {
     known: HashMap<Id, Checkpoint>,
     /// Compressed files that were read, or are being read, by [`Follower::threads`].
     packed: HashSet<Id>,
+    /// Files that are copies of a followed one as far as they go: its id, and their own path.
+    copies: HashMap<Id, (Id, PathBuf)>,
     threads: Vec<JoinHandle<()>>,
     /// The last failure reported of each path, so that each is reported once.
     complaints: HashMap<PathBuf, String>,
@@ -121,8 +124,8 @@ impl Follower {
     }
 
     fn follow(&mut self) -> Result<(), Closed> {
-        self.list(true)?;
         self.find_moved();
+        self.list(true)?;
         let mut listed = Instant::now();
         while !self.stop.is_cancelled() {
             let busy = self.look()?;
@@ -178,13 +181,8 @@ impl Follower {
     /// A file was emptied: what it still had is in the copy that rotation made, if there is one.
     fn truncated(&mut self, at: usize, rest: Option<RawLog>) -> Result<(), Closed> {
         let checkpoint = self.tails[at].checkpoint();
-        let place = rotated::find(&checkpoint).filter(|place| !place.packed);
-        let fresh = place.filter(|place| {
-            let id = id_of(place);
-            !self.known.contains_key(&id) && self.tails.iter().all(|tail| tail.id != id)
-        });
         let format = self.tails[at].format.clone();
-        let taken = fresh.is_some_and(|place| self.take_over(&checkpoint, place, format));
+        let taken = self.find_copy(&checkpoint, format);
         if let Some(rest) = rest.filter(|_| !taken) {
             self.sender.blocking_send(rest).map_err(|_| Closed)?;
         }

@@ -29,6 +29,19 @@ pub(super) fn find(checkpoint: &Checkpoint) -> Option<Place> {
     best.map(|(_, _, place)| place)
 }
 
+/// All uncompressed files beside a checkpoint's that begin as it did, the newest first: copies of it, whole or not.
+pub(super) fn copies(checkpoint: &Checkpoint) -> Vec<Place> {
+    let whole = Checkpoint { offset: 0, ..checkpoint.clone() };
+    let place = |path: PathBuf| {
+        let meta = fs::metadata(&path).ok()?;
+        let (_, packed) = rank(&whole, &path, &meta).filter(|(_, packed)| !packed)?;
+        ((meta.dev(), meta.ino()) != checkpoint.id()).then_some(Place { path, meta, packed })
+    };
+    let mut found: Vec<Place> = relatives(&checkpoint.path).into_iter().filter_map(place).collect();
+    found.sort_by_key(|place| std::cmp::Reverse(place.meta.modified().ok()));
+    found
+}
+
 /// How well a file answers to a checkpoint; `None` when it does not.
 fn rank(checkpoint: &Checkpoint, path: &Path, meta: &Metadata) -> Option<(u8, bool)> {
     if !meta.is_file() {

@@ -73,7 +73,7 @@ pub struct Settings {
     /// Chooses everything that is left to chance.
     pub seed: u64,
     /// Lines a second of the log's own time, about.
-    pub rate: u64,
+    pub rate: f64,
     /// Which logs, each about as often as its number says.
     pub mix: Vec<(Origin, u64)>,
     /// The time of the first line, µs UTC.
@@ -92,7 +92,7 @@ impl Settings {
         Settings {
             events,
             seed,
-            rate: 50,
+            rate: 50.0,
             mix: vec![(Origin::Auth, 35), (Origin::Web, 45), (Origin::Ot, 20)],
             start,
             attacks: Attack::ALL.to_vec(),
@@ -130,6 +130,8 @@ pub struct Generator {
     next: i64,
     /// When the next round of attacks begins, and how long a round is.
     round: (i64, i64),
+    /// How many rounds are still to come.
+    rounds: u64,
     /// Lines by place in the mix, for its balance.
     lines: Vec<u64>,
     made: u64,
@@ -140,15 +142,17 @@ pub struct Generator {
 impl Generator {
     /// A generator at its first line.
     pub fn new(mut settings: Settings) -> Generator {
-        settings.rate = settings.rate.max(1);
+        // Neither zero nor what is no number; a line a day is slow enough.
+        settings.rate = if settings.rate > 1e-5 { settings.rate } else { 1e-5 };
         settings.mix.retain(|(_, weight)| *weight > 0);
         if settings.mix.is_empty() {
             settings.mix.push((Origin::Auth, 1));
         }
         let mix = settings.mix.clone();
         settings.attacks.retain(|attack| mix.iter().any(|(origin, _)| *origin == attack.origin()));
-        let round = round_length(&mut settings);
-        let linger = (WAITING / settings.rate).clamp(5, 600) as i64 * SECOND;
+        let (rounds, round) = rounds(&mut settings);
+        let span = settings.events.map_or(i64::MAX, |events| seconds(events, settings.rate));
+        let linger = seconds(WAITING, settings.rate).min(span / 10).clamp(2, 600) * SECOND;
         Generator {
             stage: Stage::new(settings.seed, settings.timestamps, linger),
             auth: auth::Author::new(),
@@ -157,6 +161,7 @@ impl Generator {
             app: app::Author::new(),
             next: settings.start,
             round: (settings.start, round),
+            rounds,
             lines: vec![0; settings.mix.len()],
             made: 0,
             reached: (i64::MIN, 0),
@@ -174,7 +179,8 @@ impl Generator {
 
     /// One ordinary thing, of the log that is furthest behind its share, and the time of the next.
     fn act(&mut self) {
-        if self.next >= self.round.0 {
+        if self.rounds > 0 && self.next >= self.round.0 {
+            self.rounds -= 1;
             self.plant();
         }
         let behind = |at: &usize| self.lines[*at] * 1000 / self.settings.mix[*at].1;
@@ -188,7 +194,7 @@ impl Generator {
         }
         let lines = self.stage.written() - before;
         self.lines[at] += lines;
-        let mean = (lines as i64 * SECOND / self.settings.rate as i64).max(1);
+        let mean = ((lines as f64 * SECOND as f64 / self.settings.rate) as i64).max(1);
         self.next += self.stage.random.between(mean / 2, mean + mean / 2 + 1);
     }
 
@@ -210,21 +216,27 @@ impl Generator {
     }
 }
 
-/// How long a round of attacks is; leaves out the attacks that would be more than half of a short log.
-fn round_length(settings: &mut Settings) -> i64 {
+/// How many rounds of attacks there are, and how long each is; leaves out the attacks that would be more than half of a
+/// short log.
+fn rounds(settings: &mut Settings) -> (u64, i64) {
     if settings.demo {
-        return (DEMO_FIRST + DEMO_GAP * settings.attacks.len() as i64).max(SECOND);
+        return (u64::MAX, (DEMO_FIRST + DEMO_GAP * settings.attacks.len() as i64).max(SECOND));
     }
-    let Some(events) = settings.events else { return ROUND };
+    let Some(events) = settings.events else { return (u64::MAX, ROUND) };
     let mut sum = 0;
     settings.attacks.retain(|attack| {
         let fits = sum + attack.lines() <= events / 2;
         sum += if fits { attack.lines() } else { 0 };
         fits
     });
-    let seconds = |lines: u64| i64::try_from(lines / settings.rate).unwrap_or(i64::MAX / SECOND).saturating_mul(SECOND);
-    let rounds = (seconds(events) / ROUND).max(1);
-    (seconds(events.saturating_sub(sum * rounds as u64)) / rounds).max(SECOND)
+    let rounds = (seconds(events, settings.rate) * SECOND / ROUND).max(1);
+    let length = seconds(events.saturating_sub(sum * rounds as u64), settings.rate) * SECOND / rounds;
+    (rounds as u64, length.max(SECOND))
+}
+
+/// How long so many lines take, in whole seconds. A century is the most.
+fn seconds(lines: u64, rate: f64) -> i64 {
+    (lines as f64 / rate).min(3.2e9) as i64
 }
 
 impl Iterator for Generator {

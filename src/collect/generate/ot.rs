@@ -200,8 +200,10 @@ fn frame(stage: &mut Stage, time: i64) {
 }
 
 fn write_register(stage: &mut Stage, time: i64) {
-    let (plc, zone) = PLCS[stage.random.below(PLCS.len() as u64) as usize];
-    let (_, address) = SCADA[stage.random.below(2) as usize];
+    let at = stage.random.below(PLCS.len() as u64) as usize;
+    let (plc, zone) = PLCS[at];
+    // Each PLC takes its set points from one server.
+    let (_, address) = SCADA[at % SCADA.len()];
     let (register, value) = (40_001 + stage.random.below(60), stage.random.below(1000));
     let rest = format!(",\"network.protocol\":\"modbus\",\"register\":{register},\"value\":{value}");
     let event = Event {
@@ -247,12 +249,15 @@ fn operator(stage: &mut Stage, time: i64) {
     report(stage, time, &event);
 }
 
-/// An engineer, at the engineering station, stops a PLC and starts it again.
+/// An engineer, at the engineering station, stops a PLC and starts it again: announced, as the reason says.
 fn maintenance(stage: &mut Stage, time: i64) {
     let (plc, zone) = PLCS[stage.random.below(PLCS.len() as u64) as usize];
     let actor = Some([stage.random.pick(&ENGINEERING), stage.random.pick(&ENGINEERS)]);
     let end = time + stage.linger.min(60_000_000);
-    for (at, rest) in [(time, ",\"from\":\"run\",\"to\":\"stop\""), (end, ",\"from\":\"stop\",\"to\":\"run\"")] {
+    for (at, rest) in [
+        (time, ",\"event.reason\":\"maintenance\",\"from\":\"run\",\"to\":\"stop\""),
+        (end, ",\"event.reason\":\"maintenance\",\"from\":\"stop\",\"to\":\"run\""),
+    ] {
         let device = [plc, "plc", zone];
         let (category, kind, action) = ("host", "change", "plc_mode_change");
         report(stage, at, &Event { category, kind, action, outcome: "success", device, actor, rest });

@@ -1,6 +1,7 @@
 use std::collections::HashMap;
 
 use super::*;
+use crate::event::time;
 
 const START: i64 = 1_768_464_000 * SECOND;
 
@@ -40,8 +41,6 @@ fn every_line_is_one_line_and_json_is_json() {
     assert_eq!(truth.len(), Attack::ALL.len());
 }
 
-use crate::event::time;
-
 /// The greatest number of matching lines of one key within `window` seconds.
 fn densest(found: &[(String, i64)], window: i64) -> HashMap<String, usize> {
     let mut by_key: HashMap<&str, Vec<i64>> = HashMap::new();
@@ -61,12 +60,12 @@ fn ssh_failures(lines: &[Line]) -> Vec<(String, i64)> {
 
 #[test]
 fn ten_failures_in_five_minutes_are_the_brute_forcers_and_no_one_else() {
-    for (rate, events) in [(50, 200_000), (5000, 300_000)] {
+    for (rate, events) in [(50.0, 400_000), (5000.0, 300_000)] {
         let settings = Settings { rate, mix: vec![(Origin::Auth, 1)], ..Settings::new(Some(events), 11, START) };
         let (lines, truth) = lines(settings);
         let mut found: Vec<_> = densest(&ssh_failures(&lines), 300).into_iter().filter(|(_, n)| *n >= 10).collect();
         found.sort();
-        let long = rate == 50;
+        let long = rate == 50.0;
         let named = |p: &&Planted| p.attack == Attack::SshBruteforce || !long && p.attack == Attack::PasswordSpray;
         let mut planted: Vec<_> = truth.iter().filter(named).map(|p| p.key[0].1.clone()).collect();
         planted.sort();
@@ -108,16 +107,31 @@ fn the_demo_shows_its_first_attack_at_once_and_never_ends() {
 #[test]
 fn nothing_is_too_small() {
     for events in [0, 1, 10, 100] {
-        assert_eq!(lines(Settings { rate: 0, ..Settings::new(Some(events), 1, START) }).0.len() as u64, events);
+        assert_eq!(lines(Settings { rate: 0.0, ..Settings::new(Some(events), 1, START) }).0.len() as u64, events);
     }
     let none = Settings { attacks: Vec::new(), mix: Vec::new(), ..Settings::new(Some(10), 1, START) };
     assert_eq!(lines(none).0.len(), 10);
 }
 
+/// The files in `data/`, as its README says they were made. To update them, run that command.
+#[test]
+fn the_samples_are_what_their_settings_give() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("data");
+    let start = time::parse_rfc3339("2026-01-15T08:00:00Z").unwrap();
+    let usual = Settings::new(Some(850), 7, start);
+    let (lines, truth) = lines(Settings { rate: 0.25, timestamps: Timestamps::Iso, ..usual });
+    for origin in [Origin::Auth, Origin::Web, Origin::Ot] {
+        let own = lines.iter().filter(|line| line.source == origin).map(|line| format!("{}\n", line.text));
+        assert!(own.collect::<String>() == std::fs::read_to_string(folder.join(origin.file())).unwrap(), "{origin:?}");
+    }
+    let truth: String = truth.iter().map(|planted| format!("{}\n", planted.to_json())).collect();
+    assert_eq!(truth, std::fs::read_to_string(folder.join("truth.jsonl")).unwrap());
+}
+
 #[test]
 #[ignore = "prints a rate"]
 fn speed() {
-    let settings = Settings { rate: 2000, ..Settings::new(Some(2_000_000), 1, START) };
+    let settings = Settings { rate: 2000.0, ..Settings::new(Some(2_000_000), 1, START) };
     let begun = std::time::Instant::now();
     let bytes: usize = Generator::new(settings).map(|line| line.text.len()).sum();
     eprintln!("{:.0} lines/s, {bytes} bytes", 2e6 / begun.elapsed().as_secs_f64());

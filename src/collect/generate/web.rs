@@ -9,7 +9,7 @@ use crate::event::time::SECOND;
 /// A visitor follows a dead link at most this often, so that no count takes one for a scanner.
 const DEAD_LINK: i64 = 60 * SECOND;
 /// The server itself fails at most this often in ordinary times.
-const HICCUP: i64 = 15 * SECOND;
+const HICCUP: i64 = 60 * SECOND;
 
 const VISITORS: u64 = 3000;
 

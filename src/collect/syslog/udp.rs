@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
 use tokio::net::UdpSocket;
 use tokio::sync::mpsc::Sender;
@@ -15,6 +16,9 @@ use crate::event::raw::RawLog;
 
 /// What is asked of the system for datagrams that wait, in bytes; it grants what its own limit allows.
 const RECEIVE_BUFFER: usize = 8 << 20;
+
+/// At the end, how long to look for datagrams that have arrived and were not yet read.
+const DREGS: Duration = Duration::from_millis(5);
 
 /// Listens on `address`; port 0 lets the system choose.
 pub async fn udp(
@@ -91,8 +95,11 @@ async fn receive(
         }
     }
     // What has already arrived is taken along.
-    while let Ok((length, peer)) = socket.try_recv_from(&mut buffer) {
+    while let Ok(Ok((length, peer))) = timeout_at(Instant::now() + DREGS, socket.recv_from(&mut buffer)).await {
         gathered.push(peer.ip(), &buffer[..length], &settings);
+        if gathered.bytes >= FULL && !gathered.send(&sender).await {
+            return;
+        }
     }
     gathered.send(&sender).await;
 }
