@@ -338,7 +338,7 @@ fn split(map: &MapArray) -> Vec<(Arc<str>, Dictionary)> {
             }
         }
     }
-    columns.into_iter().map(|(name, column)| (Arc::from(name), column.finish(map.len()))).collect()
+    columns.into_iter().map(|(name, mut column)| (Arc::from(name), column.finish(map.len()))).collect()
 }
 
 #[cfg(test)]
