@@ -26,7 +26,8 @@ pub(super) fn sorted(batches: &[EventBatch]) -> EventBatch {
         let ids = batch.column(field::EVENT_ID).map(|c| c.as_fixed_size_binary());
         let times = batch.times();
         for row in 0..batch.len() {
-            let id = ids.map_or(0, |ids| u128::from_be_bytes(ids.value(row).try_into().expect("ids are 16 bytes wide")));
+            let id =
+                ids.map_or(0, |ids| u128::from_be_bytes(ids.value(row).try_into().expect("ids are 16 bytes wide")));
             order.push((times.get(row).copied().unwrap_or_default(), id, (b as u32, row as u32)));
         }
     }
@@ -106,7 +107,8 @@ fn numbers<T: ArrowPrimitiveType>(parts: &[Option<&ArrayRef>], places: &[Place])
 }
 
 fn ids(parts: &[Option<&ArrayRef>], places: &[Place]) -> ArrayRef {
-    let arrays: Vec<Option<&FixedSizeBinaryArray>> = parts.iter().map(|p| p.map(|a| a.as_fixed_size_binary())).collect();
+    let arrays: Vec<Option<&FixedSizeBinaryArray>> =
+        parts.iter().map(|p| p.map(|a| a.as_fixed_size_binary())).collect();
     let mut bytes = Vec::with_capacity(places.len() * 16);
     for &(b, row) in places {
         match arrays[b as usize] {

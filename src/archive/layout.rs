@@ -47,7 +47,8 @@ pub(super) fn segments(dir: &Path) -> Result<Vec<u64>, ArchiveError> {
     let mut numbers = Vec::new();
     for entry in entries {
         let name = entry.map_err(ArchiveError::io("read", &folder))?.file_name();
-        let number = name.to_str().and_then(|n| n.strip_suffix(SEGMENT_SUFFIX)).and_then(|n| n.parse::<u64>().ok());
+        let number: Option<u64> =
+            name.to_str().and_then(|n| n.strip_suffix(SEGMENT_SUFFIX)).and_then(|n| n.parse().ok());
         numbers.extend(number);
     }
     numbers.sort_unstable();

@@ -233,7 +233,8 @@ impl Frames {
     }
 
     fn decode(&self, payload: &[u8]) -> Result<Frame, ArchiveError> {
-        let short = || ArchiveError::Damaged { path: self.path.clone(), what: "a frame is shorter than it says".into() };
+        let short =
+            || ArchiveError::Damaged { path: self.path.clone(), what: "a frame is shorter than it says".into() };
         let (length, rest) = payload.split_at_checked(4).ok_or_else(short)?;
         let length = u32::from_le_bytes(length.try_into().expect("four bytes were cut out")) as usize;
         let (head, mut rest) = rest.split_at_checked(length).ok_or_else(short)?;

@@ -60,7 +60,7 @@ pub struct Checkpoint {
     /// xxh3 of the file's first [`Checkpoint::fingerprint_len`] bytes: another file may get the same inode.
     pub fingerprint: u64,
     /// How many bytes were fingerprinted.
-    pub fingerprint_len: u64,
+    pub fingerprint_len: u32,
 }
 
 impl Checkpoint {

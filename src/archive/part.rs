@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
-use parquet::arrow::arrow_writer::{ArrowWriter, ArrowWriterOptions};
 use parquet::arrow::ArrowSchemaConverter;
+use parquet::arrow::arrow_writer::{ArrowWriter, ArrowWriterOptions};
 use parquet::basic::{Compression, Encoding as Coding, LogicalType, Type as Physical, ZstdLevel};
 use parquet::errors::ParquetError;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
@@ -14,9 +14,9 @@ use parquet::schema::types::{ColumnPath, SchemaDescriptor, Type as Node, TypePtr
 
 use super::manifest::StoredFile;
 use super::{ArchiveError, layout};
+use crate::event::EventBatch;
 use crate::event::field::{self, Type};
 use crate::event::schema::{Columns, schema_of, to_record_batch_of};
-use crate::event::EventBatch;
 
 /// How events are encoded.
 #[derive(Clone, Debug)]

@@ -120,7 +120,8 @@ impl Sink {
             let mut state = self.days.remove(&day).unwrap_or_default();
             self.clock += 1;
             state.used = self.clock;
-            let done = if rows.len() >= FEW_ROWS { self.group(day, &mut state, &rows) } else { self.wait(&mut state, &rows) };
+            let done =
+                if rows.len() >= FEW_ROWS { self.group(day, &mut state, &rows) } else { self.wait(&mut state, &rows) };
             self.days.insert(day, state);
             done?;
             start = end;

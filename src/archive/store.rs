@@ -259,7 +259,8 @@ impl Archive {
             return Ok(());
         }
         let Some(&number) = self.sealed.front() else { return Ok(()) };
-        let sink = Sink::new(&self.dir, self.settings.encoding.clone(), self.manifest.next_file, self.manifest.sequence);
+        let sink =
+            Sink::new(&self.dir, self.settings.encoding.clone(), self.manifest.next_file, self.manifest.sequence);
         let (path, lock) = (layout::segment(&self.dir, number), self.lock.clone());
         let work = move || {
             // Held until the last file is written, even when the archive is dropped before.
