@@ -88,6 +88,9 @@ fn json(n: u64, dice: &mut Dice) -> String {
     )
 }
 
+/// Writes the n-th line.
+type Line = fn(u64, &mut Dice) -> String;
+
 fn measure(name: &str, lines: String) {
     let lines = bytes::Bytes::from(lines);
     let source = block_of(name, "", 0).source;
@@ -115,12 +118,12 @@ fn measure(name: &str, lines: String) {
 }
 
 fn main() {
-    let make = |line: fn(u64, &mut Dice) -> String, lines: u64| {
+    let make = |line: Line, lines: u64| {
         let mut dice = Dice(42);
         (0..lines).map(|n| line(n, &mut dice)).collect::<String>()
     };
     let wanted = std::env::args().skip(1).find(|a| !a.starts_with('-')).unwrap_or_default();
-    let sets: [(&str, fn(u64, &mut Dice) -> String, u64); 3] =
+    let sets: [(&str, Line, u64); 3] =
         [("sshd", sshd, LINES), ("nginx.access", nginx, LINES / 2), ("json", json, LINES / 2)];
     for (name, line, lines) in sets.into_iter().filter(|s| s.0.contains(&wanted)) {
         let text = match std::env::var("WEIR_SSHD") {

@@ -2,6 +2,8 @@
 
 mod architecture;
 mod correlate;
+mod browser_pages;
+mod page;
 mod program;
 mod reference;
 mod run;

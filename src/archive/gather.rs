@@ -210,7 +210,7 @@ mod tests {
         let mut b = BatchBuilder::new();
         for &t in times {
             b.set_time(field::TIMESTAMP, t);
-            b.set_id(EventId(1000 - t as u128));
+            b.set_id(EventId::from_bits(1000 - t as u128));
             b.set_text(field::USER_NAME, &format!("u{}", t % 3));
             if t % 2 == 0 {
                 b.set_text(field::EVENT_ORIGINAL, &format!("line {t}"));

@@ -265,7 +265,7 @@ fn a_file_holds_the_columns_of_its_events() {
 
 fn change(change: Change, key: &str, count: u64) -> AlertChange {
     let alert = Alert {
-        id: AlertId::new("r", key, EventId(1)),
+        id: AlertId::new("r", key, EventId::from_bits(1)),
         rule: "r".into(),
         severity: Severity::High,
         title: "t".into(),
@@ -273,7 +273,7 @@ fn change(change: Change, key: &str, count: u64) -> AlertChange {
         first: T0,
         last: T0 + count as i64,
         count,
-        evidence: vec![EventId(1)],
+        evidence: vec![EventId::from_bits(1)],
         attack: vec![],
         tags: vec![],
         runbook: None,

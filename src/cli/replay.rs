@@ -1,6 +1,8 @@
 //! `weir replay`: archived events through the same rules.
 
-use std::path::PathBuf;
+use std::collections::BTreeSet;
+use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -9,7 +11,9 @@ use anyhow::Context;
 use super::alerts::{self, Output};
 use super::input::{Rules, Workers};
 use crate::archive;
-use crate::engine::batch::{self, Phase};
+use crate::engine::batch::{self, Feed};
+use crate::event::EventBatch;
+use crate::event::field::FieldRef;
 use crate::event::time::parse_rfc3339;
 use crate::matching::Matcher;
 
@@ -53,37 +57,28 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let rules = arguments.rules.load()?;
     let range = arguments.from.unwrap_or(i64::MIN)..=arguments.to.map_or(i64::MAX, |t| t - 1);
     let columns = Matcher::new(&rules.program).fields().clone();
-    let readers = arguments
-        .sources
-        .iter()
-        .map(|source| {
-            archive::read(source, Some(&columns), range.clone())
-                .with_context(|| format!("cannot replay {}", source.display()))
-        })
-        .collect::<Result<Vec<_>, _>>()?;
+    // What cannot be opened is said before anything is read.
+    arguments.sources.iter().try_for_each(|source| open(source, &columns, &range).map(drop))?;
     let bar = super::progress::count("replaying", "events");
-    let settings = batch::Settings { program: rules.program, workers: arguments.workers.count(), archive: None };
+    let settings =
+        batch::Settings { program: rules.program, workers: arguments.workers.count(), archive: None, once: false };
     let (events, alerts) = batch::run(
-        settings,
-        |feed| -> anyhow::Result<u64> {
+        &settings,
+        &|feed: &mut Feed| -> anyhow::Result<u64> {
             let mut events = 0;
-            for batch in readers.into_iter().flatten() {
-                let batch = batch?;
-                let batch = within(batch, &range);
-                events += batch.len() as u64;
-                bar.set_position(events);
-                if feed.send(batch).is_err() {
-                    break;
+            for source in &arguments.sources {
+                for batch in open(source, &columns, &range)? {
+                    let batch = within(batch?, &range);
+                    events += batch.len() as u64;
+                    bar.set_position(events);
+                    if feed.send(batch).is_err() {
+                        return Ok(events);
+                    }
                 }
             }
             Ok(events)
         },
-        &|phase| {
-            bar.set_message(match phase {
-                Phase::Archiving => "archiving",
-                Phase::Correlating => "correlating",
-            });
-        },
+        &|phase| bar.set_message(phase.word()),
     )?;
     bar.finish_and_clear();
     let events = events?;
@@ -96,8 +91,16 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     })
 }
 
+fn open(
+    source: &Path,
+    columns: &BTreeSet<FieldRef>,
+    range: &RangeInclusive<i64>,
+) -> anyhow::Result<archive::Reader> {
+    archive::read(source, Some(columns), range.clone()).with_context(|| format!("cannot replay {}", source.display()))
+}
+
 /// The events of a batch inside the range; the archive reads whole row groups.
-fn within(batch: crate::event::EventBatch, range: &std::ops::RangeInclusive<i64>) -> crate::event::EventBatch {
+fn within(batch: EventBatch, range: &RangeInclusive<i64>) -> EventBatch {
     let times = batch.times();
     if times.iter().all(|t| range.contains(t)) {
         return batch;

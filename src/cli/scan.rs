@@ -1,16 +1,15 @@
 //! `weir scan`: look for attacks in files, once.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use super::alerts::{self, Output};
 use super::input::{Reading, Rules, Workers};
-use crate::archive::BulkWriter;
 use crate::collect::file;
-use crate::engine::batch::{self, Feed, Phase};
-use crate::ingest::{Counts, Ingest};
+use crate::engine::batch::{self, Closed, Feed};
+use crate::ingest::{self, Counts, Ingest};
 
 /// Look for attacks in log files, once, and print the alerts
 ///
@@ -56,14 +55,16 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let rules = arguments.rules.load()?;
     let settings = arguments.reading.settings()?;
     let (paths, mut failed) = file::expand(&arguments.files);
-    let archive = arguments.data.as_deref().map(BulkWriter::open).transpose()?;
+    // A pipe gives its lines once.
+    let once = paths.iter().any(|p| !std::fs::metadata(p).is_ok_and(|m| m.is_file()));
     let total: u64 = paths.iter().filter_map(|p| std::fs::metadata(p).ok()).map(|m| m.len()).sum();
     let bar = super::progress::bytes(total, "reading");
     let position = AtomicU64::new(0);
     let (mut read, alerts) = batch::run(
-        batch::Settings { program: rules.program, workers: arguments.workers.count(), archive },
-        |feed| {
+        &batch::Settings { program: rules.program, workers: arguments.workers.count(), archive: arguments.data, once },
+        &|feed: &mut Feed| {
             let mut read = Read::default();
+            position.store(0, Ordering::Relaxed);
             for path in &paths {
                 if read_one(path, &arguments.reading, &settings, feed, &mut read, |bytes| {
                     bar.set_position(position.fetch_add(bytes, Ordering::Relaxed) + bytes);
@@ -75,10 +76,7 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
             }
             read
         },
-        &|phase| bar.set_message(match phase {
-            Phase::Archiving => "archiving",
-            Phase::Correlating => "correlating",
-        }),
+        &|phase| bar.set_message(phase.word()),
     )?;
     bar.finish_and_clear();
     alerts::write(&alerts, arguments.output)?;

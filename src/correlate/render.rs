@@ -34,7 +34,7 @@ pub(super) fn render<'scope>(
     // A key lives on one worker; rules without one are spread by event.
     let exchange = Exchange::new(|(row, _, _): &Update| {
         use std::hash::BuildHasher;
-        if row.key.0.is_empty() { row.id.0 as u64 } else { rustc_hash::FxBuildHasher.hash_one((row.rule, &row.key)) }
+        if row.key.0.is_empty() { row.id.low() } else { rustc_hash::FxBuildHasher.hash_one((row.rule, &row.key)) }
     });
     rows.inner
         .binary_frontier::<_, CapacityContainerBuilder<Vec<(Record, Epoch, isize)>>, _, _, _, _>(

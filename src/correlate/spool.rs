@@ -1,9 +1,11 @@
 //! Puts the match rows of a finite input into time order, in bounded memory.
 //!
-//! A file or an archive is taken whole: none of its events is late. Its rows are collected as sorted
-//! runs, spilled to an unnamed temporary file past a budget, and merged into epochs, each of which
-//! holds all rows up to some time. The watermark can then follow exactly, and correlation keeps no
-//! more than its windows, whatever the order and the size of the input.
+//! A file or an archive is taken whole: none of its events is late. Its rows are held as sorted runs and
+//! merged into epochs, each of which has all rows up to some time, so that the watermark follows
+//! exactly and correlation keeps no more than its windows. Past a budget one of two things happens
+//! ([`Overflow`]): the oldest rows go out at once, which is right as long as the input is about in
+//! order and is said when it is not; or rows are spilled to an unnamed temporary file until the end,
+//! which is right for any order.
 
 use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
@@ -13,20 +15,35 @@ use crate::event::EventId;
 use crate::matching::MatchRow;
 use crate::rule::plan::Tuple;
 
-/// Rows in memory before they are spilled, bytes.
-pub const BUDGET: usize = 192 << 20;
+/// Rows held in memory.
+pub const BUDGET: usize = 1 << 20;
 /// Rows of an epoch, about.
 const EPOCH_ROWS: usize = 64 << 10;
 /// Rows read back from a spilled run at a time.
 const READ_ROWS: usize = 2 << 10;
 
-/// Collects rows in any order.
+/// What to do with more rows than the budget.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Overflow {
+    /// Let the oldest go out; a row that comes behind them is [`SpoolError::Disorder`].
+    Release,
+    /// Write them to disk.
+    Spill,
+}
+
+/// Collects rows in any order, gives them back in time order.
 pub struct Spool {
+    overflow: Overflow,
     budget: usize,
     folder: PathBuf,
-    memory: Vec<Vec<MatchRow>>,
-    bytes: usize,
-    spilled: Vec<Spilled>,
+    /// Runs that the merge did not reach yet; the next to start is the last.
+    waiting: Vec<Run>,
+    /// Runs that the merge is in.
+    active: Vec<Run>,
+    /// Rows in memory.
+    held: usize,
+    /// Everything before this time went out, µs.
+    released: i64,
     file: Option<File>,
     rows: u64,
 }
@@ -35,111 +52,6 @@ pub struct Spool {
 struct Spilled {
     offset: u64,
     rows: usize,
-    least: i64,
-}
-
-/// A spilled run could not be written or read back.
-#[derive(Debug, thiserror::Error)]
-#[error(
-    "cannot spill match rows to a temporary file in {folder}: {cause}; free some space or set TMPDIR to a larger disk"
-)]
-pub struct SpoolError {
-    folder: PathBuf,
-    cause: io::Error,
-}
-
-impl Spool {
-    /// A spool that keeps about `budget` bytes in memory and spills into `folder`.
-    pub fn new(budget: usize, folder: &Path) -> Spool {
-        Spool {
-            budget,
-            folder: folder.to_owned(),
-            memory: Vec::new(),
-            bytes: 0,
-            spilled: Vec::new(),
-            file: None,
-            rows: 0,
-        }
-    }
-
-    /// Takes a bundle of rows.
-    pub fn push(&mut self, mut rows: Vec<MatchRow>) -> Result<(), SpoolError> {
-        if rows.is_empty() {
-            return Ok(());
-        }
-        rows.sort_by_key(place);
-        rows.shrink_to_fit();
-        self.rows += rows.len() as u64;
-        self.bytes += rows.len() * size_of::<MatchRow>();
-        self.memory.push(rows);
-        if self.bytes > self.budget {
-            self.spill().map_err(|cause| SpoolError { folder: self.folder.clone(), cause })?;
-        }
-        Ok(())
-    }
-
-    /// Rows taken so far.
-    pub fn rows(&self) -> u64 {
-        self.rows
-    }
-
-    fn spill(&mut self) -> io::Result<()> {
-        let mut file = match self.file.take() {
-            Some(file) => file,
-            None => unnamed(&self.folder)?,
-        };
-        let mut offset = file.seek(SeekFrom::End(0))?;
-        let mut out = BufWriter::with_capacity(1 << 20, &mut file);
-        // Runs in memory overlap little; merged they make fewer and longer ones.
-        let mut merged: Vec<MatchRow> = std::mem::take(&mut self.memory).into_iter().flatten().collect();
-        merged.sort_by_key(place);
-        for run in merged.chunks(EPOCH_ROWS * 16) {
-            let mut written = 0;
-            for row in run {
-                written += write_row(&mut out, row)?;
-            }
-            self.spilled.push(Spilled { offset, rows: run.len(), least: run[0].time });
-            offset += written;
-        }
-        out.flush()?;
-        drop(out);
-        self.file = Some(file);
-        self.bytes = 0;
-        Ok(())
-    }
-
-    /// The rows in time order, as epochs.
-    pub fn drain(self) -> Epochs {
-        let mut runs: Vec<Run> = self
-            .memory
-            .into_iter()
-            .map(|rows| Run { least: rows[0].time, rows, at: 0, rest: None })
-            .chain(self.spilled.into_iter().map(|s| Run { least: s.least, rows: Vec::new(), at: 0, rest: Some(s) }))
-            .collect();
-        // The next one to start is the last.
-        runs.sort_by_key(|r| std::cmp::Reverse(r.least));
-        Epochs { waiting: runs, active: Vec::new(), file: self.file, folder: self.folder }
-    }
-}
-
-fn place(row: &MatchRow) -> (i64, EventId) {
-    (row.time, row.id)
-}
-
-fn unnamed(folder: &Path) -> io::Result<File> {
-    // A named file that is removed at once: the space is freed when the process ends, however it ends.
-    let path = folder.join(format!(".weir-spool-{}-{:x}", std::process::id(), crate::event::time::now()));
-    let file = File::options().read(true).write(true).create_new(true).open(&path)?;
-    std::fs::remove_file(&path)?;
-    Ok(file)
-}
-
-/// Epochs of rows in time order.
-pub struct Epochs {
-    waiting: Vec<Run>,
-    active: Vec<Run>,
-    file: Option<File>,
-    folder: PathBuf,
 }
 
 struct Run {
@@ -150,15 +62,120 @@ struct Run {
     rest: Option<Spilled>,
 }
 
-impl Epochs {
-    /// The next epoch: all remaining rows up to some time, in (time, id) order, and the watermark that holds after them, µs.
-    pub fn next_epoch(&mut self) -> Result<Option<(Vec<MatchRow>, i64)>, SpoolError> {
-        self.epoch().map_err(|cause| SpoolError { folder: self.folder.clone(), cause })
+/// Why rows could not be put in order.
+#[derive(Debug, thiserror::Error)]
+pub enum SpoolError {
+    /// A spilled run could not be written or read back.
+    #[error("cannot spill match rows to a temporary file in {folder}: {cause}; free some space or set TMPDIR to a larger disk")]
+    Disk {
+        /// Where.
+        folder: PathBuf,
+        /// What the system said.
+        cause: io::Error,
+    },
+    /// With [`Overflow::Release`]: a row came behind those that had gone out. The input must be taken again with [`Overflow::Spill`].
+    #[error("the input is further out of order than fits into memory")]
+    Disorder,
+}
+
+/// Rows up to some time, in (time, id) order, and the watermark that holds after them, µs.
+pub type Epoch = (Vec<MatchRow>, i64);
+
+impl Spool {
+    /// A spool that holds about `budget` rows in memory; `folder` is where it spills.
+    pub fn new(overflow: Overflow, budget: usize, folder: &Path) -> Spool {
+        Spool {
+            overflow,
+            budget,
+            folder: folder.to_owned(),
+            waiting: Vec::new(),
+            active: Vec::new(),
+            held: 0,
+            released: i64::MIN,
+            file: None,
+            rows: 0,
+        }
     }
 
-    fn epoch(&mut self) -> io::Result<Option<(Vec<MatchRow>, i64)>> {
+    /// Takes a bundle of rows.
+    pub fn push(&mut self, rows: Vec<MatchRow>) -> Result<(), SpoolError> {
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let rows = sorted(rows);
+        let least = rows[0].time;
+        if least < self.released {
+            return Err(SpoolError::Disorder);
+        }
+        self.rows += rows.len() as u64;
+        self.held += rows.len();
+        self.wait(Run { least, rows, at: 0, rest: None });
+        if self.overflow == Overflow::Spill && self.held > self.budget {
+            self.spill().map_err(|cause| SpoolError::Disk { folder: self.folder.clone(), cause })?;
+        }
+        Ok(())
+    }
+
+    /// Rows taken so far.
+    pub fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    /// An epoch of the oldest rows, when more are held than the budget and they may go out before the end.
+    pub fn overflow(&mut self) -> Result<Option<Epoch>, SpoolError> {
+        if self.overflow == Overflow::Spill || self.held <= self.budget {
+            return Ok(None);
+        }
+        self.next_epoch()
+    }
+
+    /// The next epoch of what is left. To be called when all rows were pushed.
+    pub fn next_epoch(&mut self) -> Result<Option<Epoch>, SpoolError> {
+        let epoch = self.epoch().map_err(|cause| SpoolError::Disk { folder: self.folder.clone(), cause })?;
+        if let Some((_, watermark)) = &epoch {
+            self.released = *watermark;
+        }
+        Ok(epoch)
+    }
+
+    fn wait(&mut self, run: Run) {
+        let at = self.waiting.partition_point(|r| r.least > run.least);
+        self.waiting.insert(at, run);
+    }
+
+    fn spill(&mut self) -> io::Result<()> {
+        let mut file = match self.file.take() {
+            Some(file) => file,
+            None => unnamed(&self.folder)?,
+        };
+        let mut offset = file.seek(SeekFrom::End(0))?;
+        let mut out = BufWriter::with_capacity(1 << 20, &mut file);
+        let (memory, spilled): (Vec<Run>, Vec<Run>) = self.waiting.drain(..).partition(|r| r.rest.is_none());
+        self.waiting = spilled;
+        // Runs in memory overlap little; merged they make fewer and longer ones.
+        let merged = sorted(memory.into_iter().flat_map(|r| r.rows).collect());
+        let mut runs = Vec::new();
+        for run in merged.chunks(EPOCH_ROWS * 16) {
+            let mut written = 0;
+            for row in run {
+                written += write_row(&mut out, row)?;
+            }
+            let rest = Some(Spilled { offset, rows: run.len() });
+            runs.push(Run { least: run[0].time, rows: Vec::new(), at: 0, rest });
+            offset += written;
+        }
+        out.flush()?;
+        drop(out);
+        self.file = Some(file);
+        self.held = 0;
+        runs.into_iter().for_each(|run| self.wait(run));
+        Ok(())
+    }
+
+    fn epoch(&mut self) -> io::Result<Option<Epoch>> {
         let Some(until) = self.choose_end()? else { return Ok(None) };
-        let mut rows = Vec::with_capacity(EPOCH_ROWS);
+        let mut rows = Vec::with_capacity(EPOCH_ROWS + EPOCH_ROWS / 2);
+        let parts = self.active.len();
         for run in &mut self.active {
             loop {
                 let count = run.rows[run.at..].partition_point(|r| r.time <= until);
@@ -169,10 +186,10 @@ impl Epochs {
                 }
             }
         }
+        self.held = self.held.saturating_sub(rows.len());
         self.active.retain(|r| r.at < r.rows.len());
-        rows.sort_by_key(place);
-        let over = self.active.is_empty() && self.waiting.is_empty();
-        Ok(Some((rows, if over { i64::MAX } else { until.saturating_add(1) })))
+        let rows = if parts == 1 { rows } else { sorted(rows) };
+        Ok(Some((rows, until.saturating_add(1))))
     }
 
     /// The time up to which the next epoch goes, with every run that reaches into it active.
@@ -198,6 +215,27 @@ impl Epochs {
         self.active.push(run);
         Ok(true)
     }
+}
+
+/// Rows by (time, id). Their places are sorted and each row is moved once: rows are large.
+fn sorted(rows: Vec<MatchRow>) -> Vec<MatchRow> {
+    let place = |row: &MatchRow| (row.time, row.id);
+    if rows.is_sorted_by_key(place) {
+        return rows;
+    }
+    let mut order: Vec<(i64, EventId, u32)> =
+        rows.iter().enumerate().map(|(at, row)| (row.time, row.id, at as u32)).collect();
+    order.sort_unstable();
+    let mut rows: Vec<Option<MatchRow>> = rows.into_iter().map(Some).collect();
+    order.into_iter().map(|(.., at)| rows[at as usize].take().expect("each place is taken once")).collect()
+}
+
+fn unnamed(folder: &Path) -> io::Result<File> {
+    // A named file that is removed at once: the space is freed when the process ends, however it ends.
+    let path = folder.join(format!(".weir-spool-{}-{:x}", std::process::id(), crate::event::time::now()));
+    let file = File::options().read(true).write(true).create_new(true).open(&path)?;
+    std::fs::remove_file(&path)?;
+    Ok(file)
 }
 
 impl Run {
@@ -269,24 +307,40 @@ mod tests {
             rule: 1,
             steps: 1,
             time,
-            id: EventId(n),
+            id: EventId::from_bits(n),
             key: Tuple(format!("key {}", n % 7).into()),
             values: Tuple("a rather longer value than would fit inline".into()),
         }
     }
 
-    fn drained(budget: usize, bundles: &[Vec<MatchRow>]) -> Vec<MatchRow> {
-        let folder = tempfile::tempdir().unwrap();
-        let mut spool = Spool::new(budget, folder.path());
-        bundles.iter().for_each(|b| spool.push(b.clone()).unwrap());
-        let mut epochs = spool.drain();
+    fn in_order(epochs: impl Iterator<Item = Epoch>) -> Vec<MatchRow> {
         let (mut all, mut before) = (Vec::new(), i64::MIN);
-        while let Some((rows, watermark)) = epochs.next_epoch().unwrap() {
+        for (rows, watermark) in epochs {
             assert!(rows.iter().all(|r| r.time >= before && r.time < watermark));
             before = watermark;
             all.extend(rows);
         }
         all
+    }
+
+    fn drained(overflow: Overflow, budget: usize, bundles: &[Vec<MatchRow>]) -> Result<Vec<MatchRow>, SpoolError> {
+        let folder = tempfile::tempdir().unwrap();
+        let mut spool = Spool::new(overflow, budget, folder.path());
+        let mut epochs = Vec::new();
+        for bundle in bundles {
+            spool.push(bundle.clone())?;
+            while let Some(epoch) = spool.overflow()? {
+                epochs.push(epoch);
+            }
+        }
+        while let Some(epoch) = spool.next_epoch()? {
+            epochs.push(epoch);
+        }
+        Ok(in_order(epochs.into_iter()))
+    }
+
+    fn place(row: &MatchRow) -> (i64, EventId) {
+        (row.time, row.id)
     }
 
     #[test]
@@ -295,12 +349,22 @@ mod tests {
             (0..50_000u64).map(|n| row((n * 2_654_435_761 % 100_003) as i64 / 3, n.into())).collect();
         let bundles: Vec<Vec<MatchRow>> = all.chunks(777).map(<[MatchRow]>::to_vec).collect();
         all.sort_by_key(place);
-        assert_eq!(drained(usize::MAX, &bundles), all);
-        assert_eq!(drained(300_000, &bundles), all);
+        assert_eq!(drained(Overflow::Spill, usize::MAX, &bundles).unwrap(), all);
+        assert_eq!(drained(Overflow::Spill, 3000, &bundles).unwrap(), all);
+        assert_eq!(drained(Overflow::Release, usize::MAX, &bundles).unwrap(), all);
+        assert!(matches!(drained(Overflow::Release, 3000, &bundles), Err(SpoolError::Disorder)));
+    }
+
+    #[test]
+    fn rows_about_in_order_go_out_as_they_come() {
+        let mut all: Vec<MatchRow> = (0..50_000i64).map(|n| row(n + n * 7919 % 500, n as u128)).collect();
+        let bundles: Vec<Vec<MatchRow>> = all.chunks(777).map(<[MatchRow]>::to_vec).collect();
+        all.sort_by_key(place);
+        assert_eq!(drained(Overflow::Release, 3000, &bundles).unwrap(), all);
     }
 
     #[test]
     fn nothing_gives_no_epoch() {
-        assert!(drained(1000, &[]).is_empty());
+        assert!(drained(Overflow::Spill, 1000, &[]).unwrap().is_empty());
     }
 }

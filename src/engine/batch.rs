@@ -1,9 +1,11 @@
-//! A finite input, taken whole: none of its events is late, and alerts are said once, at the end.
+//! A finite input, taken whole: none of its events is late, and alerts are said once.
 //!
-//! Parsing and matching run on a thread of their own, the archive on another; match rows are spooled
-//! in time order, then correlated.
+//! Parsing and matching run on a thread of their own, the archive on another, the dataflow on its
+//! workers; in between, match rows are put into time order. Input that is about in order flows
+//! through. Input that is not is found out on the way, and taken again from its start with all its rows
+//! spooled first ([`Overflow`]).
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
@@ -11,8 +13,8 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use super::{EngineError, drop_late};
 use crate::alert::Alert;
 use crate::archive::BulkWriter;
-use crate::correlate::spool::{BUDGET, Spool};
-use crate::correlate::{self, Emit, changes};
+use crate::correlate::spool::{BUDGET, Overflow, Spool, SpoolError};
+use crate::correlate::{self, Emit, Input, Outputs, changes};
 use crate::event::EventBatch;
 use crate::matching::{MatchRow, Matcher, Scratch};
 use crate::rule::plan::Program;
@@ -26,8 +28,10 @@ pub struct Settings {
     pub program: Arc<Program>,
     /// Dataflow workers.
     pub workers: usize,
-    /// Where events are archived, if anywhere.
-    pub archive: Option<BulkWriter>,
+    /// The data folder in which events are archived, if they are.
+    pub archive: Option<PathBuf>,
+    /// Whether the input cannot be read a second time.
+    pub once: bool,
 }
 
 /// What a producer of batches is given: it sends them, and says how far it is.
@@ -57,90 +61,127 @@ impl Feed {
     }
 }
 
-/// Runs `produce` on a thread of its own until it returns, archives what it sends, and correlates it all.
-/// Returns its result and the alerts in their order. `progress` is called with a word for each phase.
+/// What a finite run is doing besides reading.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// Reading again from the start: the input is far out of order.
+    Again,
+    /// Writing what is left of the archive.
+    Archiving,
+    /// Running what is left through windows and joins.
+    Correlating,
+}
+
+impl Phase {
+    /// For a progress bar.
+    pub fn word(self) -> &'static str {
+        match self {
+            Phase::Again => "reading again, in time order",
+            Phase::Archiving => "archiving",
+            Phase::Correlating => "correlating",
+        }
+    }
+}
+
+/// Runs `produce` on a thread of its own until it returns, archives what it sends, and correlates it all. Returns its
+/// result and the alerts in their order. It is called a second time when the input turns out to be far out of order.
 pub fn run<T: Send>(
-    settings: Settings,
-    produce: impl FnOnce(&mut Feed) -> T + Send,
+    settings: &Settings,
+    produce: &(impl Fn(&mut Feed) -> T + Sync),
     progress: &dyn Fn(Phase),
 ) -> Result<(T, Vec<Alert>), EngineError> {
-    let Settings { program, workers, archive } = settings;
+    let overflow = if settings.once { Overflow::Spill } else { Overflow::Release };
+    match attempt(settings, overflow, produce, progress) {
+        Err(EngineError::Spool(SpoolError::Disorder)) => {
+            progress(Phase::Again);
+            attempt(settings, Overflow::Spill, produce, progress)
+        }
+        done => done,
+    }
+}
+
+fn attempt<T: Send>(
+    settings: &Settings,
+    overflow: Overflow,
+    produce: &(impl Fn(&mut Feed) -> T + Sync),
+    progress: &dyn Fn(Phase),
+) -> Result<(T, Vec<Alert>), EngineError> {
+    let Settings { program, workers, archive, .. } = settings;
+    let archive = archive.as_deref().map(BulkWriter::open).transpose()?;
     let (out, bundles) = bounded(BATCHES_IN_FLIGHT);
-    let mut feed =
-        Feed { matcher: Matcher::new(&program), scratch: Scratch::default(), program: program.clone(), out };
-    let folder = std::env::var_os("TMPDIR").map_or_else(std::env::temp_dir, PathBuf::from);
-    let mut spool = Spool::new(BUDGET, &folder);
-    let produced = std::thread::scope(|scope| {
+    let mut feed = Feed { matcher: Matcher::new(program), scratch: Scratch::default(), program: program.clone(), out };
+    let (input, outputs) = correlate::start(program.clone(), *workers, Emit::Final)?;
+    let (produced, mut alerts) = std::thread::scope(|scope| {
         let producer = scope.spawn(move || produce(&mut feed));
-        let (batches, archive) = match archive {
+        let collector = scope.spawn(|| collect(program, outputs));
+        let (batches, writer) = match archive {
             Some(writer) => {
                 let (batches, incoming) = bounded(BATCHES_IN_FLIGHT);
                 (Some(batches), Some(scope.spawn(move || write(writer, &incoming))))
             }
             None => (None, None),
         };
-        let spooled = take(&bundles, &mut spool, batches);
-        drop(bundles);
+        let folder = std::env::var_os("TMPDIR").map_or_else(std::env::temp_dir, PathBuf::from);
+        let correlated = correlate(overflow, &folder, bundles, batches, input, progress);
         let produced = producer.join().map_err(|_| EngineError::Stage("parsing"))?;
-        if let Some(archive) = archive {
-            progress(Phase::Archiving);
-            archive.join().map_err(|_| EngineError::Stage("archive"))??;
+        progress(Phase::Archiving);
+        let written = writer.map_or(Ok(Ok(None)), |w| w.join()).map_err(|_| EngineError::Stage("archive"))?;
+        let alerts = collector.join().map_err(|_| EngineError::Stage("alert"))?;
+        // The archive's error first: it is why the others stopped.
+        match (written, correlated) {
+            (Ok(Some(writer)), Ok(())) => writer.finish()?,
+            (Ok(None), Ok(())) => {}
+            (Err(error), _) | (Ok(_), Err(error)) => return Err(error),
         }
-        spooled?;
-        Ok::<T, EngineError>(produced)
+        Ok::<_, EngineError>((produced, alerts?))
     })?;
-    progress(Phase::Correlating);
-    let alerts = correlate(&program, spool, workers)?;
+    alerts.sort_by(|a, b| changes::order(a).cmp(&changes::order(b)));
     Ok((produced, alerts))
 }
 
-/// What a finite run is doing after its input was read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Phase {
-    /// Writing what is left of the archive.
-    Archiving,
-    /// Running windows and joins.
-    Correlating,
-}
-
-fn take(bundles: &Receiver<Bundle>, spool: &mut Spool, archive: Option<Sender<EventBatch>>) -> Result<(), EngineError> {
-    for bundle in bundles {
-        spool.push(bundle.rows)?;
+/// Puts rows in order and sends them into the dataflow; passes batches on to the archive.
+fn correlate(
+    overflow: Overflow,
+    folder: &Path,
+    bundles: Receiver<Bundle>,
+    archive: Option<Sender<EventBatch>>,
+    mut input: Input,
+    progress: &dyn Fn(Phase),
+) -> Result<(), EngineError> {
+    let mut spool = Spool::new(overflow, BUDGET, folder);
+    for bundle in &bundles {
         if let Some(archive) = &archive
             && archive.send(bundle.batch).is_err()
         {
-            // The archive's own error is reported when its thread is joined.
-            break;
+            // The archive says why when its thread is joined.
+            return Err(EngineError::Stage("archive"));
+        }
+        spool.push(bundle.rows)?;
+        while let Some((rows, watermark)) = spool.overflow()? {
+            input.send(rows, watermark)?;
         }
     }
+    drop(archive);
+    progress(Phase::Correlating);
+    while let Some((rows, watermark)) = spool.next_epoch()? {
+        input.send(rows, watermark)?;
+    }
+    input.send(Vec::new(), i64::MAX)?;
     Ok(())
 }
 
-fn write(mut writer: BulkWriter, batches: &Receiver<EventBatch>) -> Result<(), EngineError> {
+fn collect(program: &Program, mut outputs: Outputs) -> Result<Vec<Alert>, EngineError> {
+    let mut alerts = Vec::new();
+    while let Some(output) = outputs.receive()? {
+        alerts.extend(output.changes.iter().map(|(record, _)| changes::alert(program, record)));
+    }
+    Ok(alerts)
+}
+
+/// Writes batches; what is written counts only once the writer is finished.
+fn write(mut writer: BulkWriter, batches: &Receiver<EventBatch>) -> Result<Option<BulkWriter>, EngineError> {
     for batch in batches {
         writer.append(&batch)?;
     }
-    writer.finish()?;
-    Ok(())
-}
-
-fn correlate(program: &Arc<Program>, spool: Spool, workers: usize) -> Result<Vec<Alert>, EngineError> {
-    let (mut input, mut outputs) = correlate::start(program.clone(), workers, Emit::Final)?;
-    let mut alerts = std::thread::scope(|scope| {
-        let feeder = scope.spawn(move || {
-            let mut epochs = spool.drain();
-            while let Some((rows, watermark)) = epochs.next_epoch()? {
-                input.send(rows, watermark)?;
-            }
-            Ok::<(), EngineError>(())
-        });
-        let mut alerts = Vec::new();
-        while let Some(output) = outputs.receive()? {
-            alerts.extend(output.changes.iter().map(|(record, _)| changes::alert(program, record)));
-        }
-        feeder.join().map_err(|_| EngineError::Stage("spool"))??;
-        Ok::<_, EngineError>(alerts)
-    })?;
-    alerts.sort_by(|a, b| changes::order(a).cmp(&changes::order(b)));
-    Ok(alerts)
+    Ok(Some(writer))
 }

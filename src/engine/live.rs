@@ -391,6 +391,6 @@ fn checkpoint(block: &RawLog) -> Option<Checkpoint> {
         inode: file.inode,
         offset: block.offset + block.lines.len() as u64,
         fingerprint: file.fingerprint.hash,
-        fingerprint_len: file.fingerprint.length,
+        fingerprint_len: file.fingerprint.length.into(),
     })
 }

@@ -13,7 +13,7 @@ use super::{EngineError, drop_late};
 use crate::alert::{Alert, AlertId};
 use crate::archive::{self, Archive};
 use crate::correlate::Input;
-use crate::correlate::spool::{BUDGET, Spool};
+use crate::correlate::spool::{BUDGET, Overflow, Spool};
 use crate::matching::{Matcher, Scratch};
 use crate::rule::plan::Program;
 
@@ -50,7 +50,7 @@ pub(super) fn rebuild(
     let matcher = Matcher::new(program);
     let mut scratch = Scratch::default();
     let folder = std::env::var_os("TMPDIR").map_or_else(std::env::temp_dir, PathBuf::from);
-    let mut spool = Spool::new(BUDGET, &folder);
+    let mut spool = Spool::new(Overflow::Spill, BUDGET, &folder);
     for batch in archive::read(data, Some(matcher.fields()), from..=i64::MAX)? {
         let batch = batch?;
         let mut rows = Vec::new();
@@ -60,8 +60,8 @@ pub(super) fn rebuild(
         spool.push(rows)?;
     }
     tracing::info!("rebuilding windows from {} match rows of the archive", spool.rows());
-    let (mut epochs, mut count) = (spool.drain(), 0);
-    while let Some((rows, reached)) = epochs.next_epoch()? {
+    let mut count = 0;
+    while let Some((rows, reached)) = spool.next_epoch()? {
         input.send(rows, reached.min(watermark))?;
         count += 1;
     }

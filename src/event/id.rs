@@ -10,8 +10,13 @@ use std::fmt;
 use std::str::FromStr;
 
 /// A deterministic event id. Ordered as its bytes are.
+///
+/// Two words instead of one of 128 bits: rows that carry it are then aligned to 8 bytes, a sixth smaller.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
-pub struct EventId(pub u128);
+pub struct EventId {
+    high: u64,
+    low: u64,
+}
 
 impl EventId {
     /// The id of the `occurrence`-th (from 0) event with this raw line at this time (µs since the epoch).
@@ -24,23 +29,38 @@ impl EventId {
         let millis = (time.div_euclid(1000) as u128) & 0xffff_ffff_ffff;
         let high = (hash >> 64) & 0xfff;
         let low = hash & 0x3fff_ffff_ffff_ffff;
-        EventId(millis << 80 | 0x8 << 76 | high << 64 | 0b10 << 62 | low)
+        EventId::from_bits(millis << 80 | 0x8 << 76 | high << 64 | 0b10 << 62 | low)
+    }
+
+    /// The id with these bits.
+    pub fn from_bits(bits: u128) -> EventId {
+        EventId { high: (bits >> 64) as u64, low: bits as u64 }
+    }
+
+    /// Its bits.
+    pub fn bits(self) -> u128 {
+        u128::from(self.high) << 64 | u128::from(self.low)
+    }
+
+    /// Its last 64 bits: mostly hash, so good for spreading.
+    pub fn low(self) -> u64 {
+        self.low
     }
 
     /// Big-endian bytes, as stored.
     pub fn to_bytes(self) -> [u8; 16] {
-        self.0.to_be_bytes()
+        self.bits().to_be_bytes()
     }
 
     /// From stored bytes.
     pub fn from_bytes(bytes: [u8; 16]) -> EventId {
-        EventId(u128::from_be_bytes(bytes))
+        EventId::from_bits(u128::from_be_bytes(bytes))
     }
 }
 
 impl fmt::Display for EventId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let x = self.0;
+        let x = self.bits();
         write!(
             f,
             "{:08x}-{:04x}-{:04x}-{:04x}-{:012x}",
@@ -72,13 +92,13 @@ impl FromStr for EventId {
         if digits.len() != 32 {
             return Err(BadId(text.to_owned()));
         }
-        u128::from_str_radix(&digits, 16).map(EventId).map_err(|_| BadId(text.to_owned()))
+        u128::from_str_radix(&digits, 16).map(EventId::from_bits).map_err(|_| BadId(text.to_owned()))
     }
 }
 
 impl serde::Serialize for EventId {
     fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
-        if s.is_human_readable() { s.collect_str(self) } else { s.serialize_u128(self.0) }
+        if s.is_human_readable() { s.collect_str(self) } else { s.serialize_u128(self.bits()) }
     }
 }
 
@@ -88,7 +108,7 @@ impl<'de> serde::Deserialize<'de> for EventId {
             let text = <std::borrow::Cow<'de, str>>::deserialize(d)?;
             text.parse().map_err(serde::de::Error::custom)
         } else {
-            u128::deserialize(d).map(EventId)
+            u128::deserialize(d).map(EventId::from_bits)
         }
     }
 }

@@ -75,7 +75,7 @@ impl Ingest {
             self.builder.set_id(id);
             self.builder.set_time(field::TIMESTAMP, time);
             self.builder.set_text(field::EVENT_ORIGINAL, raw);
-            self.place(at);
+            self.place(at, &parts);
             self.meaning(raw, &parts, repeated, counts);
             if lossy {
                 self.builder.push_list(field::TAGS, "invalid_utf8");
@@ -101,22 +101,15 @@ impl Ingest {
         counts.repeated += made - 1;
     }
 
-    /// Takes a line apart by the named format, or the last one that fitted, or whichever does.
+    /// Takes a line apart by the named format, or else by whichever fits. Which one that is, the line alone decides,
+    /// and not what came before it: shuffled lines give the same events.
     fn parts<'a>(&mut self, text: &'a str) -> Parts<'a> {
-        if let Some(format) = self.format {
-            let parts = self.parse(format, text);
-            if self.named.is_some() || !matches!(parts, Parts::Nothing) {
-                return parts;
-            }
+        if let Some(format) = self.named {
+            return self.parse(format, text);
         }
         for format in candidates(text) {
-            let format = if *format == Format::ApacheAccess { self.access } else { *format };
-            if self.format == Some(format) {
-                continue;
-            }
-            let parts = self.parse(format, text);
+            let parts = self.parse(*format, text);
             if !matches!(parts, Parts::Nothing) {
-                self.format = Some(format);
                 return parts;
             }
         }
@@ -140,13 +133,13 @@ impl Ingest {
         parts.unwrap_or(Parts::Nothing)
     }
 
-    fn place(&mut self, at: At) {
+    fn place(&mut self, at: At, parts: &Parts<'_>) {
         self.builder.set_time(field::EVENT_INGESTED, at.received);
         if let Some(offset) = at.offset {
             self.builder.set_number(field::LOG_OFFSET, offset.into());
         }
         // An event that was shipped as JSON may know better which file it once stood in.
-        if self.format != Some(Format::Json) || !self.builder.is_set(field::LOG_FILE_PATH) {
+        if !matches!(parts, Parts::Json(_)) || !self.builder.is_set(field::LOG_FILE_PATH) {
             self.builder.set_text(field::LOG_FILE_PATH, &self.source.name);
         }
     }
@@ -165,7 +158,7 @@ impl Ingest {
             }
             Parts::Access(access) => {
                 web::normalise(access, out);
-                out.set_word(field::EVENT_DATASET, self.format.unwrap_or(self.access).name());
+                out.set_word(field::EVENT_DATASET, self.access.name());
             }
             Parts::NginxError(error) => {
                 web_error::nginx(error, out);

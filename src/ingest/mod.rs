@@ -69,9 +69,7 @@ pub struct Ingest {
     batch_rows: usize,
     /// The format the source names, if it does.
     named: Option<Format>,
-    /// The format of the last line that had one.
-    format: Option<Format>,
-    /// What an access log is, going by the source's name: its lines do not tell whose they are.
+    /// Whose an access log is, as the source's format or name has it: its lines do not tell.
     access: Format,
     clock: Clock,
     json: crate::parse::json::Reader,
@@ -89,8 +87,11 @@ impl Ingest {
         Ingest {
             batch_rows: settings.batch_rows.clamp(1, 1 << 20),
             named,
-            format: named,
-            access: if source.name.contains("nginx") { Format::NginxAccess } else { Format::ApacheAccess },
+            access: match named {
+                Some(Format::NginxAccess) => Format::NginxAccess,
+                None if source.name.contains("nginx") => Format::NginxAccess,
+                Some(_) | None => Format::ApacheAccess,
+            },
             clock: Clock::new(settings.zone, source.reference_time.unwrap_or(0)),
             json: Default::default(),
             occurrences: Occurrences::default(),

@@ -235,6 +235,8 @@ fn ssh_counts_are_those_of_grep() {
 }
 
 const SAMPLES: &[&str] = &[
+    "<13>1.2.3.4 - - [10/Oct/2000:13:55:36 -0700] \"GET / HTTP/1.0\" 200 1",
+    "Dec 10 06:55:46 h nginx: 1.2.3.4 - - [10/Oct/2000:13:55:36 -0700] \"GET / HTTP/1.0\" 200 1",
     "Dec 10 06:55:46 LabSZ sshd[24200]: Failed password for invalid user x y from 1.2.3.4 port 5 ssh2",
     "Dec 10 06:55:46 LabSZ sshd[24200]: Connection closed by authenticating user root 1.2.3.4 port 5 [preauth]",
     "Dec 10 06:55:46 LabSZ sshd[2]: message repeated 3 times: [ Received disconnect from 1.2.3.4 port 1:11: x]",
@@ -280,6 +282,23 @@ proptest! {
             bytes.push(b'\n');
         }
         accounted(&bytes);
+    }
+
+    #[test]
+    fn order_does_not_matter(order in prop::collection::vec(0..SAMPLES.len(), 1..20).prop_shuffle()) {
+        let show = |order: &[usize]| {
+            let text: String = order.iter().map(|i| format!("{}\n", SAMPLES[*i])).collect();
+            let mut events: Vec<String> = events("x", text.as_bytes())
+                .0
+                .iter()
+                .flat_map(|b| (0..b.len()).map(|r| serde_json::to_string(&b.to_json(r)).unwrap()).collect::<Vec<_>>())
+                .collect();
+            events.sort();
+            events
+        };
+        let mut sorted = order.clone();
+        sorted.sort();
+        prop_assert_eq!(show(&order), show(&sorted));
     }
 
     #[test]

@@ -1,5 +1,5 @@
 //! Syslog lines: RFC 3164 as it is found in the wild, with or without `<PRI>`, with its own or an ISO
-//! time; RFC 5424 by way of [`super::syslog5424`]. In: a line. Out: an [`Envelope`] around a message.
+//! time; RFC 5424 by way of `syslog5424.rs`. In: a line. Out: an [`Envelope`] around a message.
 
 use super::clock::Clock;
 use super::scan::{uint, word};
@@ -136,7 +136,9 @@ mod tests {
         super::parse(line, &mut Clock::new(TimeZone::UTC, 1_795_219_200_000_000))
     }
 
-    fn parts(line: &str) -> Option<(Option<&str>, Option<&str>, Option<&str>, &str)> {
+    type Parts<'a> = (Option<&'a str>, Option<&'a str>, Option<&'a str>, &'a str);
+
+    fn parts(line: &str) -> Option<Parts<'_>> {
         parse(line).map(|e| (e.host, e.program, e.process, e.message))
     }
 

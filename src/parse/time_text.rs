@@ -179,10 +179,10 @@ pub(crate) fn epoch(text: &str) -> Option<i64> {
     }
     let whole = i64::try_from(super::scan::uint(whole)?).ok()?;
     // Seconds reach the year 5138, milliseconds begin in 1973, and so on up.
-    let (unit, below) = match whole {
-        ..100_000_000_000 => (1_000_000, 6),
-        ..100_000_000_000_000 => (1_000, 3),
-        ..100_000_000_000_000_000 => (1, 0),
+    let (unit, below) = match whole.max(1).ilog10() {
+        0..=10 => (1_000_000, 6),
+        11..=13 => (1_000, 3),
+        14..=16 => (1, 0),
         _ => return Some(if negative { -(whole / 1_000) } else { whole / 1_000 }),
     };
     let part = (0..below).fold(0, |v, i| v * 10 + decimals.as_bytes().get(i).map_or(0, |b| i64::from(b - b'0')));

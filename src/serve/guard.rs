@@ -24,7 +24,7 @@ pub(super) struct Forbidden;
 impl Reject for Forbidden {}
 
 /// `'self'` and nothing inline; a script cannot even try to write markup.
-const POLICY: &str = "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'none'; \
+const POLICY: &str = "default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'none'; \
                       frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'";
 
 /// Lets requests through that this machine's own programs and our own page sent.

@@ -230,7 +230,7 @@ impl Hub {
         })
     }
 
-    /// [`Hub::summary`] with the history of rates, for `/api/v1/dashboard/stats`.
+    /// Rates and counts, with the history of rates: for `/api/v1/dashboard/stats`.
     pub fn stats(&self) -> Map<String, Value> {
         let state = self.state();
         let mut stats = match self.summary(&state) {

@@ -3,7 +3,7 @@
 //! In: the live state ([`live::Hub`]), a channel to the engine for what is posted, and functions that
 //! search the archive. Out: the page at `/`, JSON under `/api/v1`, `/ingest`, `/health` and
 //! `/metrics`. There is no sign-in yet, so the server listens on a loopback address only, and
-//! [`guard`] refuses what a foreign web page could make a browser send there.
+//! `guard` refuses what a foreign web page could make a browser send there.
 
 mod api;
 mod assets;

@@ -29,9 +29,10 @@ const XSS: [&str; 7] = [
     "\u{202e}\u{0}\u{7f}'`;--",
 ];
 
-/// What the engine did with what came in.
+/// What came to the engine: the source's name, its format, the lines.
 #[derive(Clone, Default)]
-struct Taken(Arc<Mutex<Vec<(String, Option<String>, String)>>>);
+struct Taken(Arc<Mutex<Vec<Block>>>);
+type Block = (String, Option<String>, String);
 
 /// A server with an engine that counts lines; lines that are no JSON count as parse failures.
 async fn server() -> (SocketAddr, Arc<Context>, Taken) {

@@ -70,7 +70,8 @@ struct Upload<'a> {
     source: Option<String>,
     format: Option<String>,
     file_name: Option<String>,
-    held: Vec<(u64, Bytes)>,
+    /// Blocks that wait for a `source` part: the file's own name, the offset, the lines.
+    held: Vec<(String, u64, Bytes)>,
     held_bytes: usize,
     /// Whether a block went out: its source's name stands.
     sent: bool,
@@ -115,7 +116,7 @@ impl<'a> Upload<'a> {
             self.file_name = intake::name(name).ok();
         }
         let limits = &self.context.limits;
-        let mut lines = Lines { text: Vec::new(), offset: 0, longest: limits.line };
+        let mut lines = Lines::new(limits.line);
         let mut head = Vec::new();
         let mut unpack: Option<Unpack> = None;
         while let Some(piece) = part.data().await {
@@ -162,27 +163,29 @@ impl<'a> Upload<'a> {
     }
 
     async fn block(&mut self, offset: u64, block: Bytes) -> Result<(), Problem> {
+        let name = self.name();
         if self.source.is_none() && !self.sent && self.held_bytes + block.len() <= HELD {
             self.held_bytes += block.len();
-            self.held.push((offset, block));
+            self.held.push((name, offset, block));
             return Ok(());
         }
         self.release().await?;
-        self.send(offset, block).await
+        self.send(name, offset, block).await
     }
 
     async fn release(&mut self) -> Result<(), Problem> {
-        for (offset, block) in std::mem::take(&mut self.held) {
-            self.send(offset, block).await?;
+        for (name, offset, block) in std::mem::take(&mut self.held) {
+            let name = self.source.clone().unwrap_or(name);
+            self.send(name, offset, block).await?;
         }
         Ok(())
     }
 
-    async fn send(&mut self, offset: u64, block: Bytes) -> Result<(), Problem> {
+    async fn send(&mut self, name: String, offset: u64, block: Bytes) -> Result<(), Problem> {
         if self.under_way.len() >= UNDER_WAY {
             self.settle().await?;
         }
-        let source = Source { format: self.format.as_deref().map(Into::into), ..Source::stream(self.name()) };
+        let source = Source { format: self.format.as_deref().map(Into::into), ..Source::stream(name) };
         let pending = intake::send(self.context, source, block, offset).await?;
         self.sent = true;
         self.under_way.push_back(pending);
@@ -218,20 +221,29 @@ impl<'a> Upload<'a> {
 /// Cuts a stream of bytes into blocks of whole lines.
 struct Lines {
     text: Vec<u8>,
+    /// How much of the text is known to hold no line end: a long line is looked through once.
+    searched: usize,
     offset: u64,
     longest: usize,
 }
 
 impl Lines {
+    fn new(longest: usize) -> Lines {
+        Lines { text: Vec::new(), searched: 0, offset: 0, longest }
+    }
+
     /// A block, once there is enough for one.
     fn block(&mut self) -> Option<(u64, Bytes)> {
         if self.text.len() < BLOCK {
             return None;
         }
-        let end = match memchr::memrchr(b'\n', &self.text) {
-            Some(end) => end + 1,
+        let end = match memchr::memrchr(b'\n', &self.text[self.searched..]) {
+            Some(end) => self.searched + end + 1,
             None if self.text.len() >= self.longest => self.longest,
-            None => return None,
+            None => {
+                self.searched = self.text.len();
+                return None;
+            }
         };
         let rest = self.text.split_off(end);
         self.cut(rest)
@@ -243,6 +255,7 @@ impl Lines {
 
     fn cut(&mut self, rest: Vec<u8>) -> Option<(u64, Bytes)> {
         let block = std::mem::replace(&mut self.text, rest);
+        self.searched = 0;
         let offset = self.offset;
         self.offset += block.len() as u64;
         Some((offset, block.into()))
@@ -278,7 +291,7 @@ mod tests {
     fn blocks_are_whole_lines_and_lose_nothing() {
         let line = b"Dec 10 06:55:46 LabSZ sshd[24200]: reverse mapping\n";
         let all: Vec<u8> = line.iter().copied().cycle().take(3 * BLOCK + 17).collect();
-        let mut lines = Lines { text: Vec::new(), offset: 0, longest: 2 * BLOCK };
+        let mut lines = Lines::new(2 * BLOCK);
         let mut out = Vec::new();
         for piece in all.chunks(10_007) {
             lines.text.extend_from_slice(piece);
@@ -294,7 +307,7 @@ mod tests {
 
     #[test]
     fn an_endless_line_is_kept_in_pieces() {
-        let mut lines = Lines { text: vec![b'x'; 5 * BLOCK], offset: 0, longest: 2 * BLOCK };
+        let mut lines = Lines { text: vec![b'x'; 5 * BLOCK], ..Lines::new(2 * BLOCK) };
         assert_eq!(lines.block().unwrap().1.len(), 2 * BLOCK);
         assert_eq!(lines.block().unwrap().1.len(), 2 * BLOCK);
         assert!(lines.block().is_none());

@@ -112,6 +112,10 @@ async fn files_are_taken_in_under_their_source() {
         let text = String::from_utf8_lossy(lines).into_owned();
         assert_eq!(taken.0.lock().unwrap().pop().unwrap(), (source.to_owned(), None, text));
     }
+    let two = [(FILE, &b"one"[..]), ("name=\"file\"; filename=\"web.log\"", b"two\nthree")];
+    assert_eq!(upload(address, "", &two).await.json()["events"], 3);
+    let names: Vec<String> = taken.0.lock().unwrap().drain(..).map(|block| block.0).collect();
+    assert_eq!(names, ["auth.log", "web.log"]);
     let empty = upload(address, "?format=json", &[(FILE, b"")]).await;
     assert_eq!(empty.json()["events"], 0);
 }
