@@ -27,5 +27,6 @@ pub mod matching;
 pub mod metrics;
 pub mod normalise;
 pub mod parse;
+pub mod query;
 pub mod rule;
 pub mod serve;

@@ -10,7 +10,7 @@
 //! DIR/lock                                   held by the one writer
 //! DIR/manifest.json                          what counts: files, segments that became files, checkpoints
 //! DIR/log/000000000001.log                   committed epochs, see `log`
-//! DIR/events/date=2026-01-15/part-1.parquet  sorted by (@timestamp, event.id) within row groups
+//! DIR/events/date=2026-01-15/part-1.parquet  sorted by @timestamp within row groups
 //! DIR/alerts.ndjson                          every change of every alert, see `alerts`
 //! ```
 

@@ -59,10 +59,10 @@ impl Encoding {
                 Type::U16 | Type::U32 | Type::U64 | Type::I64 | Type::Timestamp => properties
                     .set_column_dictionary_enabled(path(), false)
                     .set_column_encoding(path(), Coding::DELTA_BINARY_PACKED),
-                // Ids in a file begin alike and end at random.
+                // Neighbours begin alike and end at random. (DuckDB 2.0 cannot read ids that are split by byte.)
                 Type::Id => properties
                     .set_column_dictionary_enabled(path(), false)
-                    .set_column_encoding(path(), Coding::BYTE_STREAM_SPLIT),
+                    .set_column_encoding(path(), Coding::DELTA_BYTE_ARRAY),
             };
             if self.bloom && LOOKED_UP.contains(&id) {
                 properties = properties.set_column_bloom_filter_enabled(path(), true);

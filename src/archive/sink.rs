@@ -14,7 +14,7 @@ use crate::event::schema::Columns;
 use crate::event::{EventBatch, time};
 
 /// Rows of a row group: large enough for dictionaries and compression, small enough to hold in memory a few times.
-const GROUP_ROWS: usize = 256 * 1024;
+const GROUP_ROWS: usize = 128 * 1024;
 /// A row group ends early at so many bytes (long lines).
 const GROUP_BYTES: usize = 192 << 20;
 /// A day with fewer rows than this waits for more.

@@ -8,10 +8,10 @@
 use std::sync::{Arc, LazyLock};
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, ListArray, MapArray, RecordBatch, StringArray, StringBuilder, StructArray, UInt32Array,
-    new_null_array,
+    Array, ArrayRef, AsArray, FixedSizeBinaryArray, ListArray, MapArray, RecordBatch, StringArray, StringBuilder,
+    StructArray, UInt32Array, new_null_array,
 };
-use arrow::buffer::{NullBuffer, OffsetBuffer, ScalarBuffer};
+use arrow::buffer::{Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef, TimeUnit, UInt32Type};
 use arrow::error::ArrowError;
@@ -19,6 +19,7 @@ use rustc_hash::FxHashMap;
 
 use super::batch::{Dictionary, DictionaryBuilder, EventBatch, LIST_SEPARATOR, dictionary_value};
 use super::field::{self, FieldId, Type};
+use super::id::EventId;
 
 /// Name of the map column that holds all `fields.*` values.
 pub const EXTRA: &str = "fields";
@@ -260,7 +261,7 @@ pub fn from_record_batch(record: &RecordBatch) -> Result<EventBatch, ArrowError>
         if stored.null_count() == stored.len() {
             continue;
         }
-        let stored = cast_to(&stored, &stored_type(id.ty()))?;
+        let stored = if id.ty() == Type::Id { ids(&stored)? } else { cast_to(&stored, &stored_type(id.ty()))? };
         columns.push((id, if id.ty() == Type::TextList { joined(stored.as_list::<i32>()) } else { stored }));
     }
     let extra = match record.column_by_name(EXTRA) {
@@ -270,6 +271,20 @@ pub fn from_record_batch(record: &RecordBatch) -> Result<EventBatch, ArrowError>
         _ => Vec::new(),
     };
     Ok(EventBatch::from_columns(record.num_rows(), columns, extra))
+}
+
+/// Ids may come as text, as SQL writes them.
+fn ids(array: &ArrayRef) -> Result<ArrayRef, ArrowError> {
+    let DataType::Utf8 = array.data_type() else { return cast_to(array, &stored_type(Type::Id)) };
+    let mut bytes = Vec::with_capacity(array.len() * 16);
+    for text in array.as_string::<i32>() {
+        let id: EventId = match text {
+            Some(text) => text.parse().map_err(|e| ArrowError::from_external_error(Box::new(e)))?,
+            None => EventId::default(),
+        };
+        bytes.extend_from_slice(&id.to_bytes());
+    }
+    Ok(Arc::new(FixedSizeBinaryArray::new(16, Buffer::from_vec(bytes), None)))
 }
 
 fn cast_to(array: &ArrayRef, ty: &DataType) -> Result<ArrayRef, ArrowError> {

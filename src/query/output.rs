@@ -1,0 +1,154 @@
+//! Rows as a table for people, as CSV, or as one JSON object a line. Rows are written as they come.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
+use serde_json::{Map, Value};
+
+use super::value::{Argument, bad, cell, json};
+use super::{QueryError, Rows};
+
+/// How rows are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// A table, of at most [`TABLE_ROWS`] rows.
+    Table,
+    /// Comma-separated values with a head line.
+    Csv,
+    /// One JSON object a line.
+    Json,
+}
+
+/// A table's columns are as wide as their widest cell, so a table is held in memory: this many rows at most.
+pub const TABLE_ROWS: usize = 1000;
+
+/// Runs a statement and writes its rows. `width` is that of the terminal, if there is one. Returns how many rows were
+/// written, and whether there are more.
+pub fn write(
+    rows: &mut Rows<'_>,
+    arguments: &BTreeMap<String, Argument>,
+    format: Format,
+    width: Option<u16>,
+    out: &mut dyn Write,
+) -> Result<(u64, bool), QueryError> {
+    let values = bind(rows, arguments)?;
+    let written = |source| QueryError::Io { action: "cannot write the answer", source };
+    let (mut count, mut more) = (0, false);
+    let mut table = table(width);
+    rows.run(&values, &mut |schema, batch| {
+        let Some(batch) = batch else {
+            head(schema, format, &mut table, out).map_err(written)?;
+            return Ok(true);
+        };
+        for row in 0..batch.num_rows() {
+            if format == Format::Table && count >= TABLE_ROWS as u64 {
+                more = true;
+                return Ok(false);
+            }
+            match format {
+                Format::Table => add_row(&mut table, schema, &batch, row),
+                Format::Csv => csv_row(schema, &batch, row, out).map_err(written)?,
+                Format::Json => json_row(schema, &batch, row, out).map_err(written)?,
+            }
+            count += 1;
+        }
+        Ok(true)
+    })?;
+    if format == Format::Table {
+        align(&mut table);
+        writeln!(out, "{table}").map_err(written)?;
+    }
+    out.flush().map_err(written)?;
+    Ok((count, more))
+}
+
+/// The values in the order of the statement's parameters.
+fn bind(rows: &Rows<'_>, arguments: &BTreeMap<String, Argument>) -> Result<Vec<Argument>, QueryError> {
+    let names = rows.parameters()?;
+    if let Some(name) = arguments.keys().find(|name| !names.contains(name)) {
+        return Err(bad(name, &format!("the statement has no ${name}")));
+    }
+    let value = |name: &String| {
+        arguments.get(name).cloned().ok_or_else(|| bad(name, &format!("must be given: --param {name}=…")))
+    };
+    names.iter().map(value).collect()
+}
+
+fn head(schema: &SchemaRef, format: Format, table: &mut Table, out: &mut dyn Write) -> io::Result<()> {
+    match format {
+        Format::Table => {
+            table.set_header(schema.fields().iter().map(|f| Cell::new(printable(f.name()))));
+            Ok(())
+        }
+        Format::Csv => csv_line(schema.fields().iter().map(|f| f.name().clone()), out),
+        Format::Json => Ok(()),
+    }
+}
+
+fn table(width: Option<u16>) -> Table {
+    let mut table = Table::new();
+    table.load_preset(presets::UTF8_FULL_CONDENSED);
+    match width {
+        Some(width) => {
+            table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
+        }
+        None => {
+            table.set_content_arrangement(ContentArrangement::Disabled);
+        }
+    }
+    table
+}
+
+fn add_row(table: &mut Table, schema: &SchemaRef, batch: &RecordBatch, row: usize) {
+    let cells = schema.fields().iter().zip(batch.columns()).map(|(field, column)| {
+        let text = Cell::new(printable(&cell(field, column.as_ref(), row)));
+        if column.data_type().is_numeric() { text.set_alignment(CellAlignment::Right) } else { text }
+    });
+    table.add_row(cells);
+}
+
+fn align(table: &mut Table) {
+    for column in table.column_iter_mut() {
+        column.set_padding((1, 1));
+    }
+}
+
+/// Log text may hold escape sequences; a terminal must not obey them.
+fn printable(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() && c != '\n' { '\u{fffd}' } else { c }).collect()
+}
+
+fn json_row(schema: &SchemaRef, batch: &RecordBatch, row: usize, out: &mut dyn Write) -> io::Result<()> {
+    let members = schema.fields().iter().zip(batch.columns());
+    let object: Map<String, Value> =
+        members.map(|(field, column)| (field.name().clone(), json(field, column.as_ref(), row))).collect();
+    serde_json::to_writer(&mut *out, &object)?;
+    out.write_all(b"\n")
+}
+
+fn csv_row(schema: &SchemaRef, batch: &RecordBatch, row: usize, out: &mut dyn Write) -> io::Result<()> {
+    let cells = schema.fields().iter().zip(batch.columns());
+    csv_line(cells.map(|(field, column)| cell(field, column.as_ref(), row)), out)
+}
+
+/// RFC 4180.
+fn csv_line(cells: impl Iterator<Item = String>, out: &mut dyn Write) -> io::Result<()> {
+    let mut line = String::new();
+    for (at, cell) in cells.enumerate() {
+        if at > 0 {
+            line.push(',');
+        }
+        if cell.contains(['"', ',', '\n', '\r']) {
+            line.push('"');
+            line.push_str(&cell.replace('"', "\"\""));
+            line.push('"');
+        } else {
+            line.push_str(&cell);
+        }
+    }
+    line.push_str("\r\n");
+    out.write_all(line.as_bytes())
+}
