@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::value::{Argument, bad, cell, json};
 use super::{QueryError, Rows};
@@ -36,10 +36,11 @@ pub fn write(
 ) -> Result<(u64, bool), QueryError> {
     let values = bind(rows, arguments)?;
     let written = |source| QueryError::Io { action: "cannot write the answer", source };
-    let (mut count, mut more) = (0, false);
+    let (mut count, mut more, mut names) = (0, false, Vec::new());
     let mut table = table(width);
     rows.run(&values, &mut |schema, batch| {
         let Some(batch) = batch else {
+            names = member_names(schema);
             head(schema, format, &mut table, out).map_err(written)?;
             return Ok(true);
         };
@@ -51,7 +52,7 @@ pub fn write(
             match format {
                 Format::Table => add_row(&mut table, schema, &batch, row),
                 Format::Csv => csv_row(schema, &batch, row, out).map_err(written)?,
-                Format::Json => json_row(schema, &batch, row, out).map_err(written)?,
+                Format::Json => json_row(&names, &batch, row, out).map_err(written)?,
             }
             count += 1;
         }
@@ -90,7 +91,7 @@ fn head(schema: &SchemaRef, format: Format, table: &mut Table, out: &mut dyn Wri
 
 fn table(width: Option<u16>) -> Table {
     let mut table = Table::new();
-    table.load_preset(presets::UTF8_FULL_CONDENSED);
+    table.load_style(presets::UTF8_FULL_CONDENSED);
     match width {
         Some(width) => {
             table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
@@ -121,12 +122,35 @@ fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() && c != '\n' { '\u{fffd}' } else { c }).collect()
 }
 
-fn json_row(schema: &SchemaRef, batch: &RecordBatch, row: usize, out: &mut dyn Write) -> io::Result<()> {
-    let members = schema.fields().iter().zip(batch.columns());
-    let object: Map<String, Value> =
-        members.map(|(field, column)| (field.name().clone(), json(field, column.as_ref(), row))).collect();
-    serde_json::to_writer(&mut *out, &object)?;
-    out.write_all(b"\n")
+/// Members come in the order of the statement's columns.
+fn json_row(names: &[String], batch: &RecordBatch, row: usize, out: &mut dyn Write) -> io::Result<()> {
+    let mut line = String::from("{");
+    let schema = batch.schema();
+    for (at, ((name, field), column)) in names.iter().zip(schema.fields()).zip(batch.columns()).enumerate() {
+        if at > 0 {
+            line.push(',');
+        }
+        line.push_str(name);
+        line.push_str(&json(field, column.as_ref(), row).to_string());
+    }
+    line.push_str("}\n");
+    out.write_all(line.as_bytes())
+}
+
+/// The names of JSON members, quoted and with their colon. A name that comes again gets a number, since a program would
+/// see only one of them.
+fn member_names(schema: &SchemaRef) -> Vec<String> {
+    let mut seen = std::collections::BTreeSet::new();
+    let unique = |name: &String| {
+        let mut unique = name.clone();
+        let mut number = 1;
+        while !seen.insert(unique.clone()) {
+            unique = format!("{name}_{number}");
+            number += 1;
+        }
+        format!("{}:", Value::String(unique))
+    };
+    schema.fields().iter().map(|f| f.name()).map(unique).collect()
 }
 
 fn csv_row(schema: &SchemaRef, batch: &RecordBatch, row: usize, out: &mut dyn Write) -> io::Result<()> {

@@ -53,8 +53,8 @@ FROM (FROM alert_changes QUALIFY row_number() OVER (PARTITION BY id ORDER BY n D
 WHERE change IN ('added', 'changed');
 "#;
 
-const ALERT_COLUMNS: &str = "{change: 'VARCHAR', at: 'VARCHAR', \"by\": 'VARCHAR', alert: 'STRUCT(id VARCHAR, \
-    rule VARCHAR, severity VARCHAR, title VARCHAR, \"key\" JSON, \"first\" VARCHAR, \"last\" VARCHAR, \"count\" UBIGINT, \
+const ALERT_COLUMNS: &str = "{change: 'VARCHAR', \"at\": 'VARCHAR', \"by\": 'VARCHAR', alert: 'STRUCT(id VARCHAR, \
+    rule VARCHAR, severity VARCHAR, title VARCHAR, \"key\" MAP(VARCHAR, VARCHAR), \"first\" VARCHAR, \"last\" VARCHAR, \"count\" UBIGINT, \
     evidence UUID[], attack VARCHAR[], tags VARCHAR[], runbook VARCHAR, risk BIGINT)'}";
 
 /// DuckDB over an archive as it was when the session was opened.

@@ -51,7 +51,7 @@ fn others() -> EventBatch {
 
 fn alert(change: Change, rule: &str, count: u64) -> AlertChange {
     let alert = Alert {
-        id: AlertId::new(rule, "k", EventId(1)),
+        id: AlertId::new(rule, "k", EventId::from_bits(1)),
         rule: rule.into(),
         severity: Severity::High,
         title: "many \"failures\"".into(),
@@ -143,7 +143,9 @@ fn a_whole_event_is_nested_json_without_what_it_lacks() {
     check(
         "SELECT * FROM events WHERE event.id = (SELECT evidence[1] FROM alerts)",
         Format::Json,
-        expect_test::expect![[r#""#]],
+        expect_test::expect![[r#"
+            {"ts":"2026-01-15T10:30:45.000000Z","@timestamp":"2026-01-15T10:30:45.000000Z","message":"Failed password for u0 from 10.0.0.0 port 22 ssh2","tags":null,"event":{"category":["authentication"],"dataset":"system.auth","id":"019bc135-2808-8418-b795-3c048f57e5ca","original":"Jan 15 10:30:45 web1 sshd[7]: Failed password for u0 from 10.0.0.0 port 22 ssh2","outcome":"success"},"log":null,"host":null,"observer":null,"agent":null,"user":{"name":"u0"},"source":{"ip":"10.0.0.0","port":22},"destination":null,"network":null,"process":null,"file":null,"registry":null,"http":null,"url":null,"user_agent":null,"dns":null,"threat":null,"device":null,"rule":null,"risk":null,"fields":{"note":"it's \"x\""}}
+        "#]],
     );
 }
 
@@ -152,9 +154,21 @@ fn alerts_are_those_that_stand() {
     check(
         "SELECT rule, severity, title, key, first, count, len(evidence) AS evidence, attack, change FROM alerts",
         Format::Json,
-        expect_test::expect![[r#""#]],
+        expect_test::expect![[r#"
+            {"rule":"a","severity":"high","title":"many \"failures\"","key":{"source.ip":"10.0.0.1"},"first":"2026-01-15T10:30:45.000000Z","count":9,"evidence":1,"attack":["T1110"],"change":"changed"}
+        "#]],
     );
-    check("SELECT rule, change, count FROM alert_changes ORDER BY n", Format::Csv, expect_test::expect![[r#""#]]);
+    check(
+        "SELECT rule, change, count FROM alert_changes ORDER BY n",
+        Format::Csv,
+        expect_test::expect![[r#"
+        rule,change,count
+        a,added,5
+        b,added,1
+        a,changed,9
+        b,withdrawn,1
+    "#]],
+    );
 }
 
 #[test]
@@ -162,17 +176,61 @@ fn a_table_shows_control_characters_as_such() {
     check(
         "SELECT event.original AS line, tags, 1 + 1 AS two, fields FROM events WHERE len(tags) > 0",
         Format::Table,
-        expect_test::expect![[r#""#]],
+        expect_test::expect![[r#"
+            ┌───────────────┬───────────────────┬─────┬────────┐
+            │ line          ┆ tags              ┆ two ┆ fields │
+            ╞═══════════════╪═══════════════════╪═════╪════════╡
+            │ �[31m 17 of 4 ┆ ["parse_failure"] ┆   2 ┆        │
+            └───────────────┴───────────────────┴─────┴────────┘
+        "#]],
     );
 }
 
 #[test]
 fn mistakes_are_told_with_their_place() {
-    check("SELECT source.adress FROM events", Format::Csv, expect_test::expect![[r#""#]]);
-    check("SELEC 1", Format::Csv, expect_test::expect![[r#""#]]);
-    check("SELECT ts + 'x'::BLOB FROM events", Format::Csv, expect_test::expect![[r#""#]]);
-    check("SELECT * FROM events WHERE user.name = $name", Format::Csv, expect_test::expect![[r#""#]]);
-    check(" ", Format::Csv, expect_test::expect![[r#""#]]);
+    check(
+        "SELECT source.adress FROM events",
+        Format::Csv,
+        expect_test::expect![[r#"
+        refused: Binder Error: Could not find key "adress" in struct
+
+        Candidate Entries: "packets", "bytes", "as", "geo"
+    "#]],
+    );
+    check(
+        "SELEC 1",
+        Format::Csv,
+        expect_test::expect![[r#"
+        refused: Parser Error: syntax error at or near "SELEC"
+
+        LINE 1: SELEC 1
+                ^^^^^
+    "#]],
+    );
+    check(
+        "SELECT ts + 'x'::BLOB FROM events",
+        Format::Csv,
+        expect_test::expect![[r#"
+        refused: Binder Error: No function matches the given name and argument types '+(TIMESTAMP, BLOB)'. You might need to add explicit type casts.
+
+        LINE 1: SELECT ts + 'x'::BLOB FROM events
+                          ^
+    "#]],
+    );
+    check(
+        "SELECT * FROM events WHERE user.name = $name",
+        Format::Csv,
+        expect_test::expect![[r#"
+        refused: parameter name: must be given: --param name=…
+    "#]],
+    );
+    check(
+        " ",
+        Format::Csv,
+        expect_test::expect![[r#"
+        refused: there is no statement
+    "#]],
+    );
 }
 
 #[test]
@@ -277,7 +335,7 @@ fn searches_find_events_newest_first() {
     assert_eq!(next[0]["@timestamp"], "2026-01-15T10:31:01.000000Z");
     assert!(find(Search { filters: filters(&[("nope", "1")]), limit: 1, ..Search::default() }).unwrap_err().is_users());
     assert!(find(Search { filters: filters(&[("source.port", "x")]), limit: 1, ..Search::default() }).is_err());
-    let ids = [events(3, 1).id(0), EventId(5), events(99, 1).id(0)];
+    let ids = [events(3, 1).id(0), EventId::from_bits(5), events(99, 1).id(0)];
     let found = events_by_id(&session, &ids).unwrap();
     assert_eq!(found.len(), 2);
     assert_eq!(found[0]["event.id"], ids[0].to_string());
