@@ -3,6 +3,7 @@
 use std::io::{self, IsTerminal, Write};
 
 use crate::alert::{Alert, Severity};
+use crate::engine::findings::Findings;
 use crate::event::time::rfc3339;
 
 /// How alerts are written.
@@ -15,19 +16,17 @@ pub(super) enum Output {
 }
 
 /// Writes all alerts to standard output.
-pub(super) fn write(alerts: &[Alert], output: Output) -> io::Result<()> {
+pub(super) fn write(alerts: Findings, output: Output) -> io::Result<()> {
     let stdout = io::stdout();
     let color = stdout.is_terminal() && std::env::var_os("NO_COLOR").is_none();
     let mut out = io::BufWriter::new(stdout.lock());
-    for alert in alerts {
-        match output {
-            Output::Json => {
-                serde_json::to_writer(&mut out, alert)?;
-                out.write_all(b"\n")?;
-            }
-            Output::Text => line(&mut out, alert, color)?,
+    alerts.for_each(|json| match output {
+        Output::Json => {
+            out.write_all(json)?;
+            out.write_all(b"\n")
         }
-    }
+        Output::Text => line(&mut out, &serde_json::from_slice(json)?, color),
+    })?;
     out.flush()
 }
 

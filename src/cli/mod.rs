@@ -6,11 +6,15 @@ use clap::{Parser, Subcommand};
 
 mod alerts;
 mod check;
+mod demo;
 mod generate;
 mod input;
 mod progress;
 mod replay;
+mod run;
 mod scan;
+mod serving;
+mod sql;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -37,10 +41,13 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    Run(run::Arguments),
     Scan(scan::Arguments),
     Replay(replay::Arguments),
+    Sql(sql::Arguments),
     Check(check::Arguments),
     Generate(generate::Arguments),
+    Demo(demo::Arguments),
 }
 
 /// Reads the arguments and does what they say.
@@ -48,10 +55,13 @@ pub fn run() -> anyhow::Result<ExitCode> {
     let arguments = Arguments::parse();
     log(arguments.verbose);
     match arguments.command {
+        Command::Run(a) => run::run(a),
         Command::Scan(a) => scan::run(a),
         Command::Replay(a) => replay::run(a),
+        Command::Sql(a) => sql::run(a),
         Command::Check(a) => check::run(a),
         Command::Generate(a) => generate::run(a),
+        Command::Demo(a) => demo::run(a),
     }
 }
 

@@ -140,7 +140,7 @@ async fn start(
 /// Sends each made-up line when its time has come.
 async fn play(demo: Demo, blocks: Sender<RawLog>, stop: CancellationToken) {
     let start = time::now();
-    let settings = generate::Settings { rate: demo.rate, ..generate::Settings::demo(demo.seed, start) };
+    let settings = generate::Settings { rate: demo.rate as f64, ..generate::Settings::demo(demo.seed, start) };
     let mut lines = generate::Generator::new(settings).peekable();
     let mut tick = tokio::time::interval(Duration::from_millis(50));
     loop {

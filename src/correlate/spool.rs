@@ -66,7 +66,7 @@ struct Run {
 #[derive(Debug, thiserror::Error)]
 pub enum SpoolError {
     /// A spilled run could not be written or read back.
-    #[error("cannot spill match rows to a temporary file in {folder}: {cause}; free some space or set TMPDIR to a larger disk")]
+    #[error("cannot spill to a temporary file in {folder}: {cause}; free some space or set TMPDIR to a larger disk")]
     Disk {
         /// Where.
         folder: PathBuf,
@@ -146,7 +146,7 @@ impl Spool {
     fn spill(&mut self) -> io::Result<()> {
         let mut file = match self.file.take() {
             Some(file) => file,
-            None => unnamed(&self.folder)?,
+            None => tempfile::tempfile_in(&self.folder)?,
         };
         let mut offset = file.seek(SeekFrom::End(0))?;
         let mut out = BufWriter::with_capacity(1 << 20, &mut file);
@@ -228,14 +228,6 @@ fn sorted(rows: Vec<MatchRow>) -> Vec<MatchRow> {
     order.sort_unstable();
     let mut rows: Vec<Option<MatchRow>> = rows.into_iter().map(Some).collect();
     order.into_iter().map(|(.., at)| rows[at as usize].take().expect("each place is taken once")).collect()
-}
-
-fn unnamed(folder: &Path) -> io::Result<File> {
-    // A named file that is removed at once: the space is freed when the process ends, however it ends.
-    let path = folder.join(format!(".weir-spool-{}-{:x}", std::process::id(), crate::event::time::now()));
-    let file = File::options().read(true).write(true).create_new(true).open(&path)?;
-    std::fs::remove_file(&path)?;
-    Ok(file)
 }
 
 impl Run {

@@ -10,8 +10,8 @@ use std::sync::Arc;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
+use super::findings::Findings;
 use super::{EngineError, drop_late};
-use crate::alert::Alert;
 use crate::archive::BulkWriter;
 use crate::correlate::spool::{BUDGET, Overflow, Spool, SpoolError};
 use crate::correlate::{self, Emit, Input, Outputs, changes};
@@ -89,7 +89,7 @@ pub fn run<T: Send>(
     settings: &Settings,
     produce: &(impl Fn(&mut Feed) -> T + Sync),
     progress: &dyn Fn(Phase),
-) -> Result<(T, Vec<Alert>), EngineError> {
+) -> Result<(T, Findings), EngineError> {
     let overflow = if settings.once { Overflow::Spill } else { Overflow::Release };
     match attempt(settings, overflow, produce, progress) {
         Err(EngineError::Spool(SpoolError::Disorder)) => {
@@ -105,15 +105,16 @@ fn attempt<T: Send>(
     overflow: Overflow,
     produce: &(impl Fn(&mut Feed) -> T + Sync),
     progress: &dyn Fn(Phase),
-) -> Result<(T, Vec<Alert>), EngineError> {
+) -> Result<(T, Findings), EngineError> {
     let Settings { program, workers, archive, .. } = settings;
     let archive = archive.as_deref().map(BulkWriter::open).transpose()?;
     let (out, bundles) = bounded(BATCHES_IN_FLIGHT);
     let mut feed = Feed { matcher: Matcher::new(program), scratch: Scratch::default(), program: program.clone(), out };
     let (input, outputs) = correlate::start(program.clone(), *workers, Emit::Final)?;
-    let (produced, mut alerts) = std::thread::scope(|scope| {
+    let folder = std::env::var_os("TMPDIR").map_or_else(std::env::temp_dir, PathBuf::from);
+    std::thread::scope(|scope| {
         let producer = scope.spawn(move || produce(&mut feed));
-        let collector = scope.spawn(|| collect(program, outputs));
+        let collector = scope.spawn(|| collect(program, outputs, &folder));
         let (batches, writer) = match archive {
             Some(writer) => {
                 let (batches, incoming) = bounded(BATCHES_IN_FLIGHT);
@@ -121,7 +122,6 @@ fn attempt<T: Send>(
             }
             None => (None, None),
         };
-        let folder = std::env::var_os("TMPDIR").map_or_else(std::env::temp_dir, PathBuf::from);
         let correlated = correlate(overflow, &folder, bundles, batches, input, progress);
         let produced = producer.join().map_err(|_| EngineError::Stage("parsing"))?;
         progress(Phase::Archiving);
@@ -133,10 +133,8 @@ fn attempt<T: Send>(
             (Ok(None), Ok(())) => {}
             (Err(error), _) | (Ok(_), Err(error)) => return Err(error),
         }
-        Ok::<_, EngineError>((produced, alerts?))
-    })?;
-    alerts.sort_by(|a, b| changes::order(a).cmp(&changes::order(b)));
-    Ok((produced, alerts))
+        Ok((produced, alerts?))
+    })
 }
 
 /// Puts rows in order and sends them into the dataflow; passes batches on to the archive.
@@ -170,12 +168,15 @@ fn correlate(
     Ok(())
 }
 
-fn collect(program: &Program, mut outputs: Outputs) -> Result<Vec<Alert>, EngineError> {
-    let mut alerts = Vec::new();
+fn collect(program: &Program, mut outputs: Outputs, folder: &Path) -> Result<Findings, EngineError> {
+    let mut findings = Findings::new();
     while let Some(output) = outputs.receive()? {
-        alerts.extend(output.changes.iter().map(|(record, _)| changes::alert(program, record)));
+        for (record, _) in &output.changes {
+            let pushed = findings.push(record.rule, &changes::alert(program, record), folder);
+            pushed.map_err(|cause| SpoolError::Disk { folder: folder.to_owned(), cause })?;
+        }
     }
-    Ok(alerts)
+    Ok(findings)
 }
 
 /// Writes batches; what is written counts only once the writer is finished.

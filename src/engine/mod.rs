@@ -1,9 +1,10 @@
 //! Composition root: the stages joined by channels.
 //!
 //! [`batch`] takes a finite input whole (`weir scan`, `weir replay`); [`live`] runs for ever (`weir
-//! run`, `weir demo`); [`restart`] rebuilds what live state was from the archive.
+//! run`, `weir demo`); `restart` rebuilds what live state was from the archive.
 
 pub mod batch;
+pub mod findings;
 pub mod live;
 mod restart;
 
