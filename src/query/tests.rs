@@ -120,7 +120,7 @@ fn times_are_utc_and_now_is_one_of_them() {
          current_timestamp - INTERVAL 1 DAY > ts AS older, date_trunc('hour', ts) AS hour FROM events ORDER BY ts LIMIT 1",
         Format::Json,
         expect_test::expect![[r#"
-            {"fresh":false,"hour":"2026-01-15T10:00:00.000000Z","old":true,"older":true,"same":true,"ts":"2026-01-15T10:30:45.000000Z"}
+            {"ts":"2026-01-15T10:30:45.000000Z","same":true,"fresh":false,"old":true,"older":true,"hour":"2026-01-15T10:00:00.000000Z"}
         "#]],
     );
 }
@@ -144,7 +144,7 @@ fn a_whole_event_is_nested_json_without_what_it_lacks() {
         "SELECT * FROM events WHERE event.id = (SELECT evidence[1] FROM alerts)",
         Format::Json,
         expect_test::expect![[r#"
-            {"@timestamp":"2026-01-15T10:30:45.000000Z","agent":null,"destination":null,"device":null,"dns":null,"event":{"category":["authentication"],"dataset":"system.auth","id":"019bc135-2808-8418-b795-3c048f57e5ca","original":"Jan 15 10:30:45 web1 sshd[7]: Failed password for u0 from 10.0.0.0 port 22 ssh2","outcome":"success"},"fields":{"note":"it's \"x\""},"file":null,"host":null,"http":null,"log":null,"message":"Failed password for u0 from 10.0.0.0 port 22 ssh2","network":null,"observer":null,"process":null,"registry":null,"risk":null,"rule":null,"source":{"ip":"10.0.0.0","port":22},"tags":null,"threat":null,"ts":"2026-01-15T10:30:45.000000Z","url":null,"user":{"name":"u0"},"user_agent":null}
+            {"ts":"2026-01-15T10:30:45.000000Z","@timestamp":"2026-01-15T10:30:45.000000Z","message":"Failed password for u0 from 10.0.0.0 port 22 ssh2","tags":null,"event":{"category":["authentication"],"dataset":"system.auth","id":"019bc135-2808-8418-b795-3c048f57e5ca","original":"Jan 15 10:30:45 web1 sshd[7]: Failed password for u0 from 10.0.0.0 port 22 ssh2","outcome":"success"},"log":null,"host":null,"observer":null,"agent":null,"user":{"name":"u0"},"source":{"ip":"10.0.0.0","port":22},"destination":null,"network":null,"process":null,"file":null,"registry":null,"http":null,"url":null,"user_agent":null,"dns":null,"threat":null,"device":null,"rule":null,"risk":null,"fields":{"note":"it's \"x\""}}
         "#]],
     );
 }
@@ -155,16 +155,20 @@ fn alerts_are_those_that_stand() {
         "SELECT rule, severity, title, key, first, count, len(evidence) AS evidence, attack, change FROM alerts",
         Format::Json,
         expect_test::expect![[r#"
-            {"attack":["T1110"],"change":"changed","count":9,"evidence":1,"first":"2026-01-15T10:30:45.000000Z","key":"{\"source.ip\":\"10.0.0.1\"}","rule":"a","severity":"high","title":"many \"failures\""}
+            {"rule":"a","severity":"high","title":"many \"failures\"","key":{"source.ip":"10.0.0.1"},"first":"2026-01-15T10:30:45.000000Z","count":9,"evidence":1,"attack":["T1110"],"change":"changed"}
         "#]],
     );
-    check("SELECT rule, change, count FROM alert_changes ORDER BY n", Format::Csv, expect_test::expect![[r#"
+    check(
+        "SELECT rule, change, count FROM alert_changes ORDER BY n",
+        Format::Csv,
+        expect_test::expect![[r#"
         rule,change,count
         a,added,5
         b,added,1
         a,changed,9
         b,withdrawn,1
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -184,29 +188,49 @@ fn a_table_shows_control_characters_as_such() {
 
 #[test]
 fn mistakes_are_told_with_their_place() {
-    check("SELECT source.adress FROM events", Format::Csv, expect_test::expect![[r#"
+    check(
+        "SELECT source.adress FROM events",
+        Format::Csv,
+        expect_test::expect![[r#"
         refused: Binder Error: Could not find key "adress" in struct
 
         Candidate Entries: "packets", "bytes", "as", "geo"
-    "#]]);
-    check("SELEC 1", Format::Csv, expect_test::expect![[r#"
+    "#]],
+    );
+    check(
+        "SELEC 1",
+        Format::Csv,
+        expect_test::expect![[r#"
         refused: Parser Error: syntax error at or near "SELEC"
 
         LINE 1: SELEC 1
                 ^^^^^
-    "#]]);
-    check("SELECT ts + 'x'::BLOB FROM events", Format::Csv, expect_test::expect![[r#"
+    "#]],
+    );
+    check(
+        "SELECT ts + 'x'::BLOB FROM events",
+        Format::Csv,
+        expect_test::expect![[r#"
         refused: Binder Error: No function matches the given name and argument types '+(TIMESTAMP, BLOB)'. You might need to add explicit type casts.
 
         LINE 1: SELECT ts + 'x'::BLOB FROM events
                           ^
-    "#]]);
-    check("SELECT * FROM events WHERE user.name = $name", Format::Csv, expect_test::expect![[r#"
+    "#]],
+    );
+    check(
+        "SELECT * FROM events WHERE user.name = $name",
+        Format::Csv,
+        expect_test::expect![[r#"
         refused: parameter name: must be given: --param name=…
-    "#]]);
-    check(" ", Format::Csv, expect_test::expect![[r#"
+    "#]],
+    );
+    check(
+        " ",
+        Format::Csv,
+        expect_test::expect![[r#"
         refused: there is no statement
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
