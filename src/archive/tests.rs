@@ -24,7 +24,7 @@ fn batch(times: impl IntoIterator<Item = i64>, first: u64) -> EventBatch {
         b.set_text(field::USER_NAME, &format!("u{}", n % 7));
         b.set_list(field::EVENT_CATEGORY, &["authentication"]);
         b.set_number(field::LOG_OFFSET, n.into());
-        if n % 5 == 0 {
+        if n.is_multiple_of(5) {
             b.set_extra("odd one", &n.to_string());
         }
         b.end_row();
@@ -257,7 +257,7 @@ fn a_file_holds_the_columns_of_its_events() {
     assert_eq!(builder.parquet_schema().num_columns(), field::COUNT + 2);
     let path = dir.path().join("some.parquet");
     let events = batch([T0], 1);
-    write_file(&path, &[events.clone()], &Columns::of(&events), &Encoding { level: 3, bloom: true }).unwrap();
+    write_file(&path, std::slice::from_ref(&events), &Columns::of(&events), &Encoding { level: 3, bloom: true }).unwrap();
     let file = fs::File::open(&path).unwrap();
     let builder = parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder::try_new(file).unwrap();
     assert_eq!(builder.parquet_schema().num_columns(), 7);

@@ -51,6 +51,9 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         lateness: LATENESS,
         workers: arguments.workers.count(),
         ingest: crate::ingest::Settings::default(),
-        collectors: Collectors { demo: Some(Demo { rate: arguments.rate, seed: arguments.seed }), ..Collectors::default() },
+        collectors: Collectors {
+            demo: Some(Demo { rate: arguments.rate, seed: arguments.seed }),
+            ..Collectors::default()
+        },
     })
 }

@@ -71,7 +71,7 @@ impl Reading {
 
 fn format(name: &str) -> Result<String, String> {
     let known = crate::parse::formats();
-    if known.iter().any(|k| *k == name) {
+    if known.contains(&name) {
         return Ok(name.to_owned());
     }
     Err(format!("known formats are {}", known.join(", ")))

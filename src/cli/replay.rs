@@ -91,11 +91,7 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     })
 }
 
-fn open(
-    source: &Path,
-    columns: &BTreeSet<FieldRef>,
-    range: &RangeInclusive<i64>,
-) -> anyhow::Result<archive::Reader> {
+fn open(source: &Path, columns: &BTreeSet<FieldRef>, range: &RangeInclusive<i64>) -> anyhow::Result<archive::Reader> {
     archive::read(source, Some(columns), range.clone()).with_context(|| format!("cannot replay {}", source.display()))
 }
 

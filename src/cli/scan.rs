@@ -138,7 +138,11 @@ fn summary(read: &Read, alerts: usize, started: Instant) {
         started.elapsed().as_secs_f64(),
         c.events,
     );
-    for (count, what) in [(c.repeated, "from repeated messages"), (c.blank, "blank lines"), (c.parse_failures, "not understood, kept as they are")] {
+    for (count, what) in [
+        (c.repeated, "from repeated messages"),
+        (c.blank, "blank lines"),
+        (c.parse_failures, "not understood, kept as they are"),
+    ] {
         if count > 0 {
             line.push_str(&format!(", {count} {what}"));
         }

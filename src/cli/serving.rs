@@ -69,7 +69,15 @@ async fn run(settings: Settings) -> anyhow::Result<ExitCode> {
     let reserved = serve::reserve(listen).await?;
     let held: Vec<String> = collectors.files.iter().map(|f| f.to_string_lossy().into_owned()).collect();
     let engine = live::start(
-        live::Settings { data: data.clone(), program: program.clone(), workers, lateness, ingest, archive: Default::default(), held },
+        live::Settings {
+            data: data.clone(),
+            program: program.clone(),
+            workers,
+            lateness,
+            ingest,
+            archive: Default::default(),
+            held,
+        },
         hub.clone(),
         metrics.clone(),
     )?;
@@ -86,7 +94,11 @@ async fn run(settings: Settings) -> anyhow::Result<ExitCode> {
     start(collectors, checkpoints, &engine.blocks, &stop).await?;
     let going = stop.clone();
     let (address, server) = serve::serve(reserved, context, async move { going.cancelled().await })?;
-    eprintln!("weir: http://{address}/ shows {} rules at work on {}; Ctrl-C stops", program.rules.len(), data.display());
+    eprintln!(
+        "weir: http://{address}/ shows {} rules at work on {}; Ctrl-C stops",
+        program.rules.len(),
+        data.display()
+    );
     let server = tokio::spawn(server);
     interrupted().await?;
     eprintln!("weir: stopping, storing what was received");
@@ -127,8 +139,7 @@ async fn start(
         tokio::spawn(stdin::read(format.clone(), blocks.clone(), stop.clone(), context.clone()));
     }
     if !collectors.files.is_empty() {
-        let watches =
-            collectors.files.into_iter().map(|path| follow::Watch { path, format: format.clone() }).collect();
+        let watches = collectors.files.into_iter().map(|path| follow::Watch { path, format: format.clone() }).collect();
         follow::follow(watches, checkpoints, follow::Settings::default(), blocks.clone(), stop.clone(), context)?;
     }
     if let Some(demo) = collectors.demo {

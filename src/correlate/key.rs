@@ -18,7 +18,7 @@ pub(super) struct Key {
     /// Not final, in order.
     live: Vec<Row>,
     /// Episodes of live events that another one followed.
-    closed: Vec<Box<Episode>>,
+    closed: Vec<Episode>,
     /// A live event came out of order since the last [`Key::settle`].
     disordered: bool,
     /// Time of the latest event, µs.
@@ -49,7 +49,7 @@ impl Key {
         self.latest = self.latest.max(row.time);
         if !self.disordered && self.live.last().is_none_or(|last| last.place() <= row.place()) {
             let tail = self.tail.get_or_insert_with(|| Box::new(self.base.clone()));
-            self.closed.extend(tail.step(rule, &row));
+            self.closed.extend(tail.step(rule, &row).map(|e| *e));
             self.live.push(row);
             return;
         }
@@ -74,7 +74,7 @@ impl Key {
         let mut tail = Box::new(self.base.clone());
         self.closed.clear();
         for row in &self.live {
-            self.closed.extend(tail.step(rule, row));
+            self.closed.extend(tail.step(rule, row).map(|e| *e));
         }
         self.tail = Some(tail);
     }
@@ -101,7 +101,7 @@ impl Key {
     /// The episodes that can still change or were closed by live events, in order.
     pub(super) fn episodes(&self) -> impl Iterator<Item = &Episode> {
         let last = self.tail.as_deref().unwrap_or(&self.base);
-        self.closed.iter().map(Box::as_ref).chain(last.episode())
+        self.closed.iter().chain(last.episode())
     }
 
     /// Time of the latest event, µs.

@@ -89,7 +89,8 @@ pub fn start(settings: Settings, hub: Arc<Hub>, metrics: Arc<Metrics>) -> Result
     let archive = Archive::open(&settings.data, settings.archive.clone())?;
     let log = AlertLog::open(&settings.data)?;
     let (mut input, outputs) = correlate::start(settings.program.clone(), settings.workers, Emit::Running)?;
-    let rebuilt = restart::rebuild(&settings.data, &settings.program, &archive, log.current(), settings.lateness, &mut input)?;
+    let rebuilt =
+        restart::rebuild(&settings.data, &settings.program, &archive, log.current(), settings.lateness, &mut input)?;
     hub.load_alerts(log.current().values().cloned().collect());
     let checkpoints = archive.checkpoints();
     let (blocks, receiver) = mpsc::channel(QUEUE);
@@ -159,7 +160,11 @@ impl Pipeline {
             let now = time::now();
             let watermark = self.clock.advance(now);
             self.metrics.matched(rows.len() as u64);
-            self.metrics.epoch(if watermark == i64::MIN { 0.0 } else { (now - watermark) as f64 / time::SECOND as f64 });
+            self.metrics.epoch(if watermark == i64::MIN {
+                0.0
+            } else {
+                (now - watermark) as f64 / time::SECOND as f64
+            });
             self.input.send(rows, watermark)?;
             self.acknowledge(accepted);
             if now - last_tick >= time::SECOND {
@@ -395,6 +400,6 @@ fn checkpoint(block: &RawLog) -> Option<Checkpoint> {
         inode: file.inode,
         offset: block.offset + block.lines.len() as u64,
         fingerprint: file.fingerprint.hash,
-        fingerprint_len: file.fingerprint.length.into(),
+        fingerprint_len: file.fingerprint.length,
     })
 }

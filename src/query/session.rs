@@ -134,6 +134,9 @@ impl Session {
     }
 }
 
+/// Hears the columns first, then each batch of rows; says whether to go on.
+pub type Each<'a> = &'a mut dyn FnMut(&SchemaRef, Option<RecordBatch>) -> Result<bool, QueryError>;
+
 /// A prepared statement, and then its rows.
 pub struct Rows<'session> {
     statement: Statement<'session>,
@@ -151,7 +154,7 @@ impl Rows<'_> {
     pub fn run(
         &mut self,
         values: &[Argument],
-        each: &mut dyn FnMut(&SchemaRef, Option<RecordBatch>) -> Result<bool, QueryError>,
+        each: Each<'_>,
     ) -> Result<(), QueryError> {
         let stream: ArrowStream<'_> =
             self.statement.stream_arrow(params_from_iter(values)).map_err(|e| QueryError::sql(&e))?;
