@@ -70,7 +70,7 @@ pub(super) fn recover(dir: &Path) -> Result<Recovered, ArchiveError> {
         }
         let mut frames = Frames::open(&path)?;
         let mut events = 0;
-        while let Some(frame) = frames.next() {
+        for frame in frames.by_ref() {
             let head = frame?.head;
             events += head.events;
             recovered.sequence = recovered.sequence.max(head.sequence + head.events);
