@@ -74,7 +74,7 @@ fn an_event_knows_where_it_stood() {
     );
     block.offset = 100;
     let path = PathBuf::from("/var/log/auth.log");
-    block.source.file = Some(crate::event::raw::FileIdentity { path, device: 1, inode: 2 });
+    block.source.file = Some(crate::event::raw::FileIdentity { path, device: 1, inode: 2, fingerprint: Default::default() });
     block.source.reference_time = parse_rfc3339("2024-12-24T00:00:00Z");
     let (batches, counts) = ingest_all(&block);
     assert_eq!(
