@@ -42,7 +42,13 @@ fn rule(name: &str, form: Form, steps: usize) -> Rule {
 fn rows(events: u64, rules: &[u32]) -> Vec<Vec<MatchRow>> {
     let weights: Vec<f64> = (1..=20_000).map(|n| 1.0 / n as f64).collect();
     let total: f64 = weights.iter().sum();
-    let cumulative: Vec<f64> = weights.iter().scan(0.0, |sum, w| { *sum += w / total; Some(*sum) }).collect();
+    let cumulative: Vec<f64> = weights
+        .iter()
+        .scan(0.0, |sum, w| {
+            *sum += w / total;
+            Some(*sum)
+        })
+        .collect();
     let mut state = 7u64;
     let mut random = move || {
         state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);

@@ -9,7 +9,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("alert", &["event"]),
     ("collect", &["event"]),
     ("parse", &["event"]),
-    ("normalise", &["event"]),
+    ("normalise", &["event", "parse"]),
     ("ingest", &["event", "parse", "normalise"]),
     ("rule", &["event", "alert"]),
     ("matching", &["rule", "event"]),
@@ -21,14 +21,22 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     (
         "engine",
         &[
-            "event", "alert", "collect", "ingest", "rule", "matching", "correlate", "archive", "query", "metrics", "serve",
+            "event",
+            "alert",
+            "collect",
+            "ingest",
+            "rule",
+            "matching",
+            "correlate",
+            "archive",
+            "query",
+            "metrics",
+            "serve",
         ],
     ),
     (
         "cli",
-        &[
-            "event", "alert", "collect", "parse", "ingest", "rule", "archive", "query", "metrics", "serve", "engine",
-        ],
+        &["event", "alert", "collect", "parse", "ingest", "rule", "archive", "query", "metrics", "serve", "engine"],
     ),
     ("main", &["cli"]),
     ("lib", &[]),
@@ -42,6 +50,10 @@ fn imports_go_down() {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     visit(&source, &mut |path| {
         let inside = path.strip_prefix(&source).expect("files lie in src");
+        // Unit tests may build what they need.
+        if inside.iter().any(|p| p == "tests" || p == "tests.rs") {
+            return;
+        }
         let module = inside.iter().next().and_then(|p| p.to_str()).expect("names are UTF-8").trim_end_matches(".rs");
         let Some(uses) = allowed.get(module) else {
             wrong.push(format!("{}: `{module}` is not in the table", inside.display()));

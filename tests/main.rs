@@ -1,8 +1,8 @@
 //! All integration tests, in one binary since each links DuckDB.
 
 mod architecture;
-mod correlate;
 mod browser_pages;
+mod correlate;
 mod page;
 mod program;
 mod reference;

@@ -10,10 +10,10 @@ use weir::matching::MatchRow;
 use weir::rule::plan::{Form, Program, Rule};
 
 /// An episode: rule, key, first, last, count.
-pub type Episode = (u32, String, Place, Place, u64);
+pub(crate) type Episode = (u32, String, Place, Place, u64);
 
 /// All episodes of a set of rows, whatever their order.
-pub fn episodes(program: &Program, rows: &[MatchRow]) -> BTreeSet<Episode> {
+pub(crate) fn episodes(program: &Program, rows: &[MatchRow]) -> BTreeSet<Episode> {
     let mut groups: BTreeMap<(u32, String), Vec<&MatchRow>> = BTreeMap::new();
     for row in rows {
         groups.entry((row.rule, row.key.0.to_string())).or_default().push(row);

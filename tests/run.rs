@@ -15,17 +15,17 @@ use crate::program::{json, run, stderr, stdout, weir};
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A running server; killed when dropped.
-pub struct Server {
+pub(crate) struct Server {
     child: Child,
     /// `http://127.0.0.1:port`.
-    pub address: String,
+    pub(crate) address: String,
     /// What it said on standard error until it served.
-    pub said: String,
+    pub(crate) said: String,
 }
 
 impl Server {
     /// Starts `weir` with these arguments and waits until it says where it serves.
-    pub fn start(arguments: &[&str]) -> Server {
+    pub(crate) fn start(arguments: &[&str]) -> Server {
         let mut command: Command = weir();
         command.args(arguments).args(["--listen", "127.0.0.1:0"]).stdout(Stdio::null()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("the binary starts");
@@ -45,18 +45,18 @@ impl Server {
     }
 
     /// The JSON at a path of the API.
-    pub fn get(&self, path: &str) -> Value {
+    pub(crate) fn get(&self, path: &str) -> Value {
         let mut response = ureq::get(format!("{}{path}", self.address)).call().expect("the server answers");
         serde_json::from_str(&response.body_mut().read_to_string().expect("text")).expect("JSON")
     }
 
     /// All current alerts.
-    pub fn alerts(&self) -> Vec<Value> {
+    pub(crate) fn alerts(&self) -> Vec<Value> {
         self.get("/api/v1/alerts?limit=500")["alerts"].as_array().expect("a list").clone()
     }
 
     /// Waits until the alerts satisfy the condition, and returns them.
-    pub fn wait_for(&self, what: &str, condition: impl Fn(&[Value]) -> bool) -> Vec<Value> {
+    pub(crate) fn wait_for(&self, what: &str, condition: impl Fn(&[Value]) -> bool) -> Vec<Value> {
         let started = Instant::now();
         loop {
             let alerts = self.alerts();
@@ -69,13 +69,13 @@ impl Server {
     }
 
     /// `kill -9`.
-    pub fn kill(mut self) {
+    pub(crate) fn kill(mut self) {
         self.child.kill().expect("it runs");
         self.child.wait().expect("it ends");
     }
 
     /// Ctrl-C, and waits for the end.
-    pub fn stop(mut self) {
+    pub(crate) fn stop(mut self) {
         let id = self.child.id().to_string();
         assert!(Command::new("kill").args(["-INT", &id]).status().expect("kill is there").success());
         let status = self.child.wait().expect("it ends");
@@ -139,7 +139,14 @@ fn killed_at_any_point_it_loses_nothing_and_repeats_nothing() {
     server.stop();
 
     let data = data.to_str().unwrap();
-    let sql = run(["sql", "--data", data, "--output", "json", "SELECT count(*) AS n, count(DISTINCT event.id) AS ids FROM events"]);
+    let sql = run([
+        "sql",
+        "--data",
+        data,
+        "--output",
+        "json",
+        "SELECT count(*) AS n, count(DISTINCT event.id) AS ids FROM events",
+    ]);
     let row = &json(&sql)[0];
     assert_eq!(row["n"], lines, "no line twice, none lost: {}", stderr(&sql));
     assert_eq!(row["ids"], lines);
@@ -194,7 +201,10 @@ fn takes_http_uploads_and_syslog_and_shows_them() {
     assert_eq!(receipt["events"], 12);
 
     let line = |n: usize, source: &str| {
-        format!("<38>{} web-01 sshd[9]: Failed password for root from {source} port 4{n:02} ssh2", now.replace("T", "T"))
+        format!(
+            "<38>{} web-01 sshd[9]: Failed password for root from {source} port 4{n:02} ssh2",
+            now.replace("T", "T")
+        )
     };
     let udp = UdpSocket::bind("127.0.0.1:0").unwrap();
     let target = port("syslog+udp://");
@@ -243,7 +253,8 @@ fn a_port_in_use_and_a_public_address_are_refused() {
     let address = taken.local_addr().unwrap().to_string();
     let output = run(["run", "--data", data, "--listen", &address]);
     assert_eq!(output.status.code(), Some(2));
-    assert!(stderr(&output).contains(&address) && stderr(&output).contains("--listen"), "{}", stderr(&output));
+    let port = taken.local_addr().unwrap().port().to_string();
+    assert!(stderr(&output).contains(&port) && stderr(&output).contains("--listen"), "{}", stderr(&output));
     let output = run(["run", "--data", data, "--listen", "0.0.0.0:0"]);
     assert_eq!(output.status.code(), Some(2));
     assert!(stderr(&output).contains("127.0.0.1"), "{}", stderr(&output));

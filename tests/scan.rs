@@ -127,7 +127,9 @@ fn bad_input_is_said_and_the_rest_goes_on() {
     std::fs::write(at("empty"), "").unwrap();
     std::fs::write(at("long"), vec![b'x'; 100 << 20]).unwrap();
     let attack: String = (0..12)
-        .map(|n| format!("Jan 15 10:30:{n:02} web-01 sshd[7]: Failed password for root from 203.0.113.9 port 4{n:02} ssh2\n"))
+        .map(|n| {
+            format!("Jan 15 10:30:{n:02} web-01 sshd[7]: Failed password for root from 203.0.113.9 port 4{n:02} ssh2\n")
+        })
         .collect();
     std::fs::write(at("good"), attack).unwrap();
 
@@ -138,7 +140,11 @@ fn bad_input_is_said_and_the_rest_goes_on() {
     assert_eq!(run(["scan", &at("empty")]).status.code(), Some(0));
 
     std::fs::create_dir(at("rules")).unwrap();
-    std::fs::write(folder.path().join("rules/bad.weir"), "rule broken { when authentication where source.adress == 1 }").unwrap();
+    std::fs::write(
+        folder.path().join("rules/bad.weir"),
+        "rule broken { when authentication where source.adress == 1 }",
+    )
+    .unwrap();
     std::fs::write(
         folder.path().join("rules/good.weir"),
         "rule any_failure { title \"x\" severity low when authentication where event.outcome == \"failure\" }",

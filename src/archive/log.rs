@@ -41,6 +41,9 @@ pub(super) struct Head {
     /// How far sources were read with it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) checkpoints: Vec<Checkpoint>,
+    /// The watermark that its events were judged by, µs: the recorded decision of what was late.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) watermark: Option<i64>,
 }
 
 /// One committed epoch.

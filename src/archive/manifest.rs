@@ -23,6 +23,9 @@ pub struct Manifest {
     pub sequence: u64,
     /// Where sources were when the last segment became Parquet.
     pub checkpoints: Vec<Checkpoint>,
+    /// The watermark at that time, µs, if a live run wrote the archive.
+    #[serde(default)]
+    pub watermark: Option<i64>,
 }
 
 /// One live Parquet file.
@@ -79,6 +82,7 @@ impl Default for Manifest {
             archived_through: 0,
             sequence: 0,
             checkpoints: Vec::new(),
+            watermark: None,
         }
     }
 }

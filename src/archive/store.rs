@@ -49,6 +49,7 @@ pub(super) struct Recovered {
     pub(super) sequence: u64,
     pub(super) checkpoints: BTreeMap<(u64, u64, PathBuf), Checkpoint>,
     pub(super) greatest_time: Option<i64>,
+    pub(super) watermark: Option<i64>,
 }
 
 /// Makes a locked folder sound: removes what an interrupted writer left, cuts torn tails off.
@@ -60,6 +61,7 @@ pub(super) fn recover(dir: &Path) -> Result<Recovered, ArchiveError> {
         sequence: manifest.sequence,
         checkpoints: manifest.checkpoints.iter().map(|c| (c.key(), c.clone())).collect(),
         greatest_time: manifest.files.iter().map(|f| f.max_time).max(),
+        watermark: manifest.watermark,
         manifest,
     };
     for number in layout::segments(dir)? {
@@ -75,6 +77,7 @@ pub(super) fn recover(dir: &Path) -> Result<Recovered, ArchiveError> {
             events += head.events;
             recovered.sequence = recovered.sequence.max(head.sequence + head.events);
             recovered.greatest_time = recovered.greatest_time.max(head.max_time);
+            recovered.watermark = recovered.watermark.max(head.watermark);
             recovered.checkpoints.extend(head.checkpoints.into_iter().map(|c| (c.key(), c)));
         }
         log::repair(&path, &frames)?;
@@ -101,6 +104,7 @@ pub struct Archive {
     encoded: Vec<u8>,
     sequence: u64,
     checkpoints: BTreeMap<(u64, u64, PathBuf), Checkpoint>,
+    watermark: Option<i64>,
     greatest_time: Option<i64>,
     lock: Arc<File>,
 }
@@ -138,6 +142,7 @@ impl Archive {
             encoded: Vec::new(),
             sequence: recovered.sequence,
             checkpoints: recovered.checkpoints,
+            watermark: recovered.watermark,
             greatest_time: recovered.greatest_time,
             lock: Arc::new(lock),
         };
@@ -153,6 +158,16 @@ impl Archive {
     /// Time of the latest durable event, µs.
     pub fn greatest_time(&self) -> Option<i64> {
         self.greatest_time
+    }
+
+    /// The watermark of the last durable commit, µs; `None` in an archive that no live run wrote.
+    pub fn watermark(&self) -> Option<i64> {
+        self.watermark
+    }
+
+    /// Records, with the next commit that has events, the watermark (µs) they were judged by.
+    pub fn set_watermark(&mut self, watermark: i64) {
+        self.watermark = Some(watermark);
     }
 
     /// Number of durable events that were ever accepted.
@@ -199,6 +214,7 @@ impl Archive {
 
     fn write_pending(&mut self) -> Result<(), ArchiveError> {
         self.pending.sequence = self.sequence;
+        self.pending.watermark = self.watermark;
         if self.current.is_none() {
             let segment = Segment::create(&self.dir, self.next_segment)?;
             self.next_segment += 1;
@@ -285,6 +301,7 @@ impl Archive {
         manifest.archived_through = number;
         manifest.sequence = rolled.sequence.unwrap_or(manifest.sequence);
         manifest.checkpoints = self.checkpoints();
+        manifest.watermark = self.watermark;
         manifest.publish(&self.dir)?;
         self.manifest = manifest;
         self.sealed.pop_front();

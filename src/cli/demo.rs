@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use super::input::{Rules, Workers};
 use super::serving::{self, Collectors, Demo};
-use crate::correlate::clock::LATENESS;
+use crate::engine::live::LATENESS;
 
 /// See it work: made-up IT and OT logs with planted attacks, through the engine, onto the live page
 ///

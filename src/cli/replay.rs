@@ -15,7 +15,6 @@ use crate::engine::batch::{self, Feed};
 use crate::event::EventBatch;
 use crate::event::field::FieldRef;
 use crate::event::time::parse_rfc3339;
-use crate::matching::Matcher;
 
 /// Run the rules over archived events
 ///
@@ -56,7 +55,7 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let started = Instant::now();
     let rules = arguments.rules.load()?;
     let range = arguments.from.unwrap_or(i64::MIN)..=arguments.to.map_or(i64::MAX, |t| t - 1);
-    let columns = Matcher::new(&rules.program).fields().clone();
+    let columns = batch::columns(&rules.program);
     // What cannot be opened is said before anything is read.
     arguments.sources.iter().try_for_each(|source| open(source, &columns, &range).map(drop))?;
     let bar = super::progress::count("replaying", "events");

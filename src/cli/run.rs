@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use super::input::{Reading, Rules, Workers};
 use super::serving::{self, Collectors};
-use crate::correlate::clock::LATENESS;
+use crate::engine::live::LATENESS;
 use crate::event::time::SECOND;
 
 /// Collect, detect, archive and serve the live page, until stopped

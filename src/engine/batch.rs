@@ -5,6 +5,7 @@
 //! through. Input that is not is found out on the way, and taken again from its start with all its rows
 //! spooled first ([`Overflow`]).
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -16,6 +17,7 @@ use crate::archive::BulkWriter;
 use crate::correlate::spool::{BUDGET, Overflow, Spool, SpoolError};
 use crate::correlate::{self, Emit, Input, Outputs, changes};
 use crate::event::EventBatch;
+use crate::event::field::FieldRef;
 use crate::matching::{MatchRow, Matcher, Scratch};
 use crate::rule::plan::Program;
 
@@ -32,6 +34,11 @@ pub struct Settings {
     pub archive: Option<PathBuf>,
     /// Whether the input cannot be read a second time.
     pub once: bool,
+}
+
+/// The columns that a run of these rules reads; a producer may leave out all others.
+pub fn columns(program: &Program) -> BTreeSet<FieldRef> {
+    Matcher::new(program).fields().clone()
 }
 
 /// What a producer of batches is given: it sends them, and says how far it is.

@@ -26,6 +26,9 @@ use crate::metrics::Metrics;
 use crate::rule::plan::Program;
 use crate::serve::live::Hub;
 
+/// How late an event may be, by default, µs.
+pub use crate::correlate::clock::LATENESS;
+
 /// How long an epoch gathers blocks after its first one.
 const GATHER: Duration = Duration::from_millis(40);
 /// How often time moves on while nothing arrives.
@@ -232,6 +235,7 @@ impl Pipeline {
     }
 
     fn write(&mut self, accepted: &[Accepted]) -> Result<(), crate::archive::ArchiveError> {
+        self.archive.set_watermark(self.clock.watermark());
         for block in accepted {
             let checkpoint = block.checkpoint.as_slice();
             match block.batches.split_last() {

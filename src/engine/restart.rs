@@ -39,7 +39,8 @@ pub(super) fn rebuild(
     let Some(greatest) = archive.greatest_time() else {
         return Ok(Rebuilt { epochs: 0, exact_from: i64::MAX, watermark: i64::MIN });
     };
-    let watermark = greatest.saturating_sub(lateness);
+    // An archive that no live run wrote has no recorded watermark: as if all of it had just come in.
+    let watermark = archive.watermark().unwrap_or_else(|| greatest.saturating_sub(lateness));
     let horizon = program.horizon();
     let exact_from = said
         .values()
