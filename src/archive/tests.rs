@@ -140,6 +140,13 @@ fn a_crash_before_the_manifest_is_replaced_changes_nothing() {
     let before = fs::read(dir.path().join("manifest.json")).unwrap();
     let log = fs::read(dir.path().join("log/000000000001.log")).unwrap();
     archive.close().unwrap();
+    let after = fs::read(dir.path().join("manifest.json")).unwrap();
+    // The manifest is the new one, but the segment is still there.
+    fs::write(dir.path().join("log/000000000001.log"), &log).unwrap();
+    assert_eq!(numbers(dir.path()), upto(2));
+    super::store::recover(dir.path()).unwrap();
+    assert_eq!(numbers(dir.path()), upto(2));
+    assert_eq!(fs::read(dir.path().join("manifest.json")).unwrap(), after);
     // The Parquet files are there, the manifest is the old one, the segment is still there.
     fs::write(dir.path().join("manifest.json"), before).unwrap();
     fs::write(dir.path().join("log/000000000001.log"), log).unwrap();
@@ -149,6 +156,31 @@ fn a_crash_before_the_manifest_is_replaced_changes_nothing() {
     assert!(!dir.path().join("events/date=2026-01-15/part-1.parquet").exists());
     assert!(!dir.path().join("manifest.json.tmp").exists());
     assert_eq!(numbers(dir.path()), upto(2));
+}
+
+#[test]
+fn a_commit_that_fails_counts_nothing_and_can_be_tried_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut archive = Archive::open(dir.path(), Settings::default()).unwrap();
+    let log = dir.path().join("log");
+    fs::remove_dir(&log).unwrap();
+    for _ in 0..2 {
+        archive.append(&batch([T0], 0), &[checkpoint(10)]).unwrap();
+        let error = archive.commit().unwrap_err();
+        assert!(error.to_string().starts_with("cannot write"), "{error}");
+    }
+    assert_eq!((archive.sequence(), archive.checkpoints()), (0, vec![]));
+    fs::create_dir(&log).unwrap();
+    archive.append(&batch([T0], 0), &[checkpoint(10)]).unwrap();
+    archive.commit().unwrap();
+    // A folder stands where the day's folder should be: the events stay in the log.
+    fs::remove_dir(dir.path().join("events")).unwrap();
+    fs::write(dir.path().join("events"), "").unwrap();
+    assert!(archive.roll().is_err());
+    assert_eq!(numbers(dir.path()), upto(1));
+    fs::remove_file(dir.path().join("events")).unwrap();
+    archive.roll().unwrap();
+    assert_eq!(numbers(dir.path()), upto(1));
 }
 
 #[test]
@@ -257,7 +289,8 @@ fn a_file_holds_the_columns_of_its_events() {
     assert_eq!(builder.parquet_schema().num_columns(), field::COUNT + 2);
     let path = dir.path().join("some.parquet");
     let events = batch([T0], 1);
-    write_file(&path, std::slice::from_ref(&events), &Columns::of(&events), &Encoding { level: 3, bloom: true }).unwrap();
+    write_file(&path, std::slice::from_ref(&events), &Columns::of(&events), &Encoding { level: 3, bloom: true })
+        .unwrap();
     let file = fs::File::open(&path).unwrap();
     let builder = parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder::try_new(file).unwrap();
     assert_eq!(builder.parquet_schema().num_columns(), 7);

@@ -15,7 +15,7 @@ mod value;
 pub use output::{Format, TABLE_ROWS, write};
 pub use saved::{Kind, Parameter, SavedQuery, load, pack};
 pub use search::{Search, events_by_id, search};
-pub use session::{Rows, Session};
+pub use session::{Each, Rows, Session};
 pub use value::{Argument, parse};
 
 use crate::archive::ArchiveError;

@@ -51,20 +51,22 @@ impl Conditions {
 pub fn search(session: &Session, search: &Search) -> Result<Vec<Value>, QueryError> {
     let mut conditions = Conditions::default();
     if let Some(from) = search.from {
-        conditions.add("ts >= ?", [Argument::Instant(from)]);
+        conditions.add("\"@timestamp\" >= ?", [Argument::Instant(from)]);
     }
     if let Some(to) = search.to {
-        conditions.add("ts <= ?", [Argument::Instant(to)]);
+        conditions.add("\"@timestamp\" <= ?", [Argument::Instant(to)]);
     }
     if let Some((time, id)) = search.before {
         let before = [Argument::Instant(time), Argument::Instant(time), Argument::Text(id.to_string())];
-        conditions.add("(ts < ? OR (ts = ? AND event.id < ?::UUID))", before);
+        let sql = "(\"@timestamp\" < ? OR (\"@timestamp\" = ? AND event.id < ?::UUID))";
+        conditions.add(sql, before);
     }
     for (name, value) in &search.filters {
         filter(name, value, &mut conditions)?;
     }
     if let Some(text) = search.text.as_ref().filter(|t| !t.is_empty()) {
         let text = Argument::Text(text.clone());
+        // A message that is the tail of the raw line is not stored, and found there.
         conditions.add(
             "(contains(lower(event.original), lower(?)) OR contains(lower(message), lower(?)))",
             [text.clone(), text],
@@ -93,6 +95,9 @@ fn filter(name: &str, value: &str, conditions: &mut Conditions) -> Result<(), Qu
     let column = quoted(id);
     let text = || Argument::Text(value.to_owned());
     match id.ty() {
+        Type::LongText if id == field::MESSAGE => {
+            conditions.add("coalesce(message, substr(event.original, log.message_offset + 1)) = ?", [text()]);
+        }
         Type::Text | Type::LongText => conditions.add(format!("{column} = ?"), [text()]),
         Type::TextList => conditions.add(format!("list_contains({column}, ?)"), [text()]),
         Type::Ip => {
@@ -123,7 +128,8 @@ fn newest(session: &Session, mut conditions: Conditions, limit: usize) -> Result
     let filter = if conditions.sql.is_empty() { "true".to_owned() } else { conditions.sql.join(" AND ") };
     conditions.values.push(Argument::Integer(limit as i64));
     let sql = format!(
-        "SELECT epoch_us(ts), event.id::VARCHAR FROM events WHERE {filter} ORDER BY ts DESC, event.id DESC LIMIT ?"
+        "SELECT epoch_us(\"@timestamp\"), event.id::VARCHAR FROM stored_events WHERE {filter} \
+         ORDER BY \"@timestamp\" DESC, event.id DESC LIMIT ?"
     );
     let (mut ids, mut times): (Vec<String>, Vec<i64>) = (Vec::new(), Vec::new());
     for batch in session.prepare(&sql)?.collect(&conditions.values)? {

@@ -134,8 +134,8 @@ impl Session {
     }
 }
 
-/// Hears the columns first, then each batch of rows; says whether to go on.
-pub type Each<'a> = &'a mut dyn FnMut(&SchemaRef, Option<RecordBatch>) -> Result<bool, QueryError>;
+/// Takes a statement's columns, first alone and then with each batch of rows; says whether it wants more.
+pub type Each<'a> = dyn FnMut(&SchemaRef, Option<RecordBatch>) -> Result<bool, QueryError> + 'a;
 
 /// A prepared statement, and then its rows.
 pub struct Rows<'session> {
@@ -151,11 +151,7 @@ impl Rows<'_> {
     }
 
     /// Runs it with these values; calls `each` with the columns and then with every batch of rows, until it says stop.
-    pub fn run(
-        &mut self,
-        values: &[Argument],
-        each: Each<'_>,
-    ) -> Result<(), QueryError> {
+    pub fn run(&mut self, values: &[Argument], each: &mut Each<'_>) -> Result<(), QueryError> {
         let stream: ArrowStream<'_> =
             self.statement.stream_arrow(params_from_iter(values)).map_err(|e| QueryError::sql(&e))?;
         let schema = stream.get_schema();
