@@ -31,7 +31,7 @@ fn main() -> anyhow::Result<()> {
         })
         .collect();
     let settings = Settings { program: Arc::new(compiled.program), workers: 1, archive: None, once: false };
-    let (counts, alerts) = batch::run(
+    let (counts, mut alerts) = batch::run(
         &settings,
         &|feed: &mut Feed| {
             let block = block_of("example", lines.clone(), time::now());

@@ -81,6 +81,11 @@ fn order_workers_and_replay_change_nothing() {
     assert_eq!(stdout(&scan(&shuffled, &[])), first, "shuffled");
     assert_eq!(stdout(&scan(&path, &["--workers", "2"])), first, "two workers");
     assert_eq!(stdout(&scan(&shuffled, &["--workers", "2"])), first, "shuffled, two workers");
+    let again = scan(&path, &["--data", data]);
+    assert_eq!(again.status.code(), Some(2), "a second scan would count twice");
+    let alerts = run(["sql", "--data", data, "--output", "json", "SELECT id FROM alerts ORDER BY first, rule, id"]);
+    let ids = |out: &str| out.lines().map(|l| l.split('"').nth(3).unwrap().to_owned()).collect::<Vec<_>>();
+    assert_eq!(ids(&stdout(&alerts)), ids(&first), "{}", stderr(&alerts));
     let replay = run(["replay", data, "--output", "json"]);
     assert_eq!(stdout(&replay), first, "replay: {}", stderr(&replay));
     assert_eq!(replay.status.code(), Some(1));

@@ -16,7 +16,7 @@ pub(super) enum Output {
 }
 
 /// Writes all alerts to standard output.
-pub(super) fn write(alerts: Findings, output: Output) -> io::Result<()> {
+pub(super) fn write(alerts: &mut Findings, output: Output) -> io::Result<()> {
     let stdout = io::stdout();
     let color = stdout.is_terminal() && std::env::var_os("NO_COLOR").is_none();
     let mut out = io::BufWriter::new(stdout.lock());

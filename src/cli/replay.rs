@@ -61,7 +61,7 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let bar = super::progress::count("replaying", "events");
     let settings =
         batch::Settings { program: rules.program, workers: arguments.workers.count(), archive: None, once: false };
-    let (events, alerts) = batch::run(
+    let (events, mut alerts) = batch::run(
         &settings,
         &|feed: &mut Feed| -> anyhow::Result<u64> {
             let mut events = 0;
@@ -82,7 +82,7 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     bar.finish_and_clear();
     let events = events?;
     let count = alerts.len();
-    alerts::write(alerts, arguments.output)?;
+    alerts::write(&mut alerts, arguments.output)?;
     eprintln!("{events} events replayed in {:.2} s; {} alerts", started.elapsed().as_secs_f64(), count);
     Ok(match () {
         () if rules.broken => ExitCode::from(2),

@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use super::alerts::{self, Output};
 use super::input::{Reading, Rules, Workers};
+use crate::archive;
 use crate::collect::file;
 use crate::engine::batch::{self, Closed, Feed};
 use crate::ingest::{self, Counts, Ingest};
@@ -55,12 +56,21 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let rules = arguments.rules.load()?;
     let settings = arguments.reading.settings()?;
     let (paths, mut failed) = file::expand(&arguments.files);
+    if let Some(data) = &arguments.data
+        && archive::snapshot(data).is_ok_and(|s| s.files().iter().any(|f| f.rows > 0))
+    {
+        anyhow::bail!(
+            "{} holds an archive already, and a second scan would count events twice: name a new folder with --data, \
+             or look into this one with `weir replay` and `weir sql`",
+            data.display()
+        );
+    }
     // A pipe gives its lines once.
     let once = paths.iter().any(|p| !std::fs::metadata(p).is_ok_and(|m| m.is_file()));
     let total: u64 = paths.iter().filter_map(|p| std::fs::metadata(p).ok()).map(|m| m.len()).sum();
     let bar = super::progress::bytes(total, "reading");
     let position = AtomicU64::new(0);
-    let (mut read, alerts) = batch::run(
+    let (mut read, mut alerts) = batch::run(
         &batch::Settings { program: rules.program, workers: arguments.workers.count(), archive: arguments.data, once },
         &|feed: &mut Feed| {
             let mut read = Read::default();
@@ -80,7 +90,7 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     )?;
     bar.finish_and_clear();
     let count = alerts.len();
-    alerts::write(alerts, arguments.output)?;
+    alerts::write(&mut alerts, arguments.output)?;
     failed.append(&mut read.failed);
     for failure in &failed {
         eprintln!("weir: {failure}");

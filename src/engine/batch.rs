@@ -13,14 +13,17 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 
 use super::findings::Findings;
 use super::{EngineError, drop_late};
-use crate::archive::BulkWriter;
+use crate::alert::{AlertChange, Change};
+use crate::archive::{AlertLog, BulkWriter};
 use crate::correlate::spool::{BUDGET, Overflow, Spool, SpoolError};
 use crate::correlate::{self, Emit, Input, Outputs, changes};
-use crate::event::EventBatch;
 use crate::event::field::FieldRef;
+use crate::event::{EventBatch, time};
 use crate::matching::{MatchRow, Matcher, Scratch};
 use crate::rule::plan::Program;
 
+/// Alerts written at a time.
+const ALERTS_A_WRITE: usize = 4096;
 /// Batches under way between two stages.
 const BATCHES_IN_FLIGHT: usize = 4;
 
@@ -133,10 +136,15 @@ fn attempt<T: Send>(
         let produced = producer.join().map_err(|_| EngineError::Stage("parsing"))?;
         progress(Phase::Archiving);
         let written = writer.map_or(Ok(Ok(None)), |w| w.join()).map_err(|_| EngineError::Stage("archive"))?;
-        let alerts = collector.join().map_err(|_| EngineError::Stage("alert"))?;
+        let mut alerts = collector.join().map_err(|_| EngineError::Stage("alert"))?;
         // The archive's error first: it is why the others stopped.
         match (written, correlated) {
-            (Ok(Some(writer)), Ok(())) => writer.finish()?,
+            (Ok(Some(writer)), Ok(())) => {
+                writer.finish()?;
+                if let Some(data) = &settings.archive {
+                    keep(data, alerts.as_mut().map_err(|_| EngineError::Stage("alert"))?)?;
+                }
+            }
             (Ok(None), Ok(())) => {}
             (Err(error), _) | (Ok(_), Err(error)) => return Err(error),
         }
@@ -184,6 +192,25 @@ fn collect(program: &Program, mut outputs: Outputs, folder: &Path) -> Result<Fin
         }
     }
     Ok(findings)
+}
+
+/// Writes the alerts beside the archive, for SQL and for a live run that goes on from it.
+fn keep(data: &Path, findings: &mut Findings) -> Result<(), EngineError> {
+    let mut log = AlertLog::open(data)?;
+    let (at, mut changes) = (time::now(), Vec::new());
+    let mut written = Ok(());
+    let read = findings.for_each(|json| {
+        changes.push(AlertChange { change: Change::Added, at, alert: serde_json::from_slice(json)? });
+        if changes.len() == ALERTS_A_WRITE && written.is_ok() {
+            written = log.append(&changes);
+            changes.clear();
+        }
+        Ok(())
+    });
+    read.map_err(|cause| SpoolError::Disk { folder: data.to_owned(), cause })?;
+    written?;
+    log.append(&changes)?;
+    Ok(())
 }
 
 /// Writes batches; what is written counts only once the writer is finished.

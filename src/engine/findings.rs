@@ -67,7 +67,7 @@ impl Findings {
     }
 
     /// Gives each alert's JSON, in order, until `each` fails.
-    pub fn for_each(mut self, mut each: impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
+    pub fn for_each(&mut self, mut each: impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
         self.index.sort_unstable();
         let mut json = Vec::new();
         for entry in &self.index {
