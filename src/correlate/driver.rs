@@ -8,8 +8,11 @@ use std::sync::{Arc, Mutex};
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use differential_dataflow::AsCollection;
 use timely::communication::WorkerGuards;
+use timely::container::CapacityContainerBuilder;
 use timely::dataflow::InputHandle;
+use timely::dataflow::channels::pact::Pipeline;
 use timely::dataflow::operators::Probe;
+use timely::dataflow::operators::generic::Operator;
 use timely::dataflow::operators::probe::Handle;
 
 use super::episode::Record;
@@ -172,8 +175,8 @@ fn run(
     commands: &Receiver<Command>,
     report: &Sender<Report>,
 ) {
-    let mut rows: InputHandle<Epoch, timely::container::CapacityContainerBuilder<Vec<Update>>> = InputHandle::new();
-    let mut watermarks: InputHandle<Epoch, timely::container::CapacityContainerBuilder<Vec<i64>>> = InputHandle::new();
+    let mut rows: InputHandle<Epoch, CapacityContainerBuilder<Vec<Update>>> = InputHandle::new();
+    let mut watermarks: InputHandle<Epoch, CapacityContainerBuilder<Vec<i64>>> = InputHandle::new();
     let keys = Rc::new(Cell::new(0));
     let changes: Rc<RefCell<Vec<(Record, Epoch, isize)>>> = Rc::default();
     let probe = worker.dataflow::<Epoch, _, _>(|scope| {
@@ -182,7 +185,11 @@ fn run(
         let records = render(program, emit, collection, marks, keys.clone());
         let sink = changes.clone();
         let probe: Handle<Epoch> = Handle::new();
-        records.inspect_batch(move |_, batch| sink.borrow_mut().extend(batch.iter().cloned())).inner.probe_with(&probe);
+        // An operator of its own, so that records are moved out and not copied.
+        let drained = records.inner.unary::<CapacityContainerBuilder<Vec<()>>, _, _, _>(Pipeline, "drain", |_, _| {
+            move |input, _| input.for_each_time(|_, data| data.for_each(|changes| sink.borrow_mut().append(changes)))
+        });
+        drained.probe_with(&probe);
         probe
     });
     while let Ok(Command { number, rows: new, watermark }) = commands.recv() {

@@ -56,8 +56,7 @@ struct Spilled {
 
 struct Run {
     least: i64,
-    rows: Vec<MatchRow>,
-    at: usize,
+    rows: std::vec::IntoIter<MatchRow>,
     /// What is still on disk.
     rest: Option<Spilled>,
 }
@@ -109,7 +108,7 @@ impl Spool {
         }
         self.rows += rows.len() as u64;
         self.held += rows.len();
-        self.wait(Run { least, rows, at: 0, rest: None });
+        self.wait(Run { least, rows: rows.into_iter(), rest: None });
         if self.overflow == Overflow::Spill && self.held > self.budget {
             self.spill().map_err(|cause| SpoolError::Disk { folder: self.folder.clone(), cause })?;
         }
@@ -161,7 +160,7 @@ impl Spool {
                 written += write_row(&mut out, row)?;
             }
             let rest = Some(Spilled { offset, rows: run.len() });
-            runs.push(Run { least: run[0].time, rows: Vec::new(), at: 0, rest });
+            runs.push(Run { least: run[0].time, rows: Vec::new().into_iter(), rest });
             offset += written;
         }
         out.flush()?;
@@ -178,16 +177,15 @@ impl Spool {
         let parts = self.active.len();
         for run in &mut self.active {
             loop {
-                let count = run.rows[run.at..].partition_point(|r| r.time <= until);
-                rows.extend_from_slice(&run.rows[run.at..run.at + count]);
-                run.at += count;
-                if run.at < run.rows.len() || !run.fill(self.file.as_mut())? {
+                let count = run.rows.as_slice().partition_point(|r| r.time <= until);
+                rows.extend(run.rows.by_ref().take(count));
+                if run.rows.len() > 0 || !run.fill(self.file.as_mut())? {
                     break;
                 }
             }
         }
         self.held = self.held.saturating_sub(rows.len());
-        self.active.retain(|r| r.at < r.rows.len());
+        self.active.retain(|r| r.rows.len() > 0);
         let rows = if parts == 1 { rows } else { sorted(rows) };
         Ok(Some((rows, until.saturating_add(1))))
     }
@@ -199,7 +197,7 @@ impl Spool {
         }
         loop {
             let share = (EPOCH_ROWS / self.active.len()).max(64);
-            let ahead = |r: &Run| r.rows[(r.at + share).min(r.rows.len() - 1)].time;
+            let ahead = |r: &Run| r.rows.as_slice()[share.min(r.rows.len() - 1)].time;
             let until = self.active.iter().map(ahead).min().expect("a run is active");
             if self.waiting.last().is_some_and(|next| next.least <= until) {
                 self.activate()?;
@@ -217,7 +215,8 @@ impl Spool {
     }
 }
 
-/// Rows by (time, id). Their places are sorted and each row is moved once: rows are large.
+/// Rows by (time, id). Their places are sorted and each row is moved once: rows are large. Rows come as a few runs
+/// that are about in time order, which the stable sort by time merges; ids decide only within an instant.
 fn sorted(rows: Vec<MatchRow>) -> Vec<MatchRow> {
     let place = |row: &MatchRow| (row.time, row.id);
     if rows.is_sorted_by_key(place) {
@@ -225,7 +224,10 @@ fn sorted(rows: Vec<MatchRow>) -> Vec<MatchRow> {
     }
     let mut order: Vec<(i64, EventId, u32)> =
         rows.iter().enumerate().map(|(at, row)| (row.time, row.id, at as u32)).collect();
-    order.sort_unstable();
+    order.sort_by_key(|place| place.0);
+    for instant in order.chunk_by_mut(|a, b| a.0 == b.0) {
+        instant.sort_unstable();
+    }
     let mut rows: Vec<Option<MatchRow>> = rows.into_iter().map(Some).collect();
     order.into_iter().map(|(.., at)| rows[at as usize].take().expect("each place is taken once")).collect()
 }
@@ -233,7 +235,7 @@ fn sorted(rows: Vec<MatchRow>) -> Vec<MatchRow> {
 impl Run {
     /// Reads more rows when all are used; false when there are none.
     fn fill(&mut self, file: Option<&mut File>) -> io::Result<bool> {
-        if self.at < self.rows.len() {
+        if self.rows.len() > 0 {
             return Ok(true);
         }
         let (Some(rest), Some(file)) = (self.rest.as_mut(), file) else { return Ok(false) };
@@ -242,14 +244,14 @@ impl Run {
         }
         file.seek(SeekFrom::Start(rest.offset))?;
         let mut input = BufReader::with_capacity(64 << 10, file);
-        self.rows.clear();
-        self.at = 0;
+        let mut rows = Vec::with_capacity(rest.rows.min(READ_ROWS));
         for _ in 0..rest.rows.min(READ_ROWS) {
             let (row, length) = read_row(&mut input)?;
             rest.offset += length;
-            self.rows.push(row);
+            rows.push(row);
         }
-        rest.rows -= self.rows.len();
+        rest.rows -= rows.len();
+        self.rows = rows.into_iter();
         Ok(true)
     }
 }

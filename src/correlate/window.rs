@@ -20,19 +20,31 @@ use crate::rule::plan::{Form, Program, Rule, Tuple};
 
 /// Deadlines are rounded up to this, so that many keys share one, µs.
 const DEADLINE_GRAIN: i64 = 1_000_000;
+/// For so many rows slots are looked for ahead.
+const AHEAD: usize = 96;
 
 /// State and timers of one worker.
 pub(super) struct Windows {
     program: Arc<Program>,
-    emit: Emit,
-    watermark: i64,
-    keys: HashMap<(u32, Tuple), Box<Slot>, FxBuildHasher>,
-    /// When to look whether a key is over; each key stands under one deadline.
-    deadlines: BTreeMap<i64, Vec<(u32, Tuple)>>,
-    touched: Vec<(u32, Tuple)>,
+    /// The slots of a key, by rule: rows of one event that several rules count by the same key are looked up once.
+    keys: HashMap<Tuple, Vec<Slot>, FxBuildHasher>,
+    agenda: Agenda,
 }
 
+/// What all keys share: how far time is, and what is to be done about which key when.
+struct Agenda {
+    emit: Emit,
+    watermark: i64,
+    /// When to look whether a key is over; each rule and key stands under one deadline.
+    deadlines: BTreeMap<i64, Vec<(u32, Tuple)>>,
+    touched: Vec<(u32, Tuple)>,
+    /// How many slots there are.
+    slots: usize,
+}
+
+/// State of a rule and key.
 struct Slot {
+    rule: u32,
     key: Key,
     touched: bool,
     /// What was said and may have to be taken back.
@@ -41,14 +53,9 @@ struct Slot {
 
 impl Windows {
     pub(super) fn new(program: Arc<Program>, emit: Emit) -> Windows {
-        Windows {
-            program,
-            emit,
-            watermark: i64::MIN,
-            keys: HashMap::default(),
-            deadlines: BTreeMap::new(),
-            touched: Vec::new(),
-        }
+        let (deadlines, touched) = (BTreeMap::new(), Vec::new());
+        let agenda = Agenda { emit, watermark: i64::MIN, deadlines, touched, slots: 0 };
+        Windows { program, keys: HashMap::default(), agenda }
     }
 
     /// One epoch: its rows with their multiplicities, then its watermark (µs; events before it are final).
@@ -59,36 +66,129 @@ impl Windows {
             rows.sort_by_key(before);
         }
         let program = self.program.clone();
-        for (row, _, diff) in rows {
-            let Some(rule) = program.rules.get(row.rule as usize) else { continue };
-            if rule.form == Form::Single {
-                out.push((single(rule, row), diff));
-            } else {
-                self.apply(rule, row, diff, watermark, out);
+        let windowed = |row: &MatchRow| program.rules.get(row.rule as usize).filter(|r| r.form != Form::Single);
+        let mut rows = rows.into_iter();
+        let mut cold = rows.len();
+        while let Some((row, _, diff)) = rows.next() {
+            if rows.len() < cold {
+                cold = rows.len().saturating_sub(AHEAD);
+                self.warm(&rows.as_slice()[..rows.len() - cold]);
+            }
+            let Some(rule) = windowed(&row) else {
+                if let Some(rule) = program.rules.get(row.rule as usize) {
+                    out.push((single(rule, row), diff));
+                }
+                continue;
+            };
+            let key = row.key.clone();
+            let slots = self.keys.entry(row.key.clone()).or_default();
+            self.agenda.apply(rule, slots, row, diff, watermark, out);
+            while let Some((next, _, diff)) = rows.as_slice().first()
+                && next.key == key
+                && let Some(rule) = windowed(next)
+            {
+                let diff = *diff;
+                let Some((row, ..)) = rows.next() else { break };
+                self.agenda.apply(rule, slots, row, diff, watermark, out);
             }
         }
         self.settle(&program, out);
         self.advance(&program, watermark, out);
     }
 
-    fn apply(&mut self, rule: &Rule, row: MatchRow, diff: isize, watermark: i64, out: &mut Vec<(Record, isize)>) {
-        let number = row.rule;
-        let id = (number, row.key);
-        let row = Row { time: row.time, id: row.id, steps: row.steps, values: row.values };
-        let slot = match self.keys.get_mut(&id) {
-            Some(slot) => slot,
-            None => {
-                let deadline = deadline(rule, row.time);
-                self.deadlines.entry(deadline).or_default().push(id.clone());
-                let slot = Box::new(Slot { key: Key::new(rule), touched: false, said: Vec::new() });
-                self.keys.entry(id.clone()).or_insert(slot)
+    /// Brings the slots of coming rows into the processor's cache. None of these look-ups waits for another, as those
+    /// of [`Windows::epoch`] do.
+    fn warm(&self, rows: &[Update]) {
+        for rows in rows.chunk_by(|a, b| a.0.key == b.0.key) {
+            let slots = self.keys.get(&rows[0].0.key);
+            std::hint::black_box(slots.and_then(|slots| slots.last()).map(|slot| slot.key.latest()));
+        }
+    }
+
+    /// Says what changed for the keys of this epoch.
+    fn settle(&mut self, program: &Program, out: &mut Vec<(Record, isize)>) {
+        for (number, key) in std::mem::take(&mut self.agenda.touched) {
+            let slots = self.keys.get_mut(&key).expect("touched keys are kept until they expire");
+            let at = find(slots, number).expect("touched slots are kept until they expire");
+            let slot = &mut slots[at];
+            slot.touched = false;
+            slot.key.settle(&program.rules[number as usize]);
+            if self.agenda.emit == Emit::Final {
+                continue;
             }
-        };
+            let now: Vec<Record> = slot.key.episodes().map(|e| e.record(number, &key)).collect();
+            difference(&slot.said, &now, out);
+            slot.said = now;
+        }
+    }
+
+    /// Takes the watermark and drops the keys that are over.
+    fn advance(&mut self, program: &Program, watermark: i64, out: &mut Vec<(Record, isize)>) {
+        let agenda = &mut self.agenda;
+        if watermark <= agenda.watermark {
+            return;
+        }
+        agenda.watermark = watermark;
+        let later = if watermark == i64::MAX { BTreeMap::new() } else { agenda.deadlines.split_off(&watermark) };
+        for (number, key) in std::mem::replace(&mut agenda.deadlines, later).into_values().flatten() {
+            let rule = &program.rules[number as usize];
+            let Some(slots) = self.keys.get_mut(&key) else { continue };
+            let Ok(at) = find(slots, number) else { continue };
+            let slot = &mut slots[at];
+            let due = deadline(rule, slot.key.latest());
+            if due >= watermark && watermark != i64::MAX {
+                agenda.deadlines.entry(due).or_default().push((number, key));
+                continue;
+            }
+            if agenda.emit == Emit::Final {
+                slot.key.settle(rule);
+                out.extend(slot.key.episodes().map(|e| (e.record(number, &key), 1)));
+            }
+            slots.remove(at);
+            agenda.slots -= 1;
+            if slots.is_empty() {
+                self.keys.remove(&key);
+            }
+        }
+    }
+
+    /// How many keys of rules have state.
+    pub(super) fn len(&self) -> usize {
+        self.agenda.slots
+    }
+}
+
+/// Where the slot of a rule is among those of a key, or belongs.
+fn find(slots: &[Slot], rule: u32) -> Result<usize, usize> {
+    slots.binary_search_by_key(&rule, |s| s.rule)
+}
+
+impl Agenda {
+    /// Takes a row into the slot of its rule, one of those of its key.
+    fn apply(
+        &mut self,
+        rule: &Rule,
+        slots: &mut Vec<Slot>,
+        row: MatchRow,
+        diff: isize,
+        watermark: i64,
+        out: &mut Vec<(Record, isize)>,
+    ) {
+        let (number, key) = (row.rule, row.key);
+        let row = Row { time: row.time, id: row.id, steps: row.steps, values: row.values };
+        let at = find(slots, number).unwrap_or_else(|at| {
+            self.deadlines.entry(deadline(rule, row.time)).or_default().push((number, key.clone()));
+            self.slots += 1;
+            slots.reserve_exact(1);
+            slots.insert(at, Slot { rule: number, key: Key::new(rule), touched: false, said: Vec::new() });
+            at
+        });
+        let slot = &mut slots[at];
         // Only finished episodes are wanted and nothing earlier can come: no need to hold the event.
         if self.emit == Emit::Final && row.time < watermark && diff > 0 && !slot.key.has_live() {
             for _ in 0..diff {
                 if let Some(ended) = slot.key.push_final(rule, &row) {
-                    out.push((ended.record(number, &id.1), 1));
+                    out.push((ended.record(number, &key), 1));
                 }
             }
             return;
@@ -99,7 +199,7 @@ impl Windows {
             // What became final stays said for good.
             let kept = slot.key.episodes().count().min(slot.said.len());
             slot.said.drain(..slot.said.len() - kept);
-            self.touched.push(id);
+            self.touched.push((number, key));
         }
         for _ in 0..diff {
             slot.key.push(rule, row.clone());
@@ -107,50 +207,6 @@ impl Windows {
         for _ in 0..-diff {
             slot.key.retract(&row);
         }
-    }
-
-    /// Says what changed for the keys of this epoch.
-    fn settle(&mut self, program: &Program, out: &mut Vec<(Record, isize)>) {
-        for id in std::mem::take(&mut self.touched) {
-            let slot = self.keys.get_mut(&id).expect("touched keys are kept until they expire");
-            slot.touched = false;
-            slot.key.settle(&program.rules[id.0 as usize]);
-            if self.emit == Emit::Final {
-                continue;
-            }
-            let now: Vec<Record> = slot.key.episodes().map(|e| e.record(id.0, &id.1)).collect();
-            difference(&slot.said, &now, out);
-            slot.said = now;
-        }
-    }
-
-    /// Takes the watermark and drops the keys that are over.
-    fn advance(&mut self, program: &Program, watermark: i64, out: &mut Vec<(Record, isize)>) {
-        if watermark <= self.watermark {
-            return;
-        }
-        self.watermark = watermark;
-        let later = if watermark == i64::MAX { BTreeMap::new() } else { self.deadlines.split_off(&watermark) };
-        for (number, key) in std::mem::replace(&mut self.deadlines, later).into_values().flatten() {
-            let rule = &program.rules[number as usize];
-            let id = (number, key);
-            let Some(slot) = self.keys.get_mut(&id) else { continue };
-            let due = deadline(rule, slot.key.latest());
-            if due >= watermark && watermark != i64::MAX {
-                self.deadlines.entry(due).or_default().push(id);
-                continue;
-            }
-            if self.emit == Emit::Final {
-                slot.key.settle(rule);
-                out.extend(slot.key.episodes().map(|e| (e.record(number, &id.1), 1)));
-            }
-            self.keys.remove(&id);
-        }
-    }
-
-    /// How many keys have state.
-    pub(super) fn len(&self) -> usize {
-        self.keys.len()
     }
 }
 

@@ -50,6 +50,8 @@ pub struct Feed {
     scratch: Scratch,
     program: Arc<Program>,
     out: Sender<Bundle>,
+    /// Rows of the last batch: room for as many is made for the next.
+    expected: usize,
 }
 
 struct Bundle {
@@ -64,8 +66,9 @@ pub struct Closed;
 impl Feed {
     /// Matches a batch and passes it on.
     pub fn send(&mut self, batch: EventBatch) -> Result<(), Closed> {
-        let mut rows = Vec::new();
+        let mut rows = Vec::with_capacity(self.expected + self.expected / 16);
         self.matcher.matches(&batch, &mut self.scratch, &mut rows);
+        self.expected = rows.len();
         drop_late(&self.program, &batch, &mut rows);
         self.out.send(Bundle { batch, rows }).map_err(|_| Closed)
     }
@@ -119,7 +122,8 @@ fn attempt<T: Send>(
     let Settings { program, workers, archive, .. } = settings;
     let archive = archive.as_deref().map(BulkWriter::open).transpose()?;
     let (out, bundles) = bounded(BATCHES_IN_FLIGHT);
-    let mut feed = Feed { matcher: Matcher::new(program), scratch: Scratch::default(), program: program.clone(), out };
+    let (matcher, scratch) = (Matcher::new(program), Scratch::default());
+    let mut feed = Feed { matcher, scratch, program: program.clone(), out, expected: 0 };
     let (input, outputs) = correlate::start(program.clone(), *workers, Emit::Final)?;
     let folder = std::env::var_os("TMPDIR").map_or_else(std::env::temp_dir, PathBuf::from);
     std::thread::scope(|scope| {

@@ -58,18 +58,19 @@ impl EventId {
     }
 }
 
+const HEX: &[u8; 16] = b"0123456789abcdef";
+
 impl fmt::Display for EventId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let x = self.bits();
-        write!(
-            f,
-            "{:08x}-{:04x}-{:04x}-{:04x}-{:012x}",
-            (x >> 96) as u32,
-            (x >> 80) as u16,
-            (x >> 64) as u16,
-            (x >> 48) as u16,
-            x as u64 & 0xffff_ffff_ffff
-        )
+        let mut text = [b'-'; 36];
+        let mut at = 0;
+        for (n, byte) in self.to_bytes().into_iter().enumerate() {
+            at += usize::from(matches!(n, 4 | 6 | 8 | 10));
+            text[at] = HEX[usize::from(byte >> 4)];
+            text[at + 1] = HEX[usize::from(byte & 15)];
+            at += 2;
+        }
+        f.write_str(std::str::from_utf8(&text).map_err(|_| fmt::Error)?)
     }
 }
 
