@@ -36,10 +36,6 @@ impl Default for Encoding {
 /// Fields people look single values up in.
 const LOOKED_UP: [field::FieldId; 4] = [field::SOURCE_IP, field::USER_NAME, field::HOST_NAME, field::EVENT_ID];
 
-/// Fields of many values in no order: their least and greatest say nothing about a row group, and to find them costs
-/// two comparisons a row.
-const UNORDERED: [field::FieldId; 3] = [field::SOURCE_IP, field::USER_NAME, field::HOST_NAME];
-
 impl Encoding {
     fn properties(&self, columns: &Columns) -> WriterProperties {
         let level = ZstdLevel::try_new(self.level.clamp(1, 22)).unwrap_or_default();
@@ -68,9 +64,6 @@ impl Encoding {
                     .set_column_dictionary_enabled(path(), false)
                     .set_column_encoding(path(), Coding::DELTA_BYTE_ARRAY),
             };
-            if UNORDERED.contains(&id) {
-                properties = properties.set_column_statistics_enabled(path(), EnabledStatistics::None);
-            }
             if self.bloom && LOOKED_UP.contains(&id) {
                 properties = properties.set_column_bloom_filter_enabled(path(), true);
             }
