@@ -7,7 +7,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Freed memory goes back to the system after so many milliseconds; at the default of 10, batches that come and go cost
 /// a fifth of all time in page faults.
-const KEEP_MEMORY: std::ffi::c_long = 1000;
+const KEEP_MEMORY: std::ffi::c_long = 10_000;
 /// `mi_option_purge_delay` of mimalloc 3's `mi_option_e`, which the crate does not name.
 const PURGE_DELAY: libmimalloc_sys::mi_option_t = 15;
 

@@ -13,8 +13,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 
 use super::findings::Findings;
 use super::{EngineError, drop_late};
-use crate::alert::{AlertChange, Change};
-use crate::archive::{AlertLog, BulkWriter};
+use crate::archive::{self, BulkWriter};
 use crate::correlate::spool::{BUDGET, Overflow, Spool, SpoolError};
 use crate::correlate::{self, Emit, Input, Outputs, changes};
 use crate::event::field::FieldRef;
@@ -22,8 +21,6 @@ use crate::event::{EventBatch, time};
 use crate::matching::{MatchRow, Matcher, Scratch};
 use crate::rule::plan::Program;
 
-/// Alerts written at a time.
-const ALERTS_A_WRITE: usize = 4096;
 /// Batches under way between two stages.
 const BATCHES_IN_FLIGHT: usize = 4;
 
@@ -200,21 +197,7 @@ fn collect(program: &Program, mut outputs: Outputs, folder: &Path) -> Result<Fin
 
 /// Writes the alerts beside the archive, for SQL and for a live run that goes on from it.
 fn keep(data: &Path, findings: &mut Findings) -> Result<(), EngineError> {
-    let mut log = AlertLog::open(data)?;
-    let (at, mut changes) = (time::now(), Vec::new());
-    let mut written = Ok(());
-    let read = findings.for_each(|json| {
-        changes.push(AlertChange { change: Change::Added, at, alert: serde_json::from_slice(json)? });
-        if changes.len() == ALERTS_A_WRITE && written.is_ok() {
-            written = log.append(&changes);
-            changes.clear();
-        }
-        Ok(())
-    });
-    read.map_err(|cause| SpoolError::Disk { folder: data.to_owned(), cause })?;
-    written?;
-    log.append(&changes)?;
-    Ok(())
+    Ok(archive::append_added(data, time::now(), &mut |write| findings.for_each(|json| write(json)))?)
 }
 
 /// Writes batches; what is written counts only once the writer is finished.
