@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
-use std::io::{self, BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 
 use super::{ArchiveError, layout};
@@ -16,29 +16,6 @@ pub struct AlertLog {
     committed: u64,
     dirty: bool,
     current: BTreeMap<AlertId, Alert>,
-}
-
-/// Appends alerts that are already JSON, as added at `at` (µs UTC), to a data folder whose alerts nobody has open.
-/// `each` is given a function to call with every alert. Once this returns they survive power loss.
-pub fn append_added(
-    dir: &Path,
-    at: i64,
-    each: &mut dyn FnMut(&mut dyn FnMut(&[u8]) -> io::Result<()>) -> io::Result<()>,
-) -> Result<(), ArchiveError> {
-    let path = layout::alerts(dir);
-    let file = OpenOptions::new().create(true).append(true).open(&path).map_err(ArchiveError::io("open", &path))?;
-    let head = format!("{{\"change\":\"added\",\"at\":\"{}\",\"alert\":", crate::event::time::rfc3339(at));
-    let mut out = io::BufWriter::with_capacity(1 << 20, &file);
-    each(&mut |alert| {
-        out.write_all(head.as_bytes())?;
-        out.write_all(alert)?;
-        out.write_all(b"}\n")
-    })
-    .and_then(|()| out.flush())
-    .map_err(ArchiveError::io("append to", &path))?;
-    drop(out);
-    file.sync_data().map_err(ArchiveError::io("append to", &path))?;
-    layout::sync_folder(dir)
 }
 
 impl AlertLog {

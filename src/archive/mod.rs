@@ -28,11 +28,11 @@ mod read;
 mod sink;
 mod store;
 
-pub use alerts::{AlertLog, append_added};
+pub use alerts::AlertLog;
 pub use bulk::BulkWriter;
 pub use manifest::{Checkpoint, Manifest, StoredFile};
 pub use part::{Encoding, write_file};
-pub use read::{Reader, Snapshot, files, read, snapshot};
+pub use read::{Reader, Snapshot, files, greatest_time, read, snapshot};
 pub use store::{Archive, Settings};
 
 /// Where alert changes are kept in a data folder.

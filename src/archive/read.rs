@@ -50,6 +50,19 @@ pub fn snapshot(dir: &Path) -> Result<Snapshot, ArchiveError> {
     }
 }
 
+/// Time of the latest event in a data folder, µs; `None` when there is no archive, or an empty one.
+pub fn greatest_time(dir: &Path) -> Result<Option<i64>, ArchiveError> {
+    match snapshot(dir) {
+        Ok(held) => {
+            let stored = held.files.iter().filter(|f| f.rows > 0).map(|f| f.max_time).max();
+            let logged = held.tail()?.iter().filter_map(|batch| batch.times().iter().copied().max()).max();
+            Ok(stored.max(logged))
+        }
+        Err(ArchiveError::Missing(_)) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
 /// Paths of an archive's Parquet files.
 pub fn files(dir: &Path) -> Result<Vec<PathBuf>, ArchiveError> {
     Ok(snapshot(dir)?.paths())

@@ -57,7 +57,7 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let settings = arguments.reading.settings()?;
     let (paths, mut failed) = file::expand(&arguments.files);
     if let Some(data) = &arguments.data
-        && archive::snapshot(data).is_ok_and(|s| s.files().iter().any(|f| f.rows > 0))
+        && (archive::greatest_time(data)?.is_some() || archive::alerts_file(data).exists())
     {
         anyhow::bail!(
             "{} holds an archive already, and a second scan would count events twice: name a new folder with --data, \

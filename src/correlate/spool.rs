@@ -215,21 +215,40 @@ impl Spool {
     }
 }
 
-/// Rows by (time, id). Their places are sorted and each row is moved once: rows are large. Rows come as a few runs
-/// that are about in time order, which the stable sort by time merges; ids decide only within an instant.
+/// Rows by (time, id). Their places are sorted and each row is moved once: rows are large.
 fn sorted(rows: Vec<MatchRow>) -> Vec<MatchRow> {
     let place = |row: &MatchRow| (row.time, row.id);
     if rows.is_sorted_by_key(place) {
         return rows;
     }
-    let mut order: Vec<(i64, EventId, u32)> =
-        rows.iter().enumerate().map(|(at, row)| (row.time, row.id, at as u32)).collect();
-    order.sort_by_key(|place| place.0);
-    for instant in order.chunk_by_mut(|a, b| a.0 == b.0) {
-        instant.sort_unstable();
-    }
+    let order = time_order(&rows);
     let mut rows: Vec<Option<MatchRow>> = rows.into_iter().map(Some).collect();
-    order.into_iter().map(|(.., at)| rows[at as usize].take().expect("each place is taken once")).collect()
+    order.into_iter().map(|at| rows[at as usize].take().expect("each place is taken once")).collect()
+}
+
+/// Positions of the rows by (time, id). Times are dealt into as many buckets as there are rows, evenly over their
+/// range: log times are spread enough for buckets of a few, which are then sorted by comparison.
+fn time_order(rows: &[MatchRow]) -> Vec<u32> {
+    let (least, greatest) = rows.iter().fold((i64::MAX, i64::MIN), |(l, g), r| (l.min(r.time), g.max(r.time)));
+    let width = (greatest.abs_diff(least) / rows.len() as u64).max(1);
+    let bucket = |row: &MatchRow| (row.time.abs_diff(least) / width) as usize;
+    let mut ends = vec![0u32; (greatest.abs_diff(least) / width) as usize + 2];
+    rows.iter().for_each(|row| ends[bucket(row) + 1] += 1);
+    for at in 1..ends.len() {
+        ends[at] += ends[at - 1];
+    }
+    let mut order = vec![0u32; rows.len()];
+    for (at, row) in rows.iter().enumerate() {
+        let end = &mut ends[bucket(row)];
+        order[*end as usize] = at as u32;
+        *end += 1;
+    }
+    let mut start = 0;
+    for end in ends {
+        order[start..end as usize].sort_unstable_by_key(|at| (rows[*at as usize].time, rows[*at as usize].id));
+        start = end as usize;
+    }
+    order
 }
 
 impl Run {

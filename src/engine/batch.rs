@@ -13,7 +13,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 
 use super::findings::Findings;
 use super::{EngineError, drop_late};
-use crate::archive::{self, BulkWriter};
+use crate::archive::BulkWriter;
 use crate::correlate::spool::{BUDGET, Overflow, Spool, SpoolError};
 use crate::correlate::{self, Emit, Input, Outputs, changes};
 use crate::event::field::FieldRef;
@@ -123,9 +123,17 @@ fn attempt<T: Send>(
     let mut feed = Feed { matcher, scratch, program: program.clone(), out, expected: 0 };
     let (input, outputs) = correlate::start(program.clone(), *workers, Emit::Final)?;
     let folder = std::env::var_os("TMPDIR").map_or_else(std::env::temp_dir, PathBuf::from);
+    let disk = |folder: &Path| {
+        let folder = folder.to_owned();
+        move |cause| SpoolError::Disk { folder, cause }
+    };
+    let findings = match &settings.archive {
+        Some(data) => Findings::logged(data, time::now()).map_err(disk(data))?,
+        None => Findings::new(&folder),
+    };
     std::thread::scope(|scope| {
         let producer = scope.spawn(move || produce(&mut feed));
-        let collector = scope.spawn(|| collect(program, outputs, &folder));
+        let collector = scope.spawn(|| collect(program, outputs, findings));
         let (batches, writer) = match archive {
             Some(writer) => {
                 let (batches, incoming) = bounded(BATCHES_IN_FLIGHT);
@@ -142,9 +150,8 @@ fn attempt<T: Send>(
         match (written, correlated) {
             (Ok(Some(writer)), Ok(())) => {
                 writer.finish()?;
-                if let Some(data) = &settings.archive {
-                    keep(data, alerts.as_mut().map_err(|_| EngineError::Stage("alert"))?)?;
-                }
+                let findings = alerts.as_mut().map_err(|_| EngineError::Stage("alert"))?;
+                findings.publish().map_err(disk(findings.folder()))?;
             }
             (Ok(None), Ok(())) => {}
             (Err(error), _) | (Ok(_), Err(error)) => return Err(error),
@@ -184,20 +191,14 @@ fn correlate(
     Ok(())
 }
 
-fn collect(program: &Program, mut outputs: Outputs, folder: &Path) -> Result<Findings, EngineError> {
-    let mut findings = Findings::new();
+fn collect(program: &Program, mut outputs: Outputs, mut findings: Findings) -> Result<Findings, EngineError> {
     while let Some(output) = outputs.receive()? {
         for (record, _) in &output.changes {
-            let pushed = findings.push(record.rule, &changes::alert(program, record), folder);
-            pushed.map_err(|cause| SpoolError::Disk { folder: folder.to_owned(), cause })?;
+            let pushed = findings.push(record.rule, &changes::alert(program, record));
+            pushed.map_err(|cause| SpoolError::Disk { folder: findings.folder().to_owned(), cause })?;
         }
     }
     Ok(findings)
-}
-
-/// Writes the alerts beside the archive, for SQL and for a live run that goes on from it.
-fn keep(data: &Path, findings: &mut Findings) -> Result<(), EngineError> {
-    Ok(archive::append_added(data, time::now(), &mut |write| findings.for_each(|json| write(json)))?)
 }
 
 /// Writes batches; what is written counts only once the writer is finished.

@@ -1,20 +1,27 @@
 //! The alerts of a finite run, in their order, in bounded memory.
 //!
 //! Alerts become final in the order of the dataflow, and there may be more of them than fit: they are
-//! kept as JSON, past a budget in an unnamed temporary file, and a small index is sorted at the end.
+//! kept as JSON, past a budget in a file, and a small index is sorted at the end. The file is an unnamed
+//! temporary one, or the alert log of the data folder in the making, which gets its name at the end.
 
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::unix::fs::FileExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::alert::{Alert, AlertId};
+use crate::archive::alerts_file;
+use crate::event::time::rfc3339;
 
 /// Bytes of JSON kept in memory.
 const BUDGET: usize = 32 << 20;
 
 /// Collects alerts in any order.
 pub struct Findings {
+    /// Where it spills.
+    folder: PathBuf,
+    /// The alert log that it becomes, and what stands before each alert there.
+    log: Option<(tempfile::TempPath, PathBuf, String)>,
     tail: Vec<u8>,
     file: Option<File>,
     written: u64,
@@ -32,26 +39,61 @@ struct Entry {
 }
 
 impl Findings {
-    /// None yet.
-    pub fn new() -> Findings {
-        Findings { tail: Vec::new(), file: None, written: 0, index: Vec::new() }
+    /// None yet; they spill into this folder.
+    pub fn new(folder: &Path) -> Findings {
+        let folder = folder.to_owned();
+        Findings { folder, log: None, tail: Vec::new(), file: None, written: 0, index: Vec::new() }
     }
 
-    /// Takes an alert of the rule of this number; spills into `folder`.
-    pub fn push(&mut self, rule: u32, alert: &Alert, folder: &Path) -> io::Result<()> {
+    /// None yet; they become the alert log of a data folder that has none, said `at` (µs UTC).
+    pub fn logged(data: &Path, at: i64) -> io::Result<Findings> {
+        if std::fs::metadata(alerts_file(data)).is_ok_and(|m| m.len() > 0) {
+            return Err(io::Error::new(io::ErrorKind::AlreadyExists, "alerts of another run are there"));
+        }
+        let (file, name) = tempfile::Builder::new().prefix(".alerts-").tempfile_in(data)?.into_parts();
+        let head = format!("{{\"change\":\"added\",\"at\":\"{}\",\"alert\":", rfc3339(at));
+        let log = Some((name, alerts_file(data), head));
+        Ok(Findings { log, file: Some(file), ..Findings::new(data) })
+    }
+
+    /// Where it spills.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Takes an alert of the rule of this number.
+    pub fn push(&mut self, rule: u32, alert: &Alert) -> io::Result<()> {
+        if let Some((.., head)) = &self.log {
+            self.tail.extend_from_slice(head.as_bytes());
+        }
         let start = self.tail.len();
         serde_json::to_writer(&mut self.tail, alert).map_err(io::Error::from)?;
         let length = (self.tail.len() - start) as u32;
         let offset = self.written + start as u64;
         self.index.push(Entry { first: alert.first, rule, id: alert.id, offset, length });
-        if self.tail.len() > BUDGET {
-            let file = match &mut self.file {
-                Some(file) => file,
-                none => none.insert(tempfile::tempfile_in(folder)?),
-            };
-            file.write_all(&self.tail)?;
-            self.written += self.tail.len() as u64;
-            self.tail.clear();
+        if self.log.is_some() {
+            self.tail.extend_from_slice(b"}\n");
+        }
+        if self.tail.len() > BUDGET { self.flush() } else { Ok(()) }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        let file = match &mut self.file {
+            Some(file) => file,
+            none => none.insert(tempfile::tempfile_in(&self.folder)?),
+        };
+        file.write_all(&self.tail)?;
+        self.written += self.tail.len() as u64;
+        self.tail.clear();
+        Ok(())
+    }
+
+    /// Makes the alert log durable and gives it its name.
+    pub fn publish(&mut self) -> io::Result<()> {
+        self.flush()?;
+        if let (Some(file), Some((name, path, _))) = (&self.file, self.log.take()) {
+            file.sync_all()?;
+            name.persist(path)?;
         }
         Ok(())
     }
@@ -82,11 +124,5 @@ impl Findings {
             }
         }
         Ok(())
-    }
-}
-
-impl Default for Findings {
-    fn default() -> Self {
-        Findings::new()
     }
 }
