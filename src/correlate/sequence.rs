@@ -14,6 +14,8 @@ use super::episode::{Point, Proof};
 #[derive(Clone, Debug)]
 pub(super) struct Sequence {
     steps: Vec<VecDeque<Link>>,
+    /// The event that completed the last match, and its start, where the last step takes one event.
+    end: Option<(i64, Point)>,
 }
 
 #[derive(Clone, Debug)]
@@ -32,7 +34,7 @@ struct Chain {
 impl Sequence {
     /// No chain yet.
     pub(super) fn new(steps: usize) -> Sequence {
-        Sequence { steps: vec![VecDeque::new(); steps] }
+        Sequence { steps: vec![VecDeque::new(); steps], end: None }
     }
 
     /// Takes the next event, which fits the steps in the bit mask; whether it completes a match.
@@ -42,6 +44,12 @@ impl Sequence {
         // From the last step to the first, so that one event never serves two steps of a chain.
         for step in (0..counts.len()).rev() {
             if mask & (1 << step) == 0 {
+                continue;
+            }
+            // Most sequences end with one event: whether the steps before are complete is then all that matters.
+            if step > 0 && step + 1 == counts.len() && counts[step] == 1 {
+                self.end = self.complete(step - 1, counts, horizon).map(|start| (start, point.clone()));
+                completed |= self.end.is_some();
                 continue;
             }
             let before = match step {
@@ -64,16 +72,35 @@ impl Sequence {
     /// An `until` event: no chain passes it.
     pub(super) fn reset(&mut self) {
         self.steps.iter_mut().for_each(VecDeque::clear);
+        self.end = None;
     }
 
     /// Start of the match the last event completed, µs.
     pub(super) fn start(&self) -> i64 {
-        self.steps.last().and_then(|l| l.front()).map_or(i64::MIN, Link::start)
+        match &self.end {
+            Some((start, _)) => *start,
+            None => self.steps.last().and_then(|l| l.front()).map_or(i64::MIN, Link::start),
+        }
     }
 
     /// The events of that match.
     pub(super) fn proof(&self) -> Proof {
-        self.events(self.steps.len() - 1)
+        let last = self.steps.len() - 1;
+        match &self.end {
+            Some((_, point)) => {
+                let mut events = self.events(last - 1);
+                events.push((last, point.clone()));
+                events
+            }
+            None => self.events(last),
+        }
+    }
+
+    /// The start of the latest chain through `step`, if it is complete and starts no earlier than `horizon`.
+    fn complete(&self, step: usize, counts: &[usize], horizon: i64) -> Option<i64> {
+        let links = &self.steps[step];
+        let start = links.front()?.start();
+        (links.len() == counts[step] && start >= horizon).then_some(start)
     }
 
     fn events(&self, step: usize) -> Proof {
@@ -84,11 +111,7 @@ impl Sequence {
 
     /// The latest-starting chain through `step`, if it is complete and starts no earlier than `horizon`.
     fn chain(&self, step: usize, counts: &[usize], horizon: i64) -> Option<Rc<Chain>> {
-        let links = &self.steps[step];
-        let start = links.front()?.start();
-        if links.len() < counts[step] || start < horizon {
-            return None;
-        }
+        let start = self.complete(step, counts, horizon)?;
         Some(Rc::new(Chain { start, events: self.events(step) }))
     }
 }
