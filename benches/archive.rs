@@ -143,7 +143,9 @@ fn main() {
         || (),
     );
     let started = cpu::seconds();
-    archive.take().map_or((), |a| a.close().expect("the disk has space"));
+    if let Some(archive) = archive.take() {
+        archive.close().expect("the disk has space");
+    }
     report("log, a commit a batch", events, log, dir.path());
     report("log to Parquet", events, cpu::seconds() - started, dir.path());
 }

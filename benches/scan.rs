@@ -65,7 +65,7 @@ fn scan(name: &str, lines: &Path, program: &Arc<Program>, archive: Option<PathBu
     let (cpu, wall) = (cpu::seconds(), Instant::now());
     let settings = batch::Settings { program: program.clone(), workers: 1, archive: archive.clone(), once: false };
     let produce = |feed: &mut Feed| read(lines, |batch| feed.send(batch).expect("the run goes on"));
-    let (count, findings) = batch::run(&settings, &produce, &|_| {}).expect("the scan runs");
+    let (count, mut findings) = batch::run(&settings, &produce, &|_| {}).expect("the scan runs");
     let alerts = findings.len();
     let mut hash = xxhash_rust::xxh3::Xxh3::new();
     let each = |json: &[u8]| {

@@ -96,7 +96,7 @@ pub struct Input {
 
 impl Input {
     /// Sends one epoch: its rows and the watermark that holds after them (µs; events before it will not come any more).
-    /// Waits while [`EPOCHS_IN_FLIGHT`] epochs are under way. Returns the epoch's number, from 0.
+    /// Waits while a few epochs are under way. Returns the epoch's number, from 0.
     pub fn send(&mut self, rows: Vec<MatchRow>, watermark: i64) -> Result<u64, CorrelateError> {
         let number = self.next;
         self.next += 1;
