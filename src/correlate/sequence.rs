@@ -46,8 +46,9 @@ impl Sequence {
             if mask & (1 << step) == 0 {
                 continue;
             }
-            // Most sequences end with one event: whether the steps before are complete is then all that matters.
-            if step > 0 && step + 1 == counts.len() && counts[step] == 1 {
+            // Most sequences end with one event: whether the steps before are complete is then all that matters, as
+            // long as the event is not one of theirs too.
+            if step > 0 && step + 1 == counts.len() && counts[step] == 1 && mask == 1 << step {
                 self.end = self.complete(step - 1, counts, horizon).map(|start| (start, point.clone()));
                 completed |= self.end.is_some();
                 continue;
@@ -59,6 +60,7 @@ impl Sequence {
                     None => continue,
                 },
             };
+            self.end = None;
             let links = &mut self.steps[step];
             links.push_back(Link { point: point.clone(), before });
             while links.len() > counts[step] || links.front().is_some_and(|l| l.start() < horizon) {
