@@ -1,3 +1,5 @@
+//! The archive on a real disk: crashes, torn tails, conversions, reading back.
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;

@@ -12,7 +12,6 @@ use super::alerts::{self, Output};
 use super::input::{Rules, Workers};
 use crate::archive;
 use crate::engine::batch::{self, Feed};
-use crate::event::EventBatch;
 use crate::event::field::FieldRef;
 use crate::event::time::parse_rfc3339;
 
@@ -67,7 +66,7 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
             let mut events = 0;
             for source in &arguments.sources {
                 for batch in open(source, &columns, &range)? {
-                    let batch = within(batch?, &range);
+                    let batch = batch?;
                     events += batch.len() as u64;
                     bar.set_position(events);
                     if feed.send(batch).is_err() {
@@ -93,14 +92,4 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
 
 fn open(source: &Path, columns: &BTreeSet<FieldRef>, range: &RangeInclusive<i64>) -> anyhow::Result<archive::Reader> {
     archive::read(source, Some(columns), range.clone()).with_context(|| format!("cannot replay {}", source.display()))
-}
-
-/// The events of a batch inside the range; the archive reads whole row groups.
-fn within(batch: EventBatch, range: &RangeInclusive<i64>) -> EventBatch {
-    let times = batch.times();
-    if times.iter().all(|t| range.contains(t)) {
-        return batch;
-    }
-    let rows: Vec<u32> = (0..batch.len() as u32).filter(|r| range.contains(&times[*r as usize])).collect();
-    batch.take(&rows)
 }

@@ -3,6 +3,7 @@
 //! [`batch`] takes a finite input whole (`weir scan`, `weir replay`); [`live`] runs for ever (`weir
 //! run`, `weir demo`); `restart` rebuilds what live state was from the archive.
 
+mod alerts;
 pub mod batch;
 pub mod findings;
 pub mod live;

@@ -1,3 +1,5 @@
+//! SQL, saved queries and search over a small archive.
+
 use std::path::Path;
 
 use super::*;

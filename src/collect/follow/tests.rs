@@ -1,3 +1,5 @@
+//! Following real files through growth, rotation and restarts.
+
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::os::unix::fs::symlink;

@@ -1,3 +1,5 @@
+//! What is generated: determinism, planted attacks, the committed samples.
+
 use std::collections::HashMap;
 
 use super::*;
@@ -126,13 +128,4 @@ fn the_samples_are_what_their_settings_give() {
     }
     let truth: String = truth.iter().map(|planted| format!("{}\n", planted.to_json())).collect();
     assert_eq!(truth, std::fs::read_to_string(folder.join("truth.jsonl")).unwrap());
-}
-
-#[test]
-#[ignore = "prints a rate"]
-fn speed() {
-    let settings = Settings { rate: 2000.0, ..Settings::new(Some(2_000_000), 1, START) };
-    let begun = std::time::Instant::now();
-    let bytes: usize = Generator::new(settings).map(|line| line.text.len()).sum();
-    eprintln!("{:.0} lines/s, {bytes} bytes", 2e6 / begun.elapsed().as_secs_f64());
 }

@@ -1,3 +1,5 @@
+//! Syslog over real sockets.
+
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::net::{TcpStream, UdpSocket};

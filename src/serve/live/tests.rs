@@ -1,3 +1,5 @@
+//! The live state: rates, alerts, the stream and its resume.
+
 use super::*;
 use crate::alert::{Change, Severity};
 use crate::event::time::SECOND;
