@@ -34,6 +34,8 @@ fn rule(name: &str, form: Form, steps: usize) -> Rule {
         payload: vec![],
         form,
         cooldown: 0,
+        retro: 0,
+        level: 0,
         file: "bench".into(),
     }
 }
@@ -88,13 +90,14 @@ fn rows(events: u64, rules: &[u32]) -> Vec<Vec<MatchRow>> {
 fn main() {
     let events = std::env::args().filter_map(|a| a.parse().ok()).next().unwrap_or(1_000_000u64);
     let minute = 60_000_000;
-    let program = Arc::new(Program {
-        rules: vec![
+    let program = Arc::new(Program::new(
+        vec![
             rule("w1", Form::Threshold { within: 5 * minute, count: 5 }, 1),
-            rule("w2", Form::Sequence { within: 5 * minute, counts: vec![3, 1], until: None }, 2),
+            rule("w2", Form::sequence(5 * minute, [3, 1], None), 2),
             rule("w3", Form::Distinct { within: 10 * minute, count: 10, slot: 0 }, 1),
         ],
-    });
+        vec![],
+    ));
     for (name, rules) in [("W1", &[0][..]), ("W2", &[1]), ("W3", &[2]), ("W1-W3", &[0, 1, 2])] {
         let bundles = rows(events, rules);
         let total: usize = bundles.iter().map(Vec::len).sum();

@@ -109,6 +109,8 @@ fn rule(name: String, form: Form, steps: Vec<Step>, payload: &[FieldId]) -> Rule
         payload: payload.iter().map(|p| FieldRef::Column(*p)).collect(),
         form,
         cooldown: 0,
+        retro: 0,
+        level: 0,
         file: "bench".into(),
     }
 }
@@ -123,7 +125,7 @@ fn sigma(batch: usize) {
         let mut random = Random(11);
         let rules = (0..count).map(|i| sigma_rule(i, &mut random, &vocabulary)).collect();
         let start = cpu();
-        let matcher = Matcher::new(&Program { rules });
+        let matcher = Matcher::new(&Program::new(rules, Vec::new()));
         let built = cpu() - start;
         let (seconds, rows) = measure(&matcher, &batches);
         if baseline == 0.0 {
@@ -226,10 +228,10 @@ fn stamp(b: &mut BatchBuilder, time: i64, number: usize) {
 fn sshd(batch: usize) {
     let batches = sshd_events(batch);
     println!("sshd-like, {EVENTS} events in batches of {batch}, rules W1–W4");
-    let (nothing, none) = measure(&Matcher::new(&Program { rules: sshd_rules(true) }), &batches);
+    let (nothing, none) = measure(&Matcher::new(&Program::new(sshd_rules(true), Vec::new())), &batches);
     assert_eq!(none, 0, "every event has a user");
     println!("  predicates alone: {:>6.2} M events/CPU-s", EVENTS as f64 / nothing / 1e6);
-    let (seconds, rows) = measure(&Matcher::new(&Program { rules: sshd_rules(false) }), &batches);
+    let (seconds, rows) = measure(&Matcher::new(&Program::new(sshd_rules(false), Vec::new())), &batches);
     println!(
         "  with match rows:  {:>6.2} M events/CPU-s, {rows} rows, {:.1} ns a row",
         EVENTS as f64 / seconds / 1e6,

@@ -30,14 +30,16 @@ fn rule(name: &str, form: Form, steps: usize, cooldown: i64) -> Rule {
         payload: vec![],
         form,
         cooldown,
+        retro: 0,
+        level: 0,
         file: "test".into(),
     }
 }
 
 fn program() -> Arc<Program> {
-    let sequence = |within, counts: &[usize], until| Form::Sequence { within, counts: counts.to_vec(), until };
-    Arc::new(Program {
-        rules: vec![
+    let sequence = |within, counts: &[usize], until| Form::sequence(within, counts.iter().copied(), until);
+    Arc::new(Program::new(
+        vec![
             rule("a", Form::Threshold { within: 5, count: 3 }, 1, 0),
             rule("b", Form::Threshold { within: 0, count: 1 }, 1, 4),
             rule("c", Form::Distinct { within: 6, count: 3, slot: 0 }, 1, 0),
@@ -49,7 +51,8 @@ fn program() -> Arc<Program> {
             rule("i", sequence(4, &[2, 2], None), 2, 2),
             rule("j", Form::Threshold { within: 0, count: 2 }, 1, 0),
         ],
-    })
+        vec![],
+    ))
 }
 
 /// Rows with many ties in time, few keys and values.

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use weir::correlate::episode::Place;
 use weir::matching::MatchRow;
-use weir::rule::plan::{Form, Program, Rule};
+use weir::rule::plan::{Form, Program, Rule, Stage};
 
 /// An episode: rule, key, first, last, count.
 pub(crate) type Episode = (u32, String, Place, Place, u64);
@@ -65,11 +65,16 @@ fn start(rule: &Rule, rows: &[&MatchRow], end: usize) -> Option<Place> {
         Form::Distinct { count, slot, .. } => (0..=end).rev().find(|from| {
             rows[*from..=end].iter().map(|r| r.values.get(*slot)).collect::<BTreeSet<_>>().len() >= *count
         }),
-        Form::Sequence { counts, .. } => {
+        Form::Sequence { stages, .. } => {
+            let count = |stage: &Stage| match stage {
+                Stage::Present(having) => having.only_count().unwrap(),
+                Stage::Absent => unimplemented!(),
+            };
             let stages: Vec<usize> =
-                counts.iter().enumerate().flat_map(|(step, n)| std::iter::repeat_n(step, *n)).collect();
+                stages.iter().enumerate().flat_map(|(step, s)| std::iter::repeat_n(step, count(s))).collect();
             chain(rule, rows, end, &stages)
         }
+        Form::Aggregate { .. } | Form::All { .. } | Form::Novel { .. } | Form::Baseline { .. } => unimplemented!(),
     }?;
     (rows[end].time - rows[start].time <= rule.form.within()).then(|| place(rows[start]))
 }

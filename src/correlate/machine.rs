@@ -43,7 +43,10 @@ impl Machine {
         let automaton = match &rule.form {
             Form::Single | Form::Threshold { .. } => Automaton::Threshold(Threshold::default()),
             Form::Distinct { .. } => Automaton::Distinct(Distinct::default()),
-            Form::Sequence { counts, .. } => Automaton::Sequence(Sequence::new(counts.len())),
+            Form::Sequence { stages, .. } => Automaton::Sequence(Sequence::new(stages)),
+            Form::Aggregate { .. } | Form::All { .. } | Form::Novel { .. } | Form::Baseline { .. } => {
+                Automaton::Threshold(Threshold::default())
+            }
         };
         Machine { automaton, episode: None, events: 0 }
     }
@@ -52,7 +55,14 @@ impl Machine {
     pub(super) fn step(&mut self, rule: &plan::Rule, row: &Row) -> Option<Box<Episode>> {
         let until = match &rule.form {
             Form::Sequence { until: Some(until), .. } => row.steps & (1 << until) != 0,
-            Form::Sequence { until: None, .. } | Form::Single | Form::Threshold { .. } | Form::Distinct { .. } => false,
+            Form::Sequence { until: None, .. }
+            | Form::Single
+            | Form::Threshold { .. }
+            | Form::Distinct { .. }
+            | Form::Aggregate { .. }
+            | Form::All { .. }
+            | Form::Novel { .. }
+            | Form::Baseline { .. } => false,
         };
         if until && let Automaton::Sequence(sequence) = &mut self.automaton {
             sequence.reset();
@@ -63,9 +73,7 @@ impl Machine {
         let completed = match (&mut self.automaton, &rule.form) {
             (Automaton::Threshold(t), Form::Threshold { within, count }) => t.step(*within, *count, point),
             (Automaton::Distinct(d), Form::Distinct { within, count, slot }) => d.step(*within, *count, *slot, point),
-            (Automaton::Sequence(s), Form::Sequence { within, counts, .. }) => {
-                s.step(*within, counts, row.steps, &point)
-            }
+            (Automaton::Sequence(s), Form::Sequence { within, .. }) => s.step(*within, row.steps, &point),
             (Automaton::Threshold(t), Form::Single) => t.step(0, 1, point),
             (Automaton::Threshold(_) | Automaton::Distinct(_) | Automaton::Sequence(_), _) => false,
         };

@@ -9,11 +9,14 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 
 use super::episode::{Point, Proof};
+use crate::rule::plan::Stage;
 
 /// Partial chains of one key.
 #[derive(Clone, Debug)]
 pub(super) struct Sequence {
     steps: Vec<VecDeque<Link>>,
+    /// How many events each step takes.
+    counts: Rc<[usize]>,
     /// The event that completed the last match, and its start, where the last step takes one event.
     end: Option<(i64, Point)>,
 }
@@ -33,12 +36,19 @@ struct Chain {
 
 impl Sequence {
     /// No chain yet.
-    pub(super) fn new(steps: usize) -> Sequence {
-        Sequence { steps: vec![VecDeque::new(); steps], end: None }
+    pub(super) fn new(stages: &[Stage]) -> Sequence {
+        let count = |stage: &Stage| match stage {
+            Stage::Present(having) => having.only_count().unwrap_or(1),
+            Stage::Absent => 1,
+        };
+        let counts = stages.iter().map(count).collect();
+        Sequence { steps: vec![VecDeque::new(); stages.len()], counts, end: None }
     }
 
     /// Takes the next event, which fits the steps in the bit mask; whether it completes a match.
-    pub(super) fn step(&mut self, within: i64, counts: &[usize], mask: u32, point: &Point) -> bool {
+    pub(super) fn step(&mut self, within: i64, mask: u32, point: &Point) -> bool {
+        let counts = self.counts.clone();
+        let counts = &*counts;
         let horizon = point.place.time.saturating_sub(within);
         let mut completed = false;
         // From the last step to the first, so that one event never serves two steps of a chain.

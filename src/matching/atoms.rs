@@ -45,6 +45,7 @@ impl FieldPlan {
 /// What tells an atom from the others of its field.
 #[derive(PartialEq, Eq, Hash)]
 enum Key {
+    Listed(u32),
     Exists,
     OneOf(Vec<String>, bool),
     /// A long list, by its address: it is not copied to compare.
@@ -85,6 +86,8 @@ impl Atoms {
                 !numeric && atom.field.ty() != Type::Id
             }
             Test::Range(..) | Test::Numbers(_) => numeric,
+            // Lists that change are looked at behind matching.
+            Test::Listed(_) => false,
         };
         if !possible {
             return None;
@@ -129,6 +132,7 @@ impl Gathered {
             Test::Network(networks) => self.text.networks(networks, atom),
             Test::Range(low, high) => self.ranges.push((*low, *high, atom)),
             Test::Numbers(values) => self.ranges.extend(values.iter().map(|v| (*v, *v, atom))),
+            Test::Listed(_) => {}
         }
     }
 
@@ -157,6 +161,7 @@ fn key(test: &Test) -> Key {
         Test::Regex(pattern) => Key::Regex(pattern.clone()),
         Test::Range(low, high) => Key::Ranges(vec![(*low, *high)]),
         Test::Numbers(values) => Key::Ranges(values.iter().map(|v| (*v, *v)).collect()),
+        Test::Listed(list) => Key::Listed(*list),
         Test::Network(networks) => Key::Networks(networks.iter().map(|n| (n.base, n.prefix)).collect()),
     }
 }

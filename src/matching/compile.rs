@@ -120,10 +120,7 @@ impl Compiled {
 impl Graph {
     /// A step's predicate with what its key and form ask for.
     fn step(&mut self, rule: &Rule, predicate: &Predicate, key: &[FieldRef]) -> u32 {
-        let counted = match rule.form {
-            Form::Distinct { slot, .. } => rule.payload.get(slot),
-            Form::Single | Form::Threshold { .. } | Form::Sequence { .. } => None,
-        };
+        let counted = rule.form.required_slot().and_then(|slot| rule.payload.get(slot));
         let mut all = vec![self.node(predicate)];
         for field in key.iter().chain(counted) {
             all.push(self.atom(&Atom { field: field.clone(), test: Test::Exists }));
@@ -252,7 +249,7 @@ fn weight(atom: &Atom) -> u64 {
         (Test::Range(..), _) => 20,
         (Test::Network(_), _) => 10,
         (Test::Regex(_), _) => 5,
-        (Test::OneOf { .. } | Test::Like { .. } | Test::Numbers(_), _) => 1,
+        (Test::OneOf { .. } | Test::Like { .. } | Test::Numbers(_) | Test::Listed(_), _) => 1,
     }
 }
 

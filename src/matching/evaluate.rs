@@ -36,6 +36,7 @@ fn holds(atom: &Atom, batch: &EventBatch, row: usize) -> bool {
         Test::Network(networks) => {
             text(&|v| v.parse::<IpAddr>().is_ok_and(|address| networks.iter().any(|n| n.contains(address))))
         }
+        Test::Listed(_) => false,
         Test::Range(low, high) => number(&atom.field, batch, row).is_some_and(|n| (*low..=*high).contains(&n)),
         Test::Numbers(values) => number(&atom.field, batch, row).is_some_and(|n| values.contains(&n)),
     }

@@ -92,6 +92,8 @@ fn assemble(check: &mut Check<'_>, rule: &ast::Rule, clauses: &Clauses<'_>) -> O
         payload,
         form,
         cooldown: cooldown?,
+        retro: 0,
+        level: 0,
         file: check.file.clone(),
     })
 }
@@ -240,5 +242,5 @@ pub(super) fn program(
         }
     }
     rules.sort_by(|a, b| a.name.cmp(&b.name));
-    (plan::Program { rules }, rejected)
+    (plan::Program::new(rules, Vec::new()), rejected)
 }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::plan::{Atom, FieldRef, Form, Network, Piece, Predicate, Rule, Template, Test};
+use super::plan::{Atom, FieldRef, Form, Network, Piece, Predicate, Rule, Stage, Template, Test};
 use crate::event::time::{self, SECOND};
 
 /// The plan of a rule.
@@ -52,14 +52,27 @@ fn form(rule: &Rule) -> String {
             format!("{count} values of {} within {}", rule.payload[*slot].name(), duration(*within))
         }
         Form::Sequence { within, .. } => format!("steps in order within {}", duration(*within)),
+        Form::All { within, .. } => format!("all steps within {}", duration(*within)),
+        Form::Aggregate { window, .. } => format!("aggregates over {}", duration(window.length())),
+        Form::Novel { over, .. } => format!("values new within {}", duration(*over)),
+        Form::Baseline { over, .. } => format!("above what was usual for {}", duration(*over)),
     }
 }
 
 fn times(rule: &Rule, step: usize) -> String {
     match &rule.form {
         Form::Sequence { until: Some(until), .. } if *until == step => " breaks the chain".to_owned(),
-        Form::Sequence { counts, .. } => format!(" x{}", counts[step]),
-        Form::Single | Form::Threshold { .. } | Form::Distinct { .. } => String::new(),
+        Form::Sequence { stages, .. } => match &stages[step] {
+            Stage::Present(having) => having.only_count().map_or_else(String::new, |count| format!(" x{count}")),
+            Stage::Absent => " absent".to_owned(),
+        },
+        Form::Single
+        | Form::Threshold { .. }
+        | Form::Distinct { .. }
+        | Form::Aggregate { .. }
+        | Form::All { .. }
+        | Form::Novel { .. }
+        | Form::Baseline { .. } => String::new(),
     }
 }
 
@@ -136,6 +149,7 @@ fn atom(atom: &Atom) -> String {
         Test::Range(low, i128::MAX) => format!("{name} >= {low}"),
         Test::Range(low, high) => format!("{name} in {low} to {high}"),
         Test::Numbers(numbers) => format!("{name} in {numbers:?}"),
+        Test::Listed(list) => format!("{name} in list {list}"),
         Test::Network(networks) => {
             format!("{name} in {}", networks.iter().map(network).collect::<Vec<_>>().join(", "))
         }

@@ -123,7 +123,7 @@ fn sequence(check: &mut Check<'_>, body: &ast::Steps) -> Option<Shape> {
     steps.extend(last);
     let key = steps.first().map(|s| s.key.clone()).unwrap_or_default();
     key_types(check, body, &steps)?;
-    Some(Shape { steps, key, payload: Vec::new(), form: Form::Sequence { within, counts, until } })
+    Some(Shape { steps, key, payload: Vec::new(), form: Form::sequence(within, counts, until) })
 }
 
 /// Step names are unique and do not look like something else.

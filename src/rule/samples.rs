@@ -26,6 +26,7 @@ fn test(atom: &Atom, value: &str) -> bool {
         Test::Regex(pattern) => compiled(pattern).is_match(value),
         Test::Range(low, high) => value.parse().is_ok_and(|n: i128| (*low..=*high).contains(&n)),
         Test::Numbers(numbers) => value.parse().is_ok_and(|n: i128| numbers.contains(&n)),
+        Test::Listed(_) => false,
         Test::Network(networks) => value.parse().is_ok_and(|a| networks.iter().any(|n| n.contains(a))),
     }
 }

@@ -53,6 +53,8 @@ fn rule(form: Form, steps: Vec<Step>, payload: &[FieldId]) -> Rule {
         payload: payload.iter().map(|p| column(*p)).collect(),
         form,
         cooldown: 0,
+        retro: 0,
+        level: 0,
         file: "t".into(),
     }
 }
@@ -78,7 +80,7 @@ fn stamp(builder: &mut BatchBuilder, time: i64) {
 }
 
 fn run(program: Vec<Rule>, batch: &EventBatch) -> Vec<MatchRow> {
-    let program = Program { rules: program };
+    let program = Program::new(program, Vec::new());
     let mut out = Vec::new();
     Matcher::new(&program).matches(batch, &mut Scratch::default(), &mut out);
     assert_eq!(out, naive(&program, batch));

@@ -107,7 +107,7 @@ fn rule_of() -> impl Strategy<Value = Rule> {
             0 => Form::Single,
             1 => Form::Threshold { within: 1, count: 1 },
             2 if !payload.is_empty() => Form::Distinct { within: 1, count: 1, slot: payload.len() - 1 },
-            _ => Form::Sequence { within: 1, counts: vec![1; steps.len()], until: None },
+            _ => Form::sequence(1, vec![1; steps.len()], None),
         };
         Rule { payload, ..rule(form, steps, &[]) }
     })
@@ -190,7 +190,7 @@ proptest! {
         second in prop_oneof![vec(event(), 0..40), alike()],
         cut in vec(any::<prop::sample::Index>(), 0..6),
     ) {
-        let program = Program { rules };
+        let program = Program::new(rules, Vec::new());
         let (matcher, mut scratch) = (Matcher::new(&program), Scratch::default());
         let first = batch(&first);
         let rows: Vec<u32> = cut.iter().filter(|_| !first.is_empty()).map(|i| i.index(first.len()) as u32).collect();

@@ -57,7 +57,7 @@ fn an_event_without_the_counted_value_takes_no_part() {
 
 #[test]
 fn steps_of_one_key_share_a_row() {
-    let form = Form::Sequence { within: 5, counts: vec![1, 1], until: Some(2) };
+    let form = Form::sequence(5, [1, 1], Some(2));
     let success = equals(field::EVENT_OUTCOME, "success");
     let root = equals(field::USER_NAME, "ROOT".to_lowercase().as_str());
     let key = &[field::SOURCE_IP];
@@ -83,7 +83,7 @@ fn steps_of_different_keys_have_a_row_each() {
         },
         &|b| b.set_text(field::USER_NAME, "dan"),
     ]);
-    let form = Form::Sequence { within: 5, counts: vec![1, 1], until: None };
+    let form = Form::sequence(5, [1, 1], None);
     let always = || Predicate::Constant(true);
     let steps = vec![step(always(), &[field::USER_TARGET_NAME]), step(always(), &[field::USER_NAME])];
     let found = run(vec![rule(form, steps, &[])], &batch);
@@ -129,7 +129,7 @@ fn rows_come_by_rule_and_then_by_row() {
 fn a_scratch_may_go_from_one_matcher_to_another() {
     let (batch, mut scratch) = (logins(), Scratch::default());
     for value in ["root", "admin", "root"] {
-        let program = Program { rules: vec![single(equals(field::USER_NAME, value))] };
+        let program = Program::new(vec![single(equals(field::USER_NAME, value))], Vec::new());
         let mut out = Vec::new();
         Matcher::new(&program).matches(&batch, &mut scratch, &mut out);
         assert_eq!(out, naive(&program, &batch));
@@ -138,7 +138,7 @@ fn a_scratch_may_go_from_one_matcher_to_another() {
 
 #[test]
 fn threads_share_a_matcher() {
-    let program = Program { rules: vec![single(failed())] };
+    let program = Program::new(vec![single(failed())], Vec::new());
     let (matcher, batch) = (Matcher::new(&program), logins());
     std::thread::scope(|scope| {
         for _ in 0..2 {
@@ -163,7 +163,8 @@ fn nothing_loaded_and_nothing_to_match() {
 fn the_columns_read_are_named() {
     let message = atom(column(field::MESSAGE), like("*x*", true));
     let form = Form::Threshold { within: 1, count: 1 };
-    let program = Program { rules: vec![rule(form, vec![step(message, &[field::SOURCE_IP])], &[field::USER_NAME])] };
+    let program =
+        Program::new(vec![rule(form, vec![step(message, &[field::SOURCE_IP])], &[field::USER_NAME])], Vec::new());
     let expected: BTreeSet<FieldRef> = [
         field::TIMESTAMP,
         field::EVENT_ID,
