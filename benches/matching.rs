@@ -259,7 +259,7 @@ fn sshd_rules(silent: bool) -> Vec<Rule> {
         listed.push(Predicate::Not(Box::new(atom(field::SOURCE_IP, Test::Exists))));
     }
     let key = &[field::SOURCE_IP];
-    let pair = Form::Sequence { within: 5 * MINUTE, counts: vec![3, 1], until: None };
+    let pair = Form::sequence(5 * MINUTE, [3, 1], None);
     vec![
         rule("w1".into(), Form::Threshold { within: 5 * MINUTE, count: 5 }, vec![step(outcome("failure"), key)], &[]),
         rule("w2".into(), pair, vec![step(outcome("failure"), key), step(outcome("success"), key)], &[]),
