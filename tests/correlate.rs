@@ -27,7 +27,7 @@ fn rule(name: &str, form: Form, steps: usize, cooldown: i64) -> Rule {
         risk: None,
         steps: (0..steps).map(|_| step()).collect(),
         key: vec![field.clone()],
-        payload: vec![],
+        payload: form.required_slot().map(|_| FieldRef::Extra("v".into())).into_iter().collect(),
         form,
         cooldown,
         retro: 0,
@@ -62,13 +62,22 @@ fn rows(most: usize) -> impl Strategy<Value = Vec<MatchRow>> {
         let mut seen = std::collections::BTreeSet::new();
         all.into_iter()
             .filter(|r| seen.insert((r.0, r.4, r.3)))
-            .map(|(rule, steps, time, id, key, value)| MatchRow {
-                rule,
-                steps: if [4, 8].contains(&rule) { steps & 3 | 1 } else { steps },
-                time,
-                id: EventId::from_bits(id),
-                key: Tuple::new([Some(format!("{key}").as_str())]),
-                values: Tuple::new([Some(format!("{value}").as_str())]),
+            .map(|(rule, steps, time, id, key, value)| {
+                let steps = match rule {
+                    5 => steps,
+                    6 => steps & 7,
+                    4 | 8 => steps & 3 | 1,
+                    _ => 1,
+                };
+                let (group, hits) = program().place(rule, steps);
+                MatchRow {
+                    group,
+                    hits,
+                    time,
+                    id: EventId::from_bits(id),
+                    key: Tuple::new([Some(format!("{key}").as_str())]),
+                    values: Tuple::new([Some(format!("{value}").as_str())]),
+                }
             })
             .collect()
     })
@@ -139,7 +148,7 @@ proptest! {
         let expected = reference::episodes(&program, &rows);
         let mut order = rows;
         if shuffled {
-            order.sort_by_key(|r| (r.id.low() ^ (r.time as u64) << 7 ^ u64::from(r.rule) << 3).wrapping_mul(seed | 1));
+            order.sort_by_key(|r| (r.id.low() ^ (r.time as u64) << 7 ^ r.hits << 3).wrapping_mul(seed | 1));
         } else {
             order.sort_by_key(|r| (r.time, r.id));
         }

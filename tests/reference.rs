@@ -6,17 +6,29 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use weir::correlate::episode::Place;
+use weir::event::EventId;
 use weir::matching::MatchRow;
-use weir::rule::plan::{Form, Program, Rule, Stage};
+use weir::rule::plan::{Form, Program, Rule, Stage, Tuple};
 
 /// An episode: rule, key, first, last, count.
 pub(crate) type Episode = (u32, String, Place, Place, u64);
 
+/// An event of a rule and key.
+struct Row {
+    time: i64,
+    id: EventId,
+    steps: u32,
+    values: Tuple,
+}
+
 /// All episodes of a set of rows, whatever their order.
 pub(crate) fn episodes(program: &Program, rows: &[MatchRow]) -> BTreeSet<Episode> {
-    let mut groups: BTreeMap<(u32, String), Vec<&MatchRow>> = BTreeMap::new();
+    let mut groups: BTreeMap<(u32, String), Vec<Row>> = BTreeMap::new();
     for row in rows {
-        groups.entry((row.rule, row.key.0.to_string())).or_default().push(row);
+        for (member, steps) in program.groups()[row.group as usize].hits(row.hits) {
+            let event = Row { time: row.time, id: row.id, steps, values: row.values.clone() };
+            groups.entry((member.rule, row.key.0.to_string())).or_default().push(event);
+        }
     }
     let mut out = BTreeSet::new();
     for ((number, key), mut rows) in groups {
@@ -45,20 +57,20 @@ pub(crate) fn episodes(program: &Program, rows: &[MatchRow]) -> BTreeSet<Episode
     out
 }
 
-fn place(row: &MatchRow) -> Place {
+fn place(row: &Row) -> Place {
     Place { time: row.time, id: row.id }
 }
 
-fn breaks(rule: &Rule, row: &MatchRow) -> bool {
+fn breaks(rule: &Rule, row: &Row) -> bool {
     matches!(rule.form, Form::Sequence { until: Some(u), .. } if row.steps & (1 << u) != 0)
 }
 
-fn count(rule: &Rule, rows: &[&MatchRow], first: Place, last: Place) -> u64 {
+fn count(rule: &Rule, rows: &[Row], first: Place, last: Place) -> u64 {
     rows.iter().filter(|r| !breaks(rule, r) && place(r) >= first && place(r) <= last).count() as u64
 }
 
 /// The latest start of a match that ends at event `end`, if there is one within the window.
-fn start(rule: &Rule, rows: &[&MatchRow], end: usize) -> Option<Place> {
+fn start(rule: &Rule, rows: &[Row], end: usize) -> Option<Place> {
     let start = match &rule.form {
         Form::Single => Some(end),
         Form::Threshold { count, .. } => (end + 1).checked_sub(*count),
@@ -76,17 +88,17 @@ fn start(rule: &Rule, rows: &[&MatchRow], end: usize) -> Option<Place> {
         }
         Form::Aggregate { .. } | Form::All { .. } | Form::Novel { .. } | Form::Baseline { .. } => unimplemented!(),
     }?;
-    (rows[end].time - rows[start].time <= rule.form.within()).then(|| place(rows[start]))
+    (rows[end].time - rows[start].time <= rule.form.within()).then(|| place(&rows[start]))
 }
 
 /// The latest first event of a chain through all stages whose last event is `end`.
-fn chain(rule: &Rule, rows: &[&MatchRow], end: usize, stages: &[usize]) -> Option<usize> {
+fn chain(rule: &Rule, rows: &[Row], end: usize, stages: &[usize]) -> Option<usize> {
     let (last, before) = stages.split_last()?;
-    if rows[end].steps & (1 << last) == 0 || breaks(rule, rows[end]) {
+    if rows[end].steps & (1 << last) == 0 || breaks(rule, &rows[end]) {
         return None;
     }
     if before.is_empty() {
         return Some(end);
     }
-    (0..end).rev().take_while(|i| !breaks(rule, rows[*i])).filter_map(|i| chain(rule, rows, i, before)).max()
+    (0..end).rev().take_while(|i| !breaks(rule, &rows[*i])).filter_map(|i| chain(rule, rows, i, before)).max()
 }
