@@ -102,7 +102,7 @@ impl FromStr for AlertId {
 
 impl Serialize for AlertId {
     fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
-        s.collect_str(self)
+        s.serialize_str(std::str::from_utf8(&crate::event::id::hex(self.0)).expect("hexadecimal digits are ASCII"))
     }
 }
 
@@ -185,7 +185,7 @@ mod instant {
     use serde::{Deserialize, Deserializer, Serializer};
 
     pub(super) fn serialize<S: Serializer>(micros: &i64, s: S) -> Result<S::Ok, S::Error> {
-        s.serialize_str(&crate::event::time::rfc3339(*micros))
+        crate::event::time::with_rfc3339(*micros, |text| s.serialize_str(text))
     }
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<i64, D::Error> {
