@@ -84,7 +84,7 @@ impl Windows {
                 let values = if member.values { row.values.clone() } else { Tuple::default() };
                 let event = Row { time: row.time, id: row.id, steps, values };
                 let rule = &program.rules[member.rule as usize];
-                self.agenda.apply((member.rule, rule), &row.key, slots, event, diff, watermark, out);
+                self.agenda.apply((member.rule, rule), &row.key, slots, (event, diff), watermark, out);
             }
         }
         self.settle(&program, out);
@@ -165,8 +165,7 @@ impl Agenda {
         (number, rule): (u32, &Rule),
         key: &Tuple,
         slots: &mut Vec<Slot>,
-        row: Row,
-        diff: isize,
+        (row, diff): (Row, isize),
         watermark: i64,
         out: &mut Vec<(Record, isize)>,
     ) {
