@@ -75,6 +75,15 @@ impl AlertId {
         hasher.update(&first.to_bytes());
         AlertId(hasher.digest128())
     }
+
+    /// The id of the event that this alert is to rules over alerts, and by which their alerts name it as evidence. `first` is
+    /// [`Alert::first`].
+    ///
+    /// It holds the time in milliseconds and 74 bits of the alert's own id, so the alert is found again among those that start
+    /// at that time: it is the one of which this function gives the same.
+    pub fn event_id(self, first: i64) -> EventId {
+        EventId::from_hash(first, self.0)
+    }
 }
 
 impl fmt::Display for AlertId {
@@ -134,7 +143,8 @@ pub struct Alert {
     pub last: i64,
     /// How many events of the rule and key lie in the episode.
     pub count: u64,
-    /// The events that prove it: the first match's, then the latest ones, in (time, id) order without repeats.
+    /// The events that prove it: the first match's, then the latest ones, in (time, id) order without repeats. Of a rule
+    /// over alerts they are alerts: see [`AlertId::event_id`].
     pub evidence: Vec<EventId>,
     /// ATT&CK technique ids.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -6,22 +6,27 @@
 //!
 //! Reading order: `machine` says when a key's events make a match (`threshold`, `distinct`,
 //! `sequence`) and how matches grow into an episode ([`episode`]); `key` keeps one key exact
-//! under late arrivals; `window` is the operator around all keys; `render` puts it into a
-//! dataflow; [`driver`] runs that dataflow on worker threads; [`changes`] turns differences of
+//! under late arrivals; `window` is the operator around all keys; `climb` makes rows of alerts for the
+//! rules over alerts; `render` puts them into a dataflow, `epochs` is the frame of its operators; [`driver`] runs that dataflow on worker threads; [`changes`] turns differences of
 //! episodes into alert changes. Beside them, [`clock`] computes the live watermark and [`spool`]
 //! puts the rows of a finite input into time order, whatever its size.
 
 pub mod changes;
+mod climb;
 pub mod clock;
 mod distinct;
 pub mod driver;
 pub mod episode;
+mod epochs;
 mod key;
 mod machine;
 mod render;
 mod sequence;
 pub mod spool;
+#[cfg(test)]
+mod tests;
 mod threshold;
+mod unsettled;
 mod window;
 
 pub use driver::{CorrelateError, Emit, Input, Output, Outputs, start};

@@ -3,18 +3,24 @@
 //! It has differential's contract: rows come with an epoch and a multiplicity, records leave
 //! likewise, and the sum of what left up to an epoch is the answer for what came up to it. Within
 //! an epoch the order is: all rows, then the watermark, so that every worker gives the same.
+//!
+//! Alerts that open are said once more, for the rules over alerts, and so are those that go again
+//! because their first event or their first match is another one now.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use differential_dataflow::consolidation::consolidate;
 use hashbrown::HashMap;
 use rustc_hash::FxBuildHasher;
 
+use super::climb::Opened;
 use super::driver::Emit;
 use super::episode::{Place, Record};
 use super::key::Key;
 use super::machine::Row;
 use super::render::Update;
+use super::unsettled::Unsettled;
 use crate::matching::MatchRow;
 use crate::rule::plan::{Member, Program, Rule, Tuple};
 
@@ -34,7 +40,17 @@ pub(super) struct Windows {
 /// What all keys share: how far time is, and what is to be done about which key when.
 struct Agenda {
     emit: Emit,
+    /// The level of its rules. Only rows of events come in time order: those of alerts come when these open.
+    level: u32,
+    /// Whether there are rules over their alerts.
+    heard: bool,
+    /// How far the level stays behind the watermark, µs.
+    lag: i64,
     watermark: i64,
+    /// What is said to rules over alerts.
+    opened: Vec<(Opened, isize)>,
+    /// Records of stateless rules over alerts that may be taken back, in finite input, where nothing said is.
+    unsettled: Unsettled,
     /// When to look whether a key is over; each rule and key stands under one deadline.
     deadlines: BTreeMap<i64, Vec<(u32, Tuple)>>,
     touched: Vec<(u32, Tuple)>,
@@ -52,15 +68,27 @@ struct Slot {
 }
 
 impl Windows {
-    pub(super) fn new(program: Arc<Program>, emit: Emit) -> Windows {
-        let (deadlines, touched) = (BTreeMap::new(), Vec::new());
-        let agenda = Agenda { emit, watermark: i64::MIN, deadlines, touched, slots: 0 };
+    /// For the rules of a level.
+    pub(super) fn new(program: Arc<Program>, emit: Emit, level: u32) -> Windows {
+        let agenda = Agenda {
+            emit,
+            level,
+            heard: level + 1 < program.levels(),
+            lag: program.lag(level),
+            watermark: i64::MIN,
+            opened: Vec::new(),
+            unsettled: Unsettled::default(),
+            deadlines: BTreeMap::new(),
+            touched: Vec::new(),
+            slots: 0,
+        };
         Windows { program, keys: HashMap::default(), agenda }
     }
 
     /// One epoch: its rows with their multiplicities, then its watermark (µs; events before it are final).
-    /// Changes of the answer are appended to `out`.
+    /// Changes of the answer are appended to `out`, which is empty.
     pub(super) fn epoch(&mut self, mut rows: Vec<Update>, watermark: i64, out: &mut Vec<(Record, isize)>) {
+        let watermark = if watermark == i64::MAX { watermark } else { watermark.saturating_sub(self.agenda.lag) };
         let before = |r: &Update| (r.0.time, r.0.id);
         if !rows.is_sorted_by_key(before) {
             rows.sort_by_key(before);
@@ -76,7 +104,8 @@ impl Windows {
             let Some(group) = program.groups().get(row.group as usize) else { continue };
             if group.single {
                 let hits = group.hits(row.hits);
-                out.extend(hits.map(|(member, _)| (single(&program.rules[member.rule as usize], member, &row), diff)));
+                let records = hits.map(|(member, _)| single(&program.rules[member.rule as usize], member, &row));
+                self.agenda.single(records, diff, out);
                 continue;
             }
             let slots = self.keys.entry(row.key.clone()).or_default();
@@ -89,6 +118,16 @@ impl Windows {
         }
         self.settle(&program, out);
         self.advance(&program, watermark, out);
+        if self.agenda.heard && self.agenda.emit == Emit::Running {
+            self.agenda.opened.extend(out.iter().map(|(record, diff)| (Opened::of(record), *diff)));
+        }
+    }
+
+    /// The alerts that opened (+) and went again (−) since the last call; none when there are no rules over them.
+    pub(super) fn opened(&mut self) -> Vec<(Opened, isize)> {
+        let mut opened = std::mem::take(&mut self.agenda.opened);
+        consolidate(&mut opened);
+        opened
     }
 
     /// Brings the slots of coming rows into the processor's cache. None of these look-ups waits for another, as those
@@ -108,11 +147,14 @@ impl Windows {
             let slot = &mut slots[at];
             slot.touched = false;
             slot.key.settle(&program.rules[number as usize]);
-            if self.agenda.emit == Emit::Final {
+            if !self.agenda.compares() {
                 continue;
             }
             let now: Vec<Record> = slot.key.episodes().map(|e| e.record(number, &key)).collect();
-            difference(&slot.said, &now, out);
+            match self.agenda.emit {
+                Emit::Running => difference(&slot.said, &now, out),
+                Emit::Final => self.agenda.open(&slot.said, &now),
+            }
             slot.said = now;
         }
     }
@@ -124,6 +166,7 @@ impl Windows {
             return;
         }
         agenda.watermark = watermark;
+        out.extend(agenda.unsettled.settled(watermark));
         let later = if watermark == i64::MAX { BTreeMap::new() } else { agenda.deadlines.split_off(&watermark) };
         for (number, key) in std::mem::replace(&mut agenda.deadlines, later).into_values().flatten() {
             let rule = &program.rules[number as usize];
@@ -159,6 +202,35 @@ fn find(slots: &[Slot], rule: u32) -> Result<usize, usize> {
 }
 
 impl Agenda {
+    /// Whether what was said of a key is remembered.
+    fn compares(&self) -> bool {
+        self.emit == Emit::Running || self.level > 0 || self.heard
+    }
+
+    /// Says which alerts opened and went between two states of a key.
+    fn open(&mut self, before: &[Record], after: &[Record]) {
+        if self.heard {
+            self.opened.extend(before.iter().map(|r| (Opened::of(r), -1)));
+            self.opened.extend(after.iter().map(|r| (Opened::of(r), 1)));
+        }
+    }
+
+    /// Takes the records that stateless rules make of a row.
+    fn single(&mut self, records: impl Iterator<Item = Record>, diff: isize, out: &mut Vec<(Record, isize)>) {
+        if self.emit == Emit::Running || self.level == 0 && !self.heard {
+            return out.extend(records.map(|record| (record, diff)));
+        }
+        for record in records {
+            if self.heard {
+                self.opened.push((Opened::of(&record), diff));
+            }
+            match self.level {
+                0 => out.push((record, diff)),
+                _ => self.unsettled.add(record, diff),
+            }
+        }
+    }
+
     /// Takes a row into the slot of its rule, one of those of its key.
     fn apply(
         &mut self,
@@ -169,6 +241,10 @@ impl Agenda {
         watermark: i64,
         out: &mut Vec<(Record, isize)>,
     ) {
+        if row.time < self.watermark {
+            // An alert of an event that came too late for windows. INVARIANT: nothing else comes or goes behind the watermark.
+            return;
+        }
         let at = find(slots, number).unwrap_or_else(|at| {
             self.deadlines.entry(deadline(rule, row.time)).or_default().push((number, key.clone()));
             self.slots += 1;
@@ -180,9 +256,12 @@ impl Agenda {
         // Only finished episodes are wanted and nothing earlier can come: no need to hold the event.
         if self.emit == Emit::Final && row.time < watermark && diff > 0 && !slot.key.has_live() {
             for _ in 0..diff {
-                if let Some(ended) = slot.key.push_final(rule, &row) {
-                    out.push((ended.record(number, key), 1));
+                let ended = slot.key.push_final(rule, &row);
+                if self.compares() && (ended.is_some() || slot.said.is_empty()) {
+                    slot.said = slot.key.episodes().map(|e| e.record(number, key)).collect();
+                    self.open(&[], &slot.said);
                 }
+                out.extend(ended.map(|e| (e.record(number, key), 1)));
             }
             return;
         }
@@ -191,7 +270,10 @@ impl Agenda {
             slot.key.freeze(rule, self.watermark);
             // What became final stays said for good.
             let kept = slot.key.episodes().count().min(slot.said.len());
-            slot.said.drain(..slot.said.len() - kept);
+            let settled = slot.said.drain(..slot.said.len() - kept);
+            if self.emit == Emit::Final {
+                out.extend(settled.map(|record| (record, 1)));
+            }
             self.touched.push((number, key.clone()));
         }
         for _ in 0..diff {
