@@ -68,7 +68,7 @@ const PLACES: [usize; 16] = [0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 
 
 impl EventId {
     /// As text, without allocation; alerts name many ids.
-    fn with_text<T>(self, take: impl FnOnce(&str) -> T) -> T {
+    pub(crate) fn with_text<T>(self, take: impl FnOnce(&str) -> T) -> T {
         let digits = hex(self.bits());
         let mut text = [b'-'; 36];
         for (n, place) in PLACES.into_iter().enumerate() {
