@@ -16,7 +16,7 @@ use rustc_hash::FxBuildHasher;
 
 use super::climb::Opened;
 use super::driver::Emit;
-use super::episode::{Place, Record};
+use super::episode::{Episode, Place, Record};
 use super::key::Key;
 use super::machine::Row;
 use super::render::Update;
@@ -51,9 +51,12 @@ struct Agenda {
     opened: Vec<(Opened, isize)>,
     /// Records of stateless rules over alerts that may be taken back, in finite input, where nothing said is.
     unsettled: Unsettled,
-    /// When to look whether a key is over; each rule and key stands under one deadline.
+    /// When to look whether something waits for time alone to pass, or a key is over. Each rule and key stands under one
+    /// deadline, its slot's; others that are found here are out of date.
     deadlines: BTreeMap<i64, Vec<(u32, Tuple)>>,
     touched: Vec<(u32, Tuple)>,
+    /// Episodes that the event at hand has ended.
+    ended: Vec<Episode>,
     /// How many slots there are.
     slots: usize,
 }
@@ -65,6 +68,8 @@ struct Slot {
     touched: bool,
     /// What was said and may have to be taken back.
     said: Vec<Record>,
+    /// The deadline it stands under, µs.
+    look: i64,
 }
 
 impl Windows {
@@ -80,6 +85,7 @@ impl Windows {
             unsettled: Unsettled::default(),
             deadlines: BTreeMap::new(),
             touched: Vec::new(),
+            ended: Vec::new(),
             slots: 0,
         };
         Windows { program, keys: HashMap::default(), agenda }
@@ -116,7 +122,7 @@ impl Windows {
                 self.agenda.apply((member.rule, rule), &row.key, slots, (event, diff), watermark, out);
             }
         }
-        self.settle(&program, out);
+        self.settle(&program, watermark, out);
         self.advance(&program, watermark, out);
         if self.agenda.heard && self.agenda.emit == Emit::Running {
             self.agenda.opened.extend(out.iter().map(|(record, diff)| (Opened::of(record), *diff)));
@@ -140,22 +146,17 @@ impl Windows {
     }
 
     /// Says what changed for the keys of this epoch.
-    fn settle(&mut self, program: &Program, out: &mut Vec<(Record, isize)>) {
+    fn settle(&mut self, program: &Program, watermark: i64, out: &mut Vec<(Record, isize)>) {
+        let watermark = self.agenda.time(watermark);
         for (number, key) in std::mem::take(&mut self.agenda.touched) {
             let slots = self.keys.get_mut(&key).expect("touched keys are kept until they expire");
             let at = find(slots, number).expect("touched slots are kept until they expire");
             let slot = &mut slots[at];
             slot.touched = false;
-            slot.key.settle(&program.rules[number as usize]);
-            if !self.agenda.compares() {
-                continue;
-            }
-            let now: Vec<Record> = slot.key.episodes().map(|e| e.record(number, &key)).collect();
-            match self.agenda.emit {
-                Emit::Running => difference(&slot.said, &now, out),
-                Emit::Final => self.agenda.open(&slot.said, &now),
-            }
-            slot.said = now;
+            let rule = &program.rules[number as usize];
+            let same = slot.key.settle(rule, watermark);
+            self.agenda.say(slot, &key, same, out);
+            self.agenda.schedule(rule, slot, &key);
         }
     }
 
@@ -165,27 +166,40 @@ impl Windows {
         if watermark <= agenda.watermark {
             return;
         }
+        let time = agenda.time(watermark);
         agenda.watermark = watermark;
         out.extend(agenda.unsettled.settled(watermark));
         let later = if watermark == i64::MAX { BTreeMap::new() } else { agenda.deadlines.split_off(&watermark) };
-        for (number, key) in std::mem::replace(&mut agenda.deadlines, later).into_values().flatten() {
-            let rule = &program.rules[number as usize];
-            let Some(slots) = self.keys.get_mut(&key) else { continue };
-            let Ok(at) = find(slots, number) else { continue };
-            let slot = &mut slots[at];
-            let due = deadline(rule, slot.key.latest());
-            if due >= watermark && watermark != i64::MAX {
-                agenda.deadlines.entry(due).or_default().push((number, key));
-                continue;
-            }
-            if agenda.emit == Emit::Final {
-                slot.key.settle(rule);
-                out.extend(slot.key.episodes().map(|e| (e.record(number, &key), 1)));
-            }
-            slots.remove(at);
-            agenda.slots -= 1;
-            if slots.is_empty() {
-                self.keys.remove(&key);
+        for (at, keys) in std::mem::replace(&mut agenda.deadlines, later) {
+            for (number, key) in keys {
+                let rule = &program.rules[number as usize];
+                let Some(slots) = self.keys.get_mut(&key) else { continue };
+                let Ok(place) = find(slots, number) else { continue };
+                let slot = &mut slots[place];
+                if slot.look != at {
+                    continue;
+                }
+                let end = deadline(rule, slot.key.latest());
+                let over = end < watermark || watermark == i64::MAX;
+                if agenda.compares() && slot.key.due(rule).is_some_and(|due| due < time) {
+                    let same = slot.key.settle(rule, time);
+                    agenda.say(slot, &key, same, out);
+                }
+                if !over {
+                    slot.look = end;
+                    agenda.deadlines.entry(end).or_default().push((number, key.clone()));
+                    agenda.schedule(rule, slot, &key);
+                    continue;
+                }
+                if agenda.emit == Emit::Final {
+                    slot.key.settle(rule, time);
+                    out.extend(slot.key.episodes().map(|e| (e.record(number, &key), 1)));
+                }
+                slots.remove(place);
+                agenda.slots -= 1;
+                if slots.is_empty() {
+                    self.keys.remove(&key);
+                }
             }
         }
     }
@@ -207,12 +221,50 @@ impl Agenda {
         self.emit == Emit::Running || self.level > 0 || self.heard
     }
 
+    /// Says what changed for a key, the first `same` of whose episodes are as they were.
+    fn say(&mut self, slot: &mut Slot, key: &Tuple, same: usize, out: &mut Vec<(Record, isize)>) {
+        if !self.compares() {
+            return;
+        }
+        let now: Vec<Record> = slot.key.episodes().skip(same).map(|e| e.record(slot.rule, key)).collect();
+        match self.emit {
+            Emit::Running => difference(&slot.said[same..], &now, out),
+            Emit::Final => self.open(&slot.said[same..], &now),
+        }
+        slot.said.truncate(same);
+        slot.said.extend(now);
+    }
+
+    /// Sees to it that a key is looked at when the watermark passes what it waits for.
+    fn schedule(&mut self, rule: &Rule, slot: &mut Slot, key: &Tuple) {
+        if self.compares()
+            && let Some(due) = slot.key.due(rule)
+            && due < slot.look
+        {
+            slot.look = due;
+            self.deadlines.entry(due).or_default().push((slot.rule, key.clone()));
+        }
+    }
+
     /// Says which alerts opened and went between two states of a key.
     fn open(&mut self, before: &[Record], after: &[Record]) {
         if self.heard {
             self.opened.extend(before.iter().map(|r| (Opened::of(r), -1)));
             self.opened.extend(after.iter().map(|r| (Opened::of(r), 1)));
         }
+    }
+
+    /// Says which alerts opened by an event that was final at once: those that it ended may have opened by it, too.
+    fn open_final(&mut self, rule: &Rule, slot: &mut Slot, key: &Tuple) {
+        if !self.ended.is_empty() || slot.said.is_empty() {
+            let open: Vec<Record> = slot.key.episodes().map(|e| e.record(slot.rule, key)).collect();
+            let ended: Vec<Record> = self.ended.iter().map(|e| e.record(slot.rule, key)).collect();
+            let mut new: Vec<Record> = ended.into_iter().chain(open.iter().cloned()).collect();
+            new.retain(|record| !slot.said.iter().any(|said| said.first == record.first));
+            self.open(&[], &new);
+            slot.said = open;
+        }
+        self.schedule(rule, slot, key);
     }
 
     /// Takes the records that stateless rules make of a row.
@@ -231,6 +283,11 @@ impl Agenda {
         }
     }
 
+    /// How far time is: the end of a finite input, which is the greatest watermark, is not the passing of time.
+    fn time(&self, watermark: i64) -> i64 {
+        if watermark == i64::MAX { self.watermark } else { watermark }
+    }
+
     /// Takes a row into the slot of its rule, one of those of its key.
     fn apply(
         &mut self,
@@ -246,23 +303,23 @@ impl Agenda {
             return;
         }
         let at = find(slots, number).unwrap_or_else(|at| {
-            self.deadlines.entry(deadline(rule, row.time)).or_default().push((number, key.clone()));
+            let look = deadline(rule, row.time);
+            self.deadlines.entry(look).or_default().push((number, key.clone()));
             self.slots += 1;
             slots.reserve_exact(1);
-            slots.insert(at, Slot { rule: number, key: Key::new(rule), touched: false, said: Vec::new() });
+            slots.insert(at, Slot { rule: number, key: Key::new(rule), touched: false, said: Vec::new(), look });
             at
         });
         let slot = &mut slots[at];
         // Only finished episodes are wanted and nothing earlier can come: no need to hold the event.
         if self.emit == Emit::Final && row.time < watermark && diff > 0 && !slot.key.has_live() {
             for _ in 0..diff {
-                let ended = slot.key.push_final(rule, &row);
-                if self.compares() && (ended.is_some() || slot.said.is_empty()) {
-                    slot.said = slot.key.episodes().map(|e| e.record(number, key)).collect();
-                    self.open(&[], &slot.said);
-                }
-                out.extend(ended.map(|e| (e.record(number, key), 1)));
+                slot.key.push_final(rule, &row, &mut self.ended);
             }
+            if self.compares() {
+                self.open_final(rule, slot, key);
+            }
+            out.extend(self.ended.drain(..).map(|ended| (ended.record(number, key), 1)));
             return;
         }
         if !slot.touched {
@@ -309,8 +366,20 @@ fn single(rule: &Rule, member: &Member, row: &MatchRow) -> Record {
     }
 }
 
-/// Appends what leads from one set of records to the other.
+/// Appends what leads from one list of records to the other. Both are in order of their first events, which no two share.
 fn difference(before: &[Record], after: &[Record], out: &mut Vec<(Record, isize)>) {
-    out.extend(before.iter().filter(|r| !after.contains(r)).map(|r| (r.clone(), -1)));
-    out.extend(after.iter().filter(|r| !before.contains(r)).map(|r| (r.clone(), 1)));
+    let (mut before, mut after) = (before.iter().peekable(), after.iter().peekable());
+    loop {
+        match (before.peek(), after.peek()) {
+            (None, None) => return,
+            (Some(a), Some(b)) if a == b => {
+                before.next();
+                after.next();
+            }
+            (Some(a), b) if b.is_none_or(|b| a.first <= b.first) => {
+                out.extend(before.next().map(|r| (r.clone(), -1)));
+            }
+            (_, _) => out.extend(after.next().map(|r| (r.clone(), 1))),
+        }
+    }
 }
