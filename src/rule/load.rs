@@ -43,7 +43,11 @@ pub fn load(path: &Path) -> Result<Compiled, LoadError> {
     };
     paths.sort();
     let files: Vec<SourceFile> = paths.iter().map(|p| read(p)).collect::<Result<_, _>>()?;
-    Ok(compile(&files, &|list| fs::read_to_string(folder.join(list))))
+    let mut compiled = compile(&files, &|list| fs::read_to_string(folder.join(list)));
+    for file in compiled.program.lists.iter_mut().filter_map(|list| list.file.as_mut()) {
+        *file = folder.join(&file);
+    }
+    Ok(compiled)
 }
 
 fn read(path: &Path) -> Result<SourceFile, LoadError> {

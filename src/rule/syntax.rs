@@ -147,7 +147,8 @@ fn keywords(rule: Rule) -> Vec<&'static str> {
         Rule::within => vec!["within"],
         Rule::every => vec!["every"],
         Rule::having => vec!["having"],
-        Rule::first_seen => vec!["new"],
+        Rule::novel => vec!["new"],
+        Rule::rare => vec!["rare"],
         Rule::baseline => vec!["baseline"],
         Rule::until => vec!["until"],
         Rule::expect => vec!["expect"],
@@ -225,7 +226,11 @@ fn word(rule: Rule) -> &'static str {
         Rule::EOI => "the end of the item",
         Rule::step => "a step",
         Rule::given | Rule::at => "an event such as `@0s authentication { … }`",
-        Rule::aggregate | Rule::bound => "`count()` or `distinct(field)`",
+        Rule::aggregate | Rule::bound | Rule::bounds | Rule::bounds_group => {
+            "`count()`, or `distinct`, `sum`, `avg`, `min`, `max` or `percentile` of a field"
+        }
+        Rule::tuning | Rule::tuning_word => "",
+        Rule::tuning_unit => "`mad`, `sigma` or `times`",
         Rule::pair => "a field",
         Rule::tag => "a tag",
         other => keyword(other),

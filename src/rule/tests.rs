@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use proptest::prelude::*;
 
 use super::plan::Form;
-use super::{Compiled, SourceFile, compile, explain, render};
+use super::{Compiled, SourceFile, compile, explain, plan, render};
 
 fn folder(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/rules").join(name)
@@ -47,6 +47,13 @@ fn golden(name: &str, show: impl Fn(&str, &Compiled) -> String) -> usize {
     cases.len()
 }
 
+/// The values of a list, and how many networks.
+fn sorted(list: &plan::List) -> (Vec<&String>, usize) {
+    let mut values: Vec<&String> = list.values.iter().collect();
+    values.sort();
+    (values, list.networks.len())
+}
+
 #[test]
 fn wrong_rules_are_explained() {
     let cases = golden("errors", |file, compiled| {
@@ -62,7 +69,9 @@ fn good_rules_have_their_plan() {
         let errors: Vec<_> = compiled.diagnostics.iter().filter(|d| d.is_error()).collect();
         assert!(compiled.rejected.is_empty(), "{file}: {:?}", compiled.rejected);
         assert!(errors.is_empty(), "{file}: {}", render(&compiled.diagnostics, &compiled.sources, false));
-        compiled.program.rules.iter().map(explain::explain).collect::<Vec<_>>().join("\n")
+        let told = |rule| explain::explain(rule, &compiled.program.lists);
+        let lists = compiled.program.lists.iter().map(|l| format!("\nlist {} {:?} {:?}\n", l.name, l.file, sorted(l)));
+        compiled.program.rules.iter().map(told).collect::<Vec<_>>().join("\n") + &lists.collect::<String>()
     });
 }
 
@@ -227,7 +236,7 @@ proptest! {
         let shown = render(&compiled.diagnostics, &compiled.sources, false);
         prop_assert_eq!(shown.is_empty(), compiled.diagnostics.is_empty());
         for rule in &compiled.program.rules {
-            prop_assert!(!explain::explain(rule).is_empty());
+            prop_assert!(!explain::explain(rule, &compiled.program.lists).is_empty());
         }
     }
 
