@@ -154,7 +154,7 @@ fn retro(check: &mut Check<'_>, clause: Option<&ast::Clause>) -> i64 {
         return 0;
     };
     let span = clause.span;
-    let reach = form::window(check, setting::Literal { word, span }, "`retro`");
+    let reach = form::window(check, setting::Literal { word, span }, "reach");
     if check.alerts.is_some() {
         let error = check.error(Code::BadRetro, span, "`retro` does not reach rules over alerts");
         check.report(

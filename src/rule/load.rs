@@ -96,6 +96,11 @@ mod tests {
         assert_eq!(loaded.sources.len(), 2);
         assert!(loaded.sources[0].name.ends_with("b.weir"));
         assert_eq!(loaded.program.rules.len(), 1);
+        assert_eq!(loaded.program.lists, vec![]);
+        write("c.weir", "rule c { when bad retro 1d }");
+        let followed = load(dir.path()).unwrap().program.lists;
+        assert_eq!(followed[0].file.as_deref(), Some(dir.path().join("lists/s.txt").as_path()));
+        assert_eq!((followed.len(), followed[0].networks.len()), (1, 2));
         let one = load(&dir.path().join("b.weir")).unwrap();
         assert!(one.has_errors() && one.rejected == ["b"]);
     }

@@ -53,7 +53,8 @@ fn conjunct<'a>(check: &Check<'_>, written: &'a Condition, denied: bool) -> Opti
 
 /// The label and the field of `label.field`, if a step of the rule has this label.
 pub(super) fn step_of<'v>(check: &Check<'_>, value: &'v Value) -> Option<(&'v str, &'v str)> {
-    if value.kind != ValueKind::Path || field::by_name(&value.text).is_some() {
+    let known = field::by_name(&value.text).is_some() || check.scope.lists.contains_key(&value.text);
+    if value.kind != ValueKind::Path || known {
         return None;
     }
     let (label, name) = value.text.split_once('.')?;
@@ -119,9 +120,9 @@ fn placed(
     } else if own == other {
         (format!("`{label}` is this step itself"), "a field is compared with a value, or with one of an earlier step")
     } else if here.written.role != Role::Present {
-        let word = if here.written.role == Role::Until { "until" } else { "not" };
+        let word = if here.written.role == Role::Until { "`until`" } else { "a `not` step" };
         (
-            format!("a `{word}` step cannot be compared with another step's event"),
+            format!("{word} cannot be compared with another step's event"),
             "to ask for the same value, make it part of the key: `by`, or `on` in each step",
         )
     } else if there.written.role != Role::Present {

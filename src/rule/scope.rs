@@ -11,6 +11,7 @@ use super::code::Code;
 use super::condition::Check;
 use super::diagnostic::Diagnostic;
 use super::plan::Predicate;
+use crate::event::field;
 
 /// Categories of the Elastic Common Schema, the words that may stand before `where`.
 pub(super) const CATEGORIES: &[&str] = &[
@@ -113,6 +114,17 @@ pub(super) fn resolve(
                 continue;
             }
             seen.insert((kind, &name.text), (&input.file.name, name.span));
+            if let (Item::List(_), Some(_)) = (item, field::by_name(&name.text)) {
+                found.push(
+                    Diagnostic::error(
+                        Code::NameTaken,
+                        &input.file.name,
+                        name.span,
+                        format!("`{}` is a field", name.text),
+                    )
+                    .label("choose another name"),
+                );
+            }
             match item {
                 Item::Rule(_) => {}
                 Item::Let(define) => lets.push((input, define)),

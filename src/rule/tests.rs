@@ -87,6 +87,28 @@ fn a_broken_rule_hides_no_other() {
     assert!(compiled.has_errors());
 }
 
+/// What the text of a plan does not tell.
+#[test]
+fn plans_know_signs_and_numbers() {
+    let text = "rule base { risk 1 when process by user.name }
+        rule over { when alert where risk > 0 by user.name within 1h having sum(risk) >= 3 }
+        rule raw { when process by user.name within 1h having sum(risk) >= 3 }
+        rule steps { when sequence by user.name within 1h {
+            a: process
+            b: process where process.pid >= a.process.parent.pid and host.name != a.host.name and not user.id not == a.user.id } }";
+    let compiled = compile_text("x.weir", text);
+    assert!(compiled.diagnostics.is_empty(), "{}", render(&compiled.diagnostics, &compiled.sources, false));
+    let form = |name: &str| &compiled.program.rules[compiled.program.position(name).unwrap() as usize].form;
+    for (name, never_negative) in [("over", true), ("raw", false)] {
+        let Form::Aggregate { having, .. } = form(name) else { panic!("{name}") };
+        assert_eq!(having.is_monotone(), never_negative, "{name}");
+    }
+    let Form::Sequence { residuals, .. } = form("steps") else { panic!() };
+    let told: Vec<_> =
+        residuals.iter().map(|r| (r.step, r.slot, r.other, r.other_slot, r.numbers, r.negated)).collect();
+    assert_eq!(told, [(1, 0, 0, 1, true, false), (1, 2, 0, 2, false, true), (1, 3, 0, 3, false, false)]);
+}
+
 #[test]
 fn names_are_shared_and_unique_over_files() {
     let file = |name: &str, text: &str| SourceFile { name: name.into(), text: text.into() };

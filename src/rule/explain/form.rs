@@ -144,6 +144,14 @@ pub(super) fn residuals(rule: &Rule) -> Vec<String> {
 
 /// What stays in memory; events that may still come late add to it.
 pub(super) fn keeps(rule: &Rule) -> String {
+    match (state(rule), rule.retro) {
+        (state, 0) => state.unwrap_or_else(|| "nothing".to_owned()),
+        (None, retro) => format!("for its lists, events of the last {}", duration(retro)),
+        (Some(state), retro) => format!("{state}; for its lists, events of the last {}", duration(retro)),
+    }
+}
+
+fn state(rule: &Rule) -> Option<String> {
     let key = names(&rule.key);
     let by = if key.is_empty() { String::new() } else { format!(", by {key}") };
     let cooldown = duration(rule.cooldown);
@@ -153,8 +161,8 @@ pub(super) fn keeps(rule: &Rule) -> String {
         (within, 0) => format!("{what} of the last {}{by}", duration(within)),
         (within, _) => format!("{what} of the last {} + {cooldown}{by}", duration(within)),
     };
-    match &rule.form {
-        Form::Single => "nothing".to_owned(),
+    Some(match &rule.form {
+        Form::Single => return None,
         Form::Threshold { within, .. } | Form::Distinct { within, .. } => events("events", *within),
         Form::Aggregate { window, .. } => events("events", window.length()),
         Form::Sequence { within, .. } | Form::All { within, .. } => events("events of all steps", *within),
@@ -167,5 +175,5 @@ pub(super) fn keeps(rule: &Rule) -> String {
             duration(*every),
             duration(over.saturating_add(*learn))
         ),
-    }
+    })
 }
