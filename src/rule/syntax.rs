@@ -265,7 +265,7 @@ fn hint(expected: &[Rule], found: &str) -> Option<String> {
     if found == "where" && wants(&[Rule::text]) {
         return Some("say why first: except \"reason\" where …".into());
     }
-    if found == "not" && expected.is_empty() {
+    if found == "not" && wanted(expected) == "something else" {
         return Some(
             "`having` has no `not`: write the opposite comparison, `count() < 10` for not `count() >= 10`".into(),
         );

@@ -157,12 +157,15 @@ fn thousands_of_rules_compile_at_once() {
             i % 9
         )
     };
-    let text: String = (0..3000).map(rule).collect();
+    let mut text: String = (0..3000).map(rule).collect();
+    text += "rule z { when alert where rule.name ~ /^r1/ or rule.tactic like \"exec*\" by host.name cooldown 1d }";
     let start = std::time::Instant::now();
     let compiled = compile_text("many.weir", &text);
     println!("3000 rules: {:?}", start.elapsed());
-    assert!(compiled.diagnostics.is_empty());
-    assert_eq!(compiled.program.rules.len(), 3000);
+    // Without tactics or a name that fits, it does not see itself.
+    assert!(compiled.diagnostics.is_empty(), "{}", render(&compiled.diagnostics, &compiled.sources, false));
+    assert_eq!(compiled.program.rules.len(), 3001);
+    assert_eq!(compiled.program.rules[3000].level, 1);
 }
 
 /// Texts to mutate: all that is at hand.
