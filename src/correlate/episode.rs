@@ -200,10 +200,10 @@ impl Episode {
     /// Corrects it for events that came or went; whether there was anything that may have to be.
     pub(super) fn amend(&mut self, amendment: &Amendment) -> bool {
         let opened = self.first_ordinal;
-        let touched = amendment.number(self.head.first, &mut self.first_ordinal);
+        let mut touched = amendment.number(self.head.first, &mut self.first_ordinal);
         amendment.number(self.last, &mut self.last_ordinal);
         if let Some(earlier) = &mut self.earlier {
-            earlier.amend(amendment);
+            touched |= earlier.amend(amendment);
         }
         let Some(renewal) = amendment.renewal(self.head.first) else { return touched };
         if let Some((head, back)) = &renewal.head {

@@ -16,8 +16,9 @@ use crate::rule::plan;
 /// Events, states and episodes behind the final ones.
 pub(super) struct Live {
     sealed: VecDeque<Stretch>,
-    /// The events behind the last checkpoint, in order, and the episodes that ended by them.
+    /// The events behind the last checkpoint, in order.
     rows: Vec<Row>,
+    /// The episodes that ended by them; where matches wait for deadlines, all that ended by what was decided for now.
     closed: Vec<Episode>,
     /// After all events.
     tail: Machine,
@@ -26,8 +27,8 @@ pub(super) struct Live {
     gone: Vec<Row>,
     /// How many of the first closed episodes are as they were at the last [`Live::settle`].
     told: usize,
-    /// Where matches wait for deadlines: what is decided on for now, up to the watermark of the last
-    /// [`Live::settle`], and up to when all is decided for good.
+    /// Where matches wait for deadlines: the episodes that are open by what was decided for now, the watermark of the last
+    /// [`Live::settle`] up to which that is, and up to when all is decided for good.
     judged: Option<Box<Episode>>,
     watermark: i64,
     decided: i64,
@@ -141,7 +142,9 @@ impl Live {
         self.tail.step(rule, &row, &mut self.closed);
         self.rows.push(row);
         if self.rows.len().is_multiple_of(stretch::LEAST) && self.rows.len() >= stretch::length(&self.tail) {
-            let (mut rows, closed) = (std::mem::take(&mut self.rows), std::mem::take(&mut self.closed));
+            let mut rows = std::mem::take(&mut self.rows);
+            // What was decided for now belongs to no stretch.
+            let closed = if self.tail.waits() { Vec::new() } else { std::mem::take(&mut self.closed) };
             rows.shrink_to_fit();
             self.sealed.push_back(Stretch { rows, closed, after: self.tail.clone() });
         }

@@ -50,8 +50,8 @@ struct Progress {
     run: Run<Link>,
     /// An event has completed the step, and nothing that must be absent has come since.
     ready: bool,
-    /// The latest complete chain with the number of its first event: once made, or because a broken event took its place in
-    /// the run.
+    /// The latest complete chain with the number of its first event: once it was needed, or because broken events took
+    /// its place in the run.
     made: Option<(Rc<Chain>, u64)>,
 }
 
@@ -137,7 +137,8 @@ impl Stages {
                 continue;
             }
             let Some(link) = self.link(at, present, horizon, point) else { continue };
-            if matches!(link.before, Before::Broken) {
+            if present.gap != 0 && !present.free {
+                // A run that begins with a broken event may take the place of this one, which stays complete.
                 self.chain(at, horizon);
             }
             let having = having(stages, present.step);
