@@ -31,7 +31,7 @@ fn rule(name: &str, form: Form, steps: usize) -> Rule {
         risk: None,
         steps: (0..steps).map(|_| step()).collect(),
         key: key.clone(),
-        payload: vec![],
+        payload: form.required_slot().map(|_| FieldRef::Extra("v".into())).into_iter().collect(),
         form,
         cooldown: 0,
         retro: 0,
@@ -41,7 +41,7 @@ fn rule(name: &str, form: Form, steps: usize) -> Rule {
 }
 
 /// Events of 20,000 sources, Zipf-distributed, 2,000 a second, 70 % failures; 20 % up to 5 s late.
-fn rows(events: u64, rules: &[u32]) -> Vec<Vec<MatchRow>> {
+fn rows(program: &Program, events: u64, rules: &[u32]) -> Vec<Vec<MatchRow>> {
     let weights: Vec<f64> = (1..=20_000).map(|n| 1.0 / n as f64).collect();
     let total: f64 = weights.iter().sum();
     let cumulative: Vec<f64> = weights
@@ -71,15 +71,16 @@ fn rows(events: u64, rules: &[u32]) -> Vec<Vec<MatchRow>> {
             let key = Tuple(compact_str::format_compact!("10.{}.{}.7", source / 250, source % 250));
             let user = Tuple(compact_str::format_compact!("user{}", random() % 5000));
             let id = EventId::from_hash(time, u128::from(random()) << 64 | u128::from(random()));
+            let mut hits = 0;
             for &rule in rules {
-                let (steps, values) = match rule {
-                    1 => (if failure { 1 } else { 2 }, Tuple::default()),
-                    2 => (1, user.clone()),
-                    _ => (1, Tuple::default()),
-                };
+                let steps = if rule == 1 && !failure { 2 } else { 1 };
                 if failure || rule == 1 {
-                    bundle.push(MatchRow { rule, steps, time, id, key: key.clone(), values });
+                    hits |= program.place(rule, steps).1;
                 }
+            }
+            if hits != 0 {
+                let values = if rules.contains(&2) { user } else { Tuple::default() };
+                bundle.push(MatchRow { group: 0, hits, time, id, key, values });
             }
         }
         bundles.push(bundle);
@@ -99,7 +100,7 @@ fn main() {
         vec![],
     ));
     for (name, rules) in [("W1", &[0][..]), ("W2", &[1]), ("W3", &[2]), ("W1-W3", &[0, 1, 2])] {
-        let bundles = rows(events, rules);
+        let bundles = rows(&program, events, rules);
         let total: usize = bundles.iter().map(Vec::len).sum();
         let before = cpu::seconds();
         let mut spool = Spool::new(Overflow::Release, BUDGET, &std::env::temp_dir());

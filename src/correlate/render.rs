@@ -31,10 +31,14 @@ pub(super) fn render<'scope>(
     watermarks: Stream<'scope, Epoch, Vec<i64>>,
     keys: Rc<std::cell::Cell<usize>>,
 ) -> VecCollection<'scope, Epoch, Record, isize> {
-    // A key lives on one worker; rules without one are spread by event.
-    let exchange = Exchange::new(|(row, _, _): &Update| {
+    // A key lives on one worker; rules without state are spread by event.
+    let placed = program.clone();
+    let exchange = Exchange::new(move |(row, _, _): &Update| {
         use std::hash::BuildHasher;
-        if row.key.0.is_empty() { row.id.low() } else { rustc_hash::FxBuildHasher.hash_one((row.rule, &row.key)) }
+        match placed.groups().get(row.group as usize) {
+            Some(group) if !group.single => rustc_hash::FxBuildHasher.hash_one((row.group, &row.key)),
+            _ => row.id.low(),
+        }
     });
     rows.inner
         .binary_frontier::<_, CapacityContainerBuilder<Vec<(Record, Epoch, isize)>>, _, _, _, _>(

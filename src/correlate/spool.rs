@@ -277,8 +277,8 @@ impl Run {
 
 fn write_row(out: &mut impl Write, row: &MatchRow) -> io::Result<u64> {
     let (key, values) = (row.key.0.as_bytes(), row.values.0.as_bytes());
-    out.write_all(&row.rule.to_le_bytes())?;
-    out.write_all(&row.steps.to_le_bytes())?;
+    out.write_all(&row.group.to_le_bytes())?;
+    out.write_all(&row.hits.to_le_bytes())?;
     out.write_all(&row.time.to_le_bytes())?;
     out.write_all(&row.id.to_bytes())?;
     out.write_all(&(key.len() as u32).to_le_bytes())?;
@@ -288,23 +288,23 @@ fn write_row(out: &mut impl Write, row: &MatchRow) -> io::Result<u64> {
     Ok((HEADER + key.len() + values.len()) as u64)
 }
 
-const HEADER: usize = 4 + 4 + 8 + 16 + 4 + 4;
+const HEADER: usize = 4 + 8 + 8 + 16 + 4 + 4;
 
 fn read_row(input: &mut impl Read) -> io::Result<(MatchRow, u64)> {
     let mut head = [0; HEADER];
     input.read_exact(&mut head)?;
     let word = |at: usize| u32::from_le_bytes(head[at..at + 4].try_into().expect("four bytes"));
-    let (key, values) = (word(32) as usize, word(36) as usize);
+    let (key, values) = (word(36) as usize, word(40) as usize);
     let mut text = vec![0; key + values];
     input.read_exact(&mut text)?;
     let tuple = |bytes: &[u8]| -> io::Result<Tuple> {
         std::str::from_utf8(bytes).map(|t| Tuple(t.into())).map_err(|e| io::Error::new(io::ErrorKind::InvalidData, e))
     };
     let row = MatchRow {
-        rule: word(0),
-        steps: word(4),
-        time: i64::from_le_bytes(head[8..16].try_into().expect("eight bytes")),
-        id: EventId::from_bytes(head[16..32].try_into().expect("sixteen bytes")),
+        group: word(0),
+        hits: u64::from_le_bytes(head[4..12].try_into().expect("eight bytes")),
+        time: i64::from_le_bytes(head[12..20].try_into().expect("eight bytes")),
+        id: EventId::from_bytes(head[20..36].try_into().expect("sixteen bytes")),
         key: tuple(&text[..key])?,
         values: tuple(&text[key..])?,
     };
@@ -317,8 +317,8 @@ mod tests {
 
     fn row(time: i64, n: u128) -> MatchRow {
         MatchRow {
-            rule: 1,
-            steps: 1,
+            group: 1,
+            hits: 1,
             time,
             id: EventId::from_bits(n),
             key: Tuple(format!("key {}", n % 7).into()),

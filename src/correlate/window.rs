@@ -16,7 +16,7 @@ use super::key::Key;
 use super::machine::Row;
 use super::render::Update;
 use crate::matching::MatchRow;
-use crate::rule::plan::{Form, Program, Rule, Tuple};
+use crate::rule::plan::{Member, Program, Rule, Tuple};
 
 /// Deadlines are rounded up to this, so that many keys share one, µs.
 const DEADLINE_GRAIN: i64 = 1_000_000;
@@ -66,7 +66,6 @@ impl Windows {
             rows.sort_by_key(before);
         }
         let program = self.program.clone();
-        let windowed = |row: &MatchRow| program.rules.get(row.rule as usize).filter(|r| r.form != Form::Single);
         let mut rows = rows.into_iter();
         let mut cold = rows.len();
         while let Some((row, _, diff)) = rows.next() {
@@ -74,22 +73,18 @@ impl Windows {
                 cold = rows.len().saturating_sub(AHEAD);
                 self.warm(&rows.as_slice()[..rows.len() - cold]);
             }
-            let Some(rule) = windowed(&row) else {
-                if let Some(rule) = program.rules.get(row.rule as usize) {
-                    out.push((single(rule, row), diff));
-                }
+            let Some(group) = program.groups().get(row.group as usize) else { continue };
+            if group.single {
+                let hits = group.hits(row.hits);
+                out.extend(hits.map(|(member, _)| (single(&program.rules[member.rule as usize], member, &row), diff)));
                 continue;
-            };
-            let key = row.key.clone();
+            }
             let slots = self.keys.entry(row.key.clone()).or_default();
-            self.agenda.apply(rule, slots, row, diff, watermark, out);
-            while let Some((next, _, diff)) = rows.as_slice().first()
-                && next.key == key
-                && let Some(rule) = windowed(next)
-            {
-                let diff = *diff;
-                let Some((row, ..)) = rows.next() else { break };
-                self.agenda.apply(rule, slots, row, diff, watermark, out);
+            for (member, steps) in group.hits(row.hits) {
+                let values = if member.values { row.values.clone() } else { Tuple::default() };
+                let event = Row { time: row.time, id: row.id, steps, values };
+                let rule = &program.rules[member.rule as usize];
+                self.agenda.apply((member.rule, rule), &row.key, slots, event, diff, watermark, out);
             }
         }
         self.settle(&program, out);
@@ -99,8 +94,8 @@ impl Windows {
     /// Brings the slots of coming rows into the processor's cache. None of these look-ups waits for another, as those
     /// of [`Windows::epoch`] do.
     fn warm(&self, rows: &[Update]) {
-        for rows in rows.chunk_by(|a, b| a.0.key == b.0.key) {
-            let slots = self.keys.get(&rows[0].0.key);
+        for (row, ..) in rows {
+            let slots = self.keys.get(&row.key);
             std::hint::black_box(slots.and_then(|slots| slots.last()).map(|slot| slot.key.latest()));
         }
     }
@@ -167,15 +162,14 @@ impl Agenda {
     /// Takes a row into the slot of its rule, one of those of its key.
     fn apply(
         &mut self,
-        rule: &Rule,
+        (number, rule): (u32, &Rule),
+        key: &Tuple,
         slots: &mut Vec<Slot>,
-        row: MatchRow,
+        row: Row,
         diff: isize,
         watermark: i64,
         out: &mut Vec<(Record, isize)>,
     ) {
-        let (number, key) = (row.rule, row.key);
-        let row = Row { time: row.time, id: row.id, steps: row.steps, values: row.values };
         let at = find(slots, number).unwrap_or_else(|at| {
             self.deadlines.entry(deadline(rule, row.time)).or_default().push((number, key.clone()));
             self.slots += 1;
@@ -188,7 +182,7 @@ impl Agenda {
         if self.emit == Emit::Final && row.time < watermark && diff > 0 && !slot.key.has_live() {
             for _ in 0..diff {
                 if let Some(ended) = slot.key.push_final(rule, &row) {
-                    out.push((ended.record(number, &key), 1));
+                    out.push((ended.record(number, key), 1));
                 }
             }
             return;
@@ -199,7 +193,7 @@ impl Agenda {
             // What became final stays said for good.
             let kept = slot.key.episodes().count().min(slot.said.len());
             slot.said.drain(..slot.said.len() - kept);
-            self.touched.push((number, key));
+            self.touched.push((number, key.clone()));
         }
         for _ in 0..diff {
             slot.key.push(rule, row.clone());
@@ -216,13 +210,22 @@ fn deadline(rule: &Rule, latest: i64) -> i64 {
     end.div_euclid(DEADLINE_GRAIN).saturating_add(2).saturating_mul(DEADLINE_GRAIN)
 }
 
-fn single(rule: &Rule, row: MatchRow) -> Record {
+fn single(rule: &Rule, member: &Member, row: &MatchRow) -> Record {
     let place = Place { time: row.time, id: row.id };
     let mut values = vec![None; rule.steps.len() + 2];
-    values[0] = Some(row.values.clone());
-    values[rule.steps.len()] = Some(row.values.clone());
-    values[rule.steps.len() + 1] = Some(row.values);
-    Record { rule: row.rule, key: row.key, first: place, last: place, count: 1, evidence: vec![place], values }
+    if member.values {
+        let first = rule.steps.len();
+        [0, first, first + 1].into_iter().for_each(|at| values[at] = Some(row.values.clone()));
+    }
+    Record {
+        rule: member.rule,
+        key: row.key.clone(),
+        first: place,
+        last: place,
+        count: 1,
+        evidence: vec![place],
+        values,
+    }
 }
 
 /// Appends what leads from one set of records to the other.

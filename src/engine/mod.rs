@@ -12,7 +12,7 @@ mod restart;
 use crate::correlate::CorrelateError;
 use crate::event::{EventBatch, field};
 use crate::matching::MatchRow;
-use crate::rule::plan::{Form, Program};
+use crate::rule::plan::Program;
 
 /// Tag of an event that came after the watermark had passed its time: only single-event rules see it.
 pub const LATE: &str = "late";
@@ -52,6 +52,6 @@ fn drop_late(program: &Program, batch: &EventBatch, rows: &mut Vec<MatchRow>) {
     };
     let late: rustc_hash::FxHashSet<_> = (0..batch.len()).filter(|r| is_late(*r)).map(|r| batch.id(r)).collect();
     if !late.is_empty() {
-        rows.retain(|r| program.rules[r.rule as usize].form == Form::Single || !late.contains(&r.id));
+        rows.retain(|r| program.groups()[r.group as usize].single || !late.contains(&r.id));
     }
 }

@@ -21,13 +21,13 @@ pub(super) struct Compiled {
     pub(super) atom_field: Vec<u32>,
     /// Children come before parents.
     pub(super) nodes: Vec<Node>,
-    /// The steps of all rules, in order.
+    /// The steps of all rules, by group.
     pub(super) steps: Vec<Step>,
     /// For each atom the steps to try when it hits.
     pub(super) triggers: Vec<Vec<u32>>,
     /// Steps to try on every batch.
     pub(super) always: Vec<u32>,
-    /// For each rule its payload, a position in `tuples`.
+    /// For each group its payload, a position in `tuples`.
     pub(super) payloads: Vec<u32>,
     /// The field lists that keys and payloads are made of.
     pub(super) tuples: Vec<Vec<FieldRef>>,
@@ -38,9 +38,10 @@ pub(super) struct Compiled {
 /// One step of a rule.
 #[derive(Debug)]
 pub(super) struct Step {
-    pub(super) rule: u32,
+    /// Position in [`Program::groups`].
+    pub(super) group: u32,
     /// Its bit in a match row.
-    pub(super) bit: u32,
+    pub(super) bit: u64,
     pub(super) node: u32,
     /// Its key, a position in [`Compiled::tuples`].
     pub(super) key: u32,
@@ -85,14 +86,18 @@ impl Compiled {
                 tuples.len() as u32 - 1
             })
         };
-        for (number, rule) in program.rules.iter().enumerate() {
-            payloads.push(tuple(&rule.payload));
-            columns.extend(rule.payload.iter().cloned());
-            debug_assert!(rule.steps.len() <= 32, "the rule compiler allows 32 steps");
-            for (position, step) in rule.steps.iter().enumerate().take(32) {
-                let key = if rule.form == Form::Single { &[][..] } else { &step.key };
-                let node = graph.step(rule, &step.predicate, key);
-                steps.push(Step { rule: number as u32, bit: 1 << position, node, key: tuple(key) });
+        for (number, group) in program.groups().iter().enumerate() {
+            payloads.push(tuple(&group.payload));
+            columns.extend(group.payload.iter().cloned());
+            for member in &group.members {
+                let rule = &program.rules[member.rule as usize];
+                debug_assert!(rule.steps.len() <= 32, "the rule compiler allows 32 steps");
+                for (position, step) in rule.steps.iter().enumerate().take(32) {
+                    let key = if rule.form == Form::Single { &[][..] } else { &step.key };
+                    let node = graph.step(rule, &step.predicate, key);
+                    let bit = 1 << (member.shift as usize + position);
+                    steps.push(Step { group: number as u32, bit, node, key: tuple(key) });
+                }
             }
         }
         let covers = graph.covers();

@@ -16,20 +16,20 @@ use crate::event::field;
 use crate::event::id::EventId;
 use crate::rule::plan::{FieldRef, Program, Tuple};
 
-/// An event that takes part in a rule.
+/// An event that takes part in rules of one group.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct MatchRow {
-    /// Position in [`Program::rules`].
-    pub rule: u32,
-    /// The steps it satisfies under this key: bit i for the i-th of the rule.
-    pub steps: u32,
+    /// Position in [`Program::groups`].
+    pub group: u32,
+    /// The steps of the group's rules that it satisfies under this key: see [`Group::hits`](crate::rule::plan::Group::hits).
+    pub hits: u64,
     /// When it happened, µs UTC.
     pub time: i64,
     /// Its id.
     pub id: EventId,
     /// The values of the steps' key fields; empty for a rule without a key and for [`crate::rule::plan::Form::Single`].
     pub key: Tuple,
-    /// The values of [`crate::rule::plan::Rule::payload`]; empty when that is.
+    /// The values of [`crate::rule::plan::Group::payload`]; empty when that is.
     pub values: Tuple,
 }
 
@@ -50,7 +50,7 @@ pub struct Scratch {
 /// A step with the rows it holds on.
 #[derive(Clone, Copy)]
 struct Active {
-    bit: u32,
+    bit: u64,
     key: u32,
     rows: Rows,
 }
@@ -66,7 +66,7 @@ impl Matcher {
         &self.compiled.columns
     }
 
-    /// Appends the match rows of a batch, by rule and within a rule by row. An event that satisfies steps of a
+    /// Appends the match rows of a batch, by group and within a group by row. An event that satisfies steps of a
     /// rule under several keys gives one row for each key, in the order of the steps.
     pub fn matches(&self, batch: &EventBatch, scratch: &mut Scratch, out: &mut Vec<MatchRow>) {
         if batch.is_empty() {
@@ -80,7 +80,7 @@ impl Matcher {
         let mut rows = Emit::new(&self.compiled, batch, out);
         let candidates = std::mem::take(&mut search.state.candidates);
         let mut active = Vec::new();
-        for steps in candidates.chunk_by(|a, b| self.rule_of(*a) == self.rule_of(*b)) {
+        for steps in candidates.chunk_by(|a, b| self.group_of(*a) == self.group_of(*b)) {
             active.clear();
             for number in steps {
                 let step = &self.compiled.steps[*number as usize];
@@ -89,13 +89,13 @@ impl Matcher {
                     active.push(Active { bit: step.bit, key: step.key, rows });
                 }
             }
-            rows.rule(self.rule_of(steps[0]), &active, &search.state.pool);
+            rows.group(self.group_of(steps[0]), &active, &search.state.pool);
         }
         scratch.state.candidates = candidates;
     }
 
-    fn rule_of(&self, step: u32) -> u32 {
-        self.compiled.steps[step as usize].rule
+    fn group_of(&self, step: u32) -> u32 {
+        self.compiled.steps[step as usize].group
     }
 }
 
@@ -117,20 +117,20 @@ impl<'b, 'o> Emit<'b, 'o> {
         Emit { compiled, batch, times: batch.times(), ids: ids.as_chunks().0, keys, payloads, out }
     }
 
-    /// The rows of a rule.
-    fn rule(&mut self, rule: u32, active: &[Active], pool: &Pool) {
+    /// The rows of a group.
+    fn group(&mut self, group: u32, active: &[Active], pool: &Pool) {
         let Some(first) = active.first() else { return };
         let Emit { compiled, batch, times, ids, keys, payloads, out } = self;
         let tuples = |number: u32| Tuples::new(&compiled.tuples[number as usize], batch);
-        let payload = compiled.payloads[rule as usize];
+        let payload = compiled.payloads[group as usize];
         let values = payloads.entry(payload).or_insert_with(|| tuples(payload));
         for step in active {
             keys.entry(step.key).or_insert_with(|| tuples(step.key));
         }
-        let mut push = |row: usize, steps: u32, key: Tuple| {
+        let mut push = |row: usize, hits: u64, key: Tuple| {
             let time = times.get(row).copied().unwrap_or_default();
             let id = ids.get(row).map_or_else(EventId::default, |id| EventId::from_bytes(*id));
-            out.push(MatchRow { rule, steps, time, id, key, values: values.get(row) });
+            out.push(MatchRow { group, hits, time, id, key, values: values.get(row) });
         };
         if active.iter().any(|step| step.key != first.key) {
             return several_keys(active, pool, |row, step| key_of(keys, step.key).get(row), push);
@@ -140,11 +140,13 @@ impl<'b, 'o> Emit<'b, 'o> {
             return pool.for_each(only.rows, |row| push(row, only.bit, key.get(row)));
         }
         for at in 0..pool.words() {
-            bits_of(any(active, pool, at), |bit| {
-                let held = active.iter().filter(|step| pool.word(step.rows, at) >> bit & 1 == 1);
-                let row = at * 64 + bit;
-                push(row, held.map(|step| step.bit).sum(), key.get(row));
-            });
+            let (mut any, mut hits) = (0, [0u64; 64]);
+            for step in active {
+                let word = pool.word(step.rows, at);
+                any |= word;
+                bits_of(word, |bit| hits[bit] |= step.bit);
+            }
+            bits_of(any, |bit| push(at * 64 + bit, hits[bit], key.get(at * 64 + bit)));
         }
     }
 }
@@ -163,9 +165,9 @@ fn several_keys(
     active: &[Active],
     pool: &Pool,
     mut key: impl FnMut(usize, &Active) -> Tuple,
-    mut push: impl FnMut(usize, u32, Tuple),
+    mut push: impl FnMut(usize, u64, Tuple),
 ) {
-    let mut held: Vec<(Tuple, u32)> = Vec::with_capacity(active.len());
+    let mut held: Vec<(Tuple, u64)> = Vec::with_capacity(active.len());
     for at in 0..pool.words() {
         bits_of(any(active, pool, at), |bit| {
             let row = at * 64 + bit;

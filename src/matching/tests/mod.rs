@@ -79,10 +79,35 @@ fn stamp(builder: &mut BatchBuilder, time: i64) {
     builder.set_id(EventId::new(time, b"event", time as u64));
 }
 
-fn run(program: Vec<Rule>, batch: &EventBatch) -> Vec<MatchRow> {
+/// An event that takes part in one rule.
+#[derive(Clone, Debug, PartialEq)]
+struct Found {
+    rule: u32,
+    steps: u32,
+    time: i64,
+    id: EventId,
+    key: Tuple,
+    values: Tuple,
+}
+
+/// What the matcher finds, by rule and within a rule by row.
+fn found(program: &Program, matcher: &Matcher, scratch: &mut Scratch, batch: &EventBatch) -> Vec<Found> {
+    let mut rows = Vec::new();
+    matcher.matches(batch, scratch, &mut rows);
+    let mut found = Vec::new();
+    for MatchRow { group, hits, time, id, key, values } in rows {
+        for (member, steps) in program.groups()[group as usize].hits(hits) {
+            let (key, values) = (key.clone(), if member.values { values.clone() } else { Tuple::default() });
+            found.push(Found { rule: member.rule, steps, time, id, key, values });
+        }
+    }
+    found.sort_by_key(|f| f.rule);
+    found
+}
+
+fn run(program: Vec<Rule>, batch: &EventBatch) -> Vec<Found> {
     let program = Program::new(program, Vec::new());
-    let mut out = Vec::new();
-    Matcher::new(&program).matches(batch, &mut Scratch::default(), &mut out);
+    let out = found(&program, &Matcher::new(&program), &mut Scratch::default(), batch);
     assert_eq!(out, naive(&program, batch));
     out
 }
@@ -94,7 +119,7 @@ fn rows(predicate: Predicate, batch: &EventBatch) -> Vec<i64> {
 }
 
 /// What the matcher should give, row by row and value by value.
-fn naive(program: &Program, batch: &EventBatch) -> Vec<MatchRow> {
+fn naive(program: &Program, batch: &EventBatch) -> Vec<Found> {
     let mut out = Vec::new();
     for (number, rule) in program.rules.iter().enumerate() {
         for row in 0..batch.len() {
@@ -112,7 +137,7 @@ fn naive(program: &Program, batch: &EventBatch) -> Vec<MatchRow> {
                     }
                 }
             }
-            out.extend(found.into_iter().map(|(key, steps)| MatchRow {
+            out.extend(found.into_iter().map(|(key, steps)| Found {
                 rule: number as u32,
                 steps,
                 time: batch.times()[row],

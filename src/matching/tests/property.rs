@@ -199,9 +199,7 @@ proptest! {
         let mut expected = [&cut, &first, &batch(&second)].map(|b| (b.clone(), naive(&program, b))).to_vec();
         expected.extend_from_within(..2);
         for (batch, expected) in expected {
-            let mut out = Vec::new();
-            matcher.matches(&batch, &mut scratch, &mut out);
-            prop_assert_eq!(out, expected);
+            prop_assert_eq!(found(&program, &matcher, &mut scratch, &batch), expected);
         }
     }
 }

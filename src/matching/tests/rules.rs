@@ -29,7 +29,7 @@ fn failed() -> Predicate {
     Predicate::And(vec![equals(field::EVENT_CATEGORY, "authentication"), equals(field::EVENT_OUTCOME, "failure")])
 }
 
-fn parts(rows: &[MatchRow]) -> Vec<(i64, u32, &str, &str)> {
+fn parts(rows: &[Found]) -> Vec<(i64, u32, &str, &str)> {
     rows.iter().map(|r| (r.time, r.steps, r.key.0.as_str(), r.values.0.as_str())).collect()
 }
 
@@ -130,9 +130,7 @@ fn a_scratch_may_go_from_one_matcher_to_another() {
     let (batch, mut scratch) = (logins(), Scratch::default());
     for value in ["root", "admin", "root"] {
         let program = Program::new(vec![single(equals(field::USER_NAME, value))], Vec::new());
-        let mut out = Vec::new();
-        Matcher::new(&program).matches(&batch, &mut scratch, &mut out);
-        assert_eq!(out, naive(&program, &batch));
+        assert_eq!(found(&program, &Matcher::new(&program), &mut scratch, &batch), naive(&program, &batch));
     }
 }
 

@@ -11,10 +11,12 @@ use crate::alert::Severity;
 
 pub use crate::event::field::FieldRef;
 pub use form::{Aggregate, Bound, Compare, Deviation, Form, Having, Residual, Stage, Window};
+pub use group::{Group, Member};
 pub use predicate::{Atom, Network, Predicate, Test, mapped};
 pub use tuple::Tuple;
 
 mod form;
+mod group;
 mod predicate;
 mod tuple;
 
@@ -25,6 +27,9 @@ pub struct Program {
     pub rules: Vec<Rule>,
     /// The lists that rules with [`Rule::retro`] meet while running, by [`Test::Listed`]'s number.
     pub lists: Vec<List>,
+    groups: Vec<Group>,
+    /// For each rule its group, and where its bits start there.
+    places: Vec<(u32, u32)>,
 }
 
 /// A list that may change while rules run.
@@ -91,7 +96,19 @@ pub struct Step {
 impl Program {
     /// A program of these rules, sorted by name, which use these lists.
     pub fn new(rules: Vec<Rule>, lists: Vec<List>) -> Program {
-        Program { rules, lists }
+        let (groups, places) = group::groups(&rules);
+        Program { rules, lists, groups, places }
+    }
+
+    /// What the rows of matching refer to.
+    pub fn groups(&self) -> &[Group] {
+        &self.groups
+    }
+
+    /// The group of a rule (a position in [`Program::groups`]), and these steps of it (bit i for the i-th) as its rows say them.
+    pub fn place(&self, rule: u32, steps: u32) -> (u32, u64) {
+        let (group, shift) = self.places[rule as usize];
+        (group, u64::from(steps) << shift)
     }
 
     /// How far back state reaches, µs: the longest window and cooldown of any rule.
