@@ -31,6 +31,18 @@ impl Case {
         self.epochs.iter().flat_map(|(rows, _)| rows.clone()).collect()
     }
 
+    /// All rows in epochs as a finite input has them: each has all rows before its watermark.
+    pub(crate) fn in_order(&self) -> Vec<(Vec<Row>, i64)> {
+        let mut rows = self.rows();
+        rows.sort_by_key(|r| (r.time, r.id));
+        let (first, last) = (rows.first().map_or(0, |r| r.time), rows.last().map_or(0, |r| r.time));
+        let length = (last - first) / (1 + self.choice as i64 % 20) + 1;
+        let epoch = |row: &Row| (row.time - first) / length;
+        let epochs: Vec<&[Row]> = rows.chunk_by(|a, b| epoch(a) == epoch(b)).collect();
+        let next = epochs.iter().skip(1).map(|rows| rows[0].time).chain([i64::MAX]);
+        epochs.iter().zip(next).map(|(rows, next)| (rows.to_vec(), next)).collect()
+    }
+
     /// The last watermark.
     pub(crate) fn end(&self) -> i64 {
         self.epochs.last().map_or(i64::MIN, |(_, watermark)| *watermark)
@@ -139,10 +151,9 @@ fn epochs(program: &Program, mut events: Vec<Event>, arrival: &Arrival) -> Vec<(
     let mut sizes = sizes.iter().cycle();
     let mut rest = &events[..];
     while let Some(least) = rest.iter().map(time).min() {
-        // Endless empty epochs are no progress.
-        let size = (*sizes.next().expect("there is a size")).clamp(usize::from(out.len() > 40), rest.len());
-        let size = if out.len() > 40 { rest.len() } else { size };
-        let (now, later) = rest.split_at(size);
+        // Sizes may all be 0.
+        let size = if out.len() > 40 { rest.len() } else { *sizes.next().expect("there is a size") };
+        let (now, later) = rest.split_at(size.min(rest.len()));
         let watermark = later.iter().map(time).min().unwrap_or(least) - slack * unit;
         out.push((now.iter().flat_map(|e| rows(program, e, time(e))).collect(), watermark));
         rest = later;
