@@ -3,6 +3,7 @@
 //! The latest start of a match that ends at event r is the latest occurrence of the `count`-th most
 //! recently seen value, so no more than `count` values are remembered.
 
+use super::amend::Amendment;
 use super::episode::{Point, Proof};
 
 /// The most recently seen values, each with its latest event, oldest first.
@@ -45,5 +46,17 @@ impl Distinct {
     /// The events of that match, one a value.
     pub(super) fn proof(&self) -> Proof {
         self.seen.iter().map(|s| (0, s.point.clone())).collect()
+    }
+
+    pub(super) fn size(&self) -> usize {
+        self.seen.len()
+    }
+
+    pub(super) fn same(&self, other: &Distinct) -> bool {
+        self.seen.len() == other.seen.len() && self.seen.iter().zip(&other.seen).all(|(a, b)| a.point.same(&b.point))
+    }
+
+    pub(super) fn amend(&mut self, amendment: &Amendment) -> bool {
+        amendment.points(self.seen.iter_mut().map(|s| &mut s.point))
     }
 }

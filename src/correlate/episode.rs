@@ -1,9 +1,11 @@
 //! Episodes: overlapping matches of one rule and key, grown together.
 
 use std::collections::VecDeque;
+use std::rc::Rc;
 
 use serde::{Deserialize, Serialize};
 
+use super::amend::Amendment;
 use crate::event::EventId;
 use crate::rule::plan::Tuple;
 
@@ -24,10 +26,17 @@ pub struct Place {
 pub(super) struct Point {
     /// Its place in the order.
     pub(super) place: Place,
-    /// Its number among the key's events (those of `until` apart), from 1.
+    /// Its number among the key's events (those of `until` apart). Only differences count: see [`Amendment`].
     pub(super) ordinal: u64,
     /// The payload.
     pub(super) values: Tuple,
+}
+
+impl Point {
+    /// Whether both are the same event, whatever its number.
+    pub(super) fn same(&self, other: &Point) -> bool {
+        self.place == other.place && self.values == other.values
+    }
 }
 
 /// What proves a match: its events in order, each with the position of its step.
@@ -36,15 +45,36 @@ pub(super) type Proof = Vec<(usize, Point)>;
 /// An episode while it grows.
 #[derive(Clone, Debug)]
 pub(super) struct Episode {
-    first: Place,
+    head: Rc<Head>,
     first_ordinal: u64,
     last: Place,
     last_ordinal: u64,
-    /// The first match's first events.
-    proof: Vec<Place>,
     /// The latest events that completed a match.
     recent: VecDeque<Place>,
+    /// The episode before it, while a match may still come that reaches back to that one: where later matches can start
+    /// earlier than those before them.
+    earlier: Option<Box<Episode>>,
+}
+
+/// What an episode has of its first match.
+#[derive(Debug, PartialEq)]
+struct Head {
+    first: Place,
+    /// The first events.
+    proof: Vec<Place>,
     values: Vec<Option<Tuple>>,
+}
+
+/// What an amendment brings to an episode that was open when a re-run met the state from before.
+#[derive(Debug)]
+pub(super) struct Renewal {
+    /// The first event it had.
+    opened: Place,
+    /// Its new beginning, and how much further back that is.
+    head: Option<(Rc<Head>, u64)>,
+    /// Its latest events up to [`Renewal::until`].
+    recent: Option<VecDeque<Place>>,
+    until: Place,
 }
 
 impl Episode {
@@ -58,14 +88,16 @@ impl Episode {
         }
         values[steps] = Some(first.values.clone());
         values[steps + 1] = Some(last.values.clone());
+        let mut places: Vec<Place> = proof.iter().map(|(_, p)| p.place).take(2 * EVIDENCE).collect();
+        places.dedup();
+        places.truncate(EVIDENCE);
         Episode {
-            first: first.place,
+            head: Rc::new(Head { first: first.place, proof: places, values }),
             first_ordinal: first.ordinal,
             last: last.place,
             last_ordinal: last.ordinal,
-            proof: proof.iter().map(|(_, p)| p.place).take(EVIDENCE).collect(),
             recent: VecDeque::from([last.place]),
-            values,
+            earlier: None,
         }
     }
 
@@ -84,21 +116,130 @@ impl Episode {
         self.recent.push_back(last);
     }
 
+    /// Takes in a match, whose episode of its own `new` is, into the latest of the episodes that are open. It may start
+    /// before them and so join several; it must not lie before an earlier one that it does not reach. No later match starts
+    /// before `from` (µs), so episodes before the latest one that end long before are appended to `ended`.
+    pub(super) fn absorb(
+        latest: &mut Option<Box<Episode>>,
+        mut new: Episode,
+        cooldown: i64,
+        from: i64,
+        ended: &mut Vec<Episode>,
+    ) {
+        while let Some(mut open) = latest.take_if(|open| open.reaches(new.head.first.time, cooldown)) {
+            *latest = open.earlier.take();
+            new.join(*open);
+        }
+        new.earlier = latest.take();
+        new.part(from, cooldown, ended);
+        *latest = Some(Box::new(new));
+    }
+
+    /// Becomes one with an earlier episode.
+    fn join(&mut self, before: Episode) {
+        if before.head.first <= self.head.first {
+            self.head = before.head;
+            self.first_ordinal = before.first_ordinal;
+        }
+        if before.last > self.last {
+            self.last = before.last;
+            self.last_ordinal = before.last_ordinal;
+        }
+        self.recent.extend(before.recent);
+        let recent = self.recent.make_contiguous();
+        recent.sort_unstable();
+        let surplus = recent.len().saturating_sub(EVIDENCE);
+        self.recent.drain(..surplus);
+    }
+
+    /// Lets go of the episodes before it that no match that starts at or after `start` (µs) reaches.
+    fn part(&mut self, start: i64, cooldown: i64, ended: &mut Vec<Episode>) {
+        let mut at = self;
+        while at.earlier.as_ref().is_some_and(|e| e.reaches(start, cooldown)) {
+            at = at.earlier.as_mut().expect("it was just seen");
+        }
+        let (mut next, from) = (at.earlier.take(), ended.len());
+        while let Some(mut episode) = next {
+            next = episode.earlier.take();
+            ended.push(*episode);
+        }
+        ended[from..].reverse();
+    }
+
+    /// It and those before it that are open too, in order.
+    pub(super) fn in_order(latest: Option<&Episode>) -> impl Iterator<Item = &Episode> {
+        let back = move || std::iter::successors(latest, |e| e.earlier.as_deref());
+        (0..back().count()).rev().filter_map(move |skip| back().nth(skip))
+    }
+
+    /// Whether it goes on just as the other does: later matches extend both or neither.
+    pub(super) fn goes_on_as(&self, other: &Episode) -> bool {
+        let same = match (&self.earlier, &other.earlier) {
+            (None, None) => true,
+            (Some(a), Some(b)) => a.head == b.head && a.recent == b.recent && a.goes_on_as(b),
+            (Some(_), None) | (None, Some(_)) => false,
+        };
+        self.last == other.last && same
+    }
+
+    /// What makes of `before`, as later states have it, this one; nothing, when they have the same beginning and latest
+    /// events. `amendment` is what else is corrected there; `until` the last event both have seen.
+    pub(super) fn renewal(&self, before: &Episode, amendment: &Amendment, until: Place) -> Option<Renewal> {
+        let same = Rc::ptr_eq(&self.head, &before.head) || self.head == before.head;
+        let head = (!same).then(|| {
+            let mut last = before.last_ordinal;
+            amendment.number(before.last, &mut last);
+            let count = self.last_ordinal.wrapping_sub(self.first_ordinal);
+            (self.head.clone(), before.first_ordinal.wrapping_sub(last.wrapping_sub(count)))
+        });
+        let recent = (self.recent != before.recent).then(|| self.recent.clone());
+        let opened = before.head.first;
+        (head.is_some() || recent.is_some()).then_some(Renewal { opened, head, recent, until })
+    }
+
+    /// Corrects it for events that came or went; whether there was anything that may have to be.
+    pub(super) fn amend(&mut self, amendment: &Amendment) -> bool {
+        let opened = self.first_ordinal;
+        let touched = amendment.number(self.head.first, &mut self.first_ordinal);
+        amendment.number(self.last, &mut self.last_ordinal);
+        if let Some(earlier) = &mut self.earlier {
+            earlier.amend(amendment);
+        }
+        let Some(renewal) = amendment.renewal(self.head.first) else { return touched };
+        if let Some((head, back)) = &renewal.head {
+            self.head = head.clone();
+            self.first_ordinal = opened.wrapping_sub(*back);
+        }
+        if let Some(recent) = &renewal.recent {
+            let newer = self.recent.iter().filter(|p| **p > renewal.until);
+            let all: Vec<Place> = recent.iter().chain(newer).copied().collect();
+            self.recent = all[all.len().saturating_sub(EVIDENCE)..].iter().copied().collect();
+        }
+        true
+    }
+
     /// As it leaves the operator.
     pub(super) fn record(&self, rule: u32, key: &Tuple) -> Record {
-        let mut evidence = self.proof.clone();
+        let mut evidence = self.head.proof.clone();
         evidence.extend(&self.recent);
         evidence.sort_unstable();
         evidence.dedup();
         Record {
             rule,
             key: key.clone(),
-            first: self.first,
+            first: self.head.first,
             last: self.last,
-            count: self.last_ordinal - self.first_ordinal + 1,
+            count: self.last_ordinal.wrapping_sub(self.first_ordinal).wrapping_add(1),
             evidence,
-            values: self.values.clone(),
+            values: self.head.values.clone(),
         }
+    }
+}
+
+impl Renewal {
+    /// The first event of the episode it is for, as it was.
+    pub(super) fn opened(&self) -> Place {
+        self.opened
     }
 }
 
@@ -119,4 +260,24 @@ pub struct Record {
     pub evidence: Vec<Place>,
     /// Payloads for titles: one a step (of the first match), then the first match's first and last event's.
     pub values: Vec<Option<Tuple>>,
+}
+
+/// What is kept of many events of a match: the first ones, which an alert names, and the last one.
+pub(super) fn ends<'a>(points: impl ExactSizeIterator<Item = &'a Point>) -> impl Iterator<Item = &'a Point> {
+    let last = points.len().saturating_sub(1);
+    points.enumerate().filter(move |(i, _)| *i < EVIDENCE || *i == last).map(|(_, point)| point)
+}
+
+/// What is kept of a proof: the first events, which an alert names, and each step's last one.
+pub(super) fn condense(proof: &mut Proof) {
+    if proof.len() <= EVIDENCE {
+        return;
+    }
+    let mut at = 0;
+    let last: Vec<bool> =
+        (0..proof.len()).map(|i| proof[i + 1..].iter().all(|(step, _)| *step != proof[i].0)).collect();
+    proof.retain(|_| {
+        at += 1;
+        at <= EVIDENCE || last[at - 1]
+    });
 }

@@ -1,11 +1,12 @@
 //! One key of one rule, kept exact while events arrive in any order.
 //!
-//! Events before the watermark are *final*: they went through [`Key::base`] in order and are
-//! forgotten. Later ones are held in [`Key::live`]. An event that arrives in order moves a copy of
-//! the machine on, the tail; one that arrives late re-runs the live events from the base. What comes
-//! out is the set of episodes that can still change, so its differences are all there is to say.
+//! Events before the horizon are *final*: they went through [`Key::base`] in order and are
+//! forgotten. Later ones are held in [`Live`], which knows the state after all of them and what there is to say of
+//! them. What comes out is the set of episodes that can still change, so its differences are all
+//! there is to say.
 
 use super::episode::Episode;
+use super::live::Live;
 use super::machine::{Machine, Row};
 use crate::rule::plan;
 
@@ -13,14 +14,8 @@ use crate::rule::plan;
 pub(super) struct Key {
     /// After all final events.
     base: Machine,
-    /// After all events; `None` while there is no live one.
-    tail: Option<Box<Machine>>,
-    /// Not final, in order.
-    live: Vec<Row>,
-    /// Episodes of live events that another one followed.
-    closed: Vec<Episode>,
-    /// A live event came out of order since the last [`Key::settle`].
-    disordered: bool,
+    /// What is not final, if anything.
+    live: Option<Box<Live>>,
     /// Time of the latest event, µs.
     latest: i64,
 }
@@ -28,80 +23,69 @@ pub(super) struct Key {
 impl Key {
     /// A key without events.
     pub(super) fn new(rule: &plan::Rule) -> Key {
-        let base = Machine::new(rule);
-        Key { base, tail: None, live: Vec::new(), closed: Vec::new(), disordered: false, latest: i64::MIN }
+        Key { base: Machine::new(rule), live: None, latest: i64::MIN }
     }
 
-    /// Takes an event that is final at once: no earlier one can come. Returns the episode that ended by it.
-    pub(super) fn push_final(&mut self, rule: &plan::Rule, row: &Row) -> Option<Box<Episode>> {
-        debug_assert!(self.live.is_empty(), "final events come before live ones");
+    /// Takes an event that is final at once: no earlier one can come. Episodes that ended by it or before are
+    /// appended to `ended`.
+    pub(super) fn push_final(&mut self, rule: &plan::Rule, row: &Row, ended: &mut Vec<Episode>) {
+        debug_assert!(self.live.is_none(), "final events come before live ones");
         self.latest = self.latest.max(row.time);
-        self.base.step(rule, row)
+        self.base.pass(rule, row.time, ended);
+        self.base.step(rule, row, ended);
     }
 
-    /// Whether there are events that are not final.
+    /// Whether there is anything that is not final.
     pub(super) fn has_live(&self) -> bool {
-        !self.live.is_empty()
+        self.live.is_some()
     }
 
     /// Takes an event in any order. [`Key::settle`] must follow before episodes are read.
     pub(super) fn push(&mut self, rule: &plan::Rule, row: Row) {
         self.latest = self.latest.max(row.time);
-        if !self.disordered && self.live.last().is_none_or(|last| last.place() <= row.place()) {
-            let tail = self.tail.get_or_insert_with(|| Box::new(self.base.clone()));
-            self.closed.extend(tail.step(rule, &row).map(|e| *e));
-            self.live.push(row);
-            return;
-        }
-        self.disordered = true;
-        self.live.push(row);
+        self.live.get_or_insert_with(|| Box::new(Live::new(self.base.clone()))).push(rule, row);
     }
 
-    /// Takes one event back; false when it is not among the live ones.
-    pub(super) fn retract(&mut self, row: &Row) -> bool {
-        let Some(at) = self.live.iter().position(|r| r == row) else { return false };
-        self.live.remove(at);
-        self.disordered = true;
-        true
+    /// Takes an event back, if it is among those that are not final. [`Key::settle`] must follow.
+    pub(super) fn retract(&mut self, row: &Row) {
+        if let Some(live) = &mut self.live {
+            live.retract(row);
+        }
     }
 
-    /// Puts late events in their place and re-runs what follows from the last final event.
-    pub(super) fn settle(&mut self, rule: &plan::Rule) {
-        if !std::mem::take(&mut self.disordered) {
-            return;
+    /// Puts late events in their place, and decides on what waited until before `watermark` (µs). Returns how many of the
+    /// first [`Key::episodes`] are for sure as they were the last time.
+    pub(super) fn settle(&mut self, rule: &plan::Rule, watermark: i64) -> usize {
+        if self.live.is_none() && self.due(rule).is_none_or(|due| due >= watermark) {
+            return self.base.episodes().count();
         }
-        self.live.sort_unstable();
-        let mut tail = Box::new(self.base.clone());
-        self.closed.clear();
-        for row in &self.live {
-            self.closed.extend(tail.step(rule, row).map(|e| *e));
-        }
-        self.tail = Some(tail);
+        let live = self.live.get_or_insert_with(|| Box::new(Live::new(self.base.clone())));
+        live.settle(rule, &self.base, watermark)
     }
 
-    /// Makes events before the watermark final. Silent: the episodes that thereby end were said before.
-    pub(super) fn freeze(&mut self, rule: &plan::Rule, watermark: i64) {
-        let count = self.live.partition_point(|r| r.time < watermark);
-        if count == 0 {
-            return;
+    /// The next deadline, µs: once the watermark is above it, [`Key::settle`] may have something new to say.
+    pub(super) fn due(&self, rule: &plan::Rule) -> Option<i64> {
+        match &self.live {
+            Some(live) => live.due(rule),
+            None => self.base.due(rule, i64::MIN),
         }
-        if count == self.live.len() {
-            self.base = *self.tail.take().expect("live events have a tail");
-            self.live.clear();
-            self.closed.clear();
-            return;
-        }
-        for row in self.live.drain(..count) {
-            if self.base.step(rule, &row).is_some() && !self.closed.is_empty() {
-                self.closed.remove(0);
-            }
+    }
+
+    /// Makes events before the horizon final, the bulk of them at least. Silent: the episodes that thereby end were said
+    /// before. [`Key::settle`] must have come before it.
+    pub(super) fn freeze(&mut self, rule: &plan::Rule, horizon: i64) {
+        if let Some(live) = &mut self.live
+            && live.freeze(rule, &mut self.base, horizon)
+        {
+            self.live = None;
         }
     }
 
     /// The episodes that can still change or were closed by live events, in order.
     pub(super) fn episodes(&self) -> impl Iterator<Item = &Episode> {
-        let last = self.tail.as_deref().unwrap_or(&self.base);
-        self.closed.iter().chain(last.episode())
+        let base = if self.live.is_none() { Some(&self.base) } else { None };
+        let live = self.live.iter().flat_map(|live| live.episodes());
+        live.chain(base.into_iter().flat_map(Machine::episodes))
     }
 
     /// Time of the latest event, µs.

@@ -1,9 +1,18 @@
 //! The machine of one rule and key: events in order in, episodes out.
 
+use super::aggregate::Aggregate;
+use super::all::All;
+use super::amend::Amendment;
+use super::baseline::{self, Baseline};
 use super::distinct::Distinct;
 use super::episode::{Episode, Place, Point, Proof};
+use super::joined::Joined;
+use super::novel::{self, Novel};
 use super::sequence::Sequence;
+use super::stages::Stages;
+use super::tally::part;
 use super::threshold::Threshold;
+use super::waiting::Waiting;
 use crate::event::EventId;
 use crate::rule::plan::{self, Form, Tuple};
 
@@ -23,6 +32,9 @@ impl Row {
 }
 
 /// State after all events so far: the partial matches, the open episode, the count.
+///
+/// Matches that wait for a deadline stay partial however many events come: only [`Machine::pass`] and
+/// [`Machine::judge`] decide on them, so that a state depends on nothing but its events.
 #[derive(Clone, Debug)]
 pub(super) struct Machine {
     automaton: Automaton,
@@ -30,11 +42,28 @@ pub(super) struct Machine {
     events: u64,
 }
 
+/// Those that millions of keys may have are held in place.
 #[derive(Clone, Debug)]
 enum Automaton {
     Threshold(Threshold),
     Distinct(Distinct),
     Sequence(Sequence),
+    Aggregate(Box<Aggregate>),
+    Stages(Box<Stages>),
+    Joined(Box<Joined>),
+    All(Box<All>),
+    Novel(Box<Novel>),
+    Baseline(Box<Baseline>),
+}
+
+/// How an event goes into the count of a key's events.
+enum Part {
+    /// It is one of them.
+    Takes,
+    /// It breaks what has begun.
+    Breaks,
+    /// It lacks the value that is looked at.
+    None,
 }
 
 impl Machine {
@@ -43,63 +72,182 @@ impl Machine {
         let automaton = match &rule.form {
             Form::Single | Form::Threshold { .. } => Automaton::Threshold(Threshold::default()),
             Form::Distinct { .. } => Automaton::Distinct(Distinct::default()),
-            Form::Sequence { stages, .. } => Automaton::Sequence(Sequence::new(stages)),
-            Form::Aggregate { .. } | Form::All { .. } | Form::Novel { .. } | Form::Baseline { .. } => {
-                Automaton::Threshold(Threshold::default())
+            Form::Sequence { stages, residuals, .. } if Sequence::suffices(stages, residuals) => {
+                Automaton::Sequence(Sequence::new(stages))
             }
+            Form::Sequence { stages, residuals, .. } if residuals.is_empty() => {
+                Automaton::Stages(Box::new(Stages::new(stages)))
+            }
+            Form::Sequence { stages, residuals, .. } => Automaton::Joined(Box::new(Joined::new(stages, residuals))),
+            Form::Aggregate { having, .. } => Automaton::Aggregate(Box::new(Aggregate::new(having))),
+            Form::All { stages, .. } => Automaton::All(Box::new(All::new(stages))),
+            Form::Novel { .. } => Automaton::Novel(Box::default()),
+            Form::Baseline { aggregate, .. } => Automaton::Baseline(Box::new(Baseline::new(*aggregate))),
         };
         Machine { automaton, episode: None, events: 0 }
     }
 
-    /// Takes the next event in (time, id) order. When it starts another episode, the one before is returned.
-    pub(super) fn step(&mut self, rule: &plan::Rule, row: &Row) -> Option<Box<Episode>> {
-        let until = match &rule.form {
-            Form::Sequence { until: Some(until), .. } => row.steps & (1 << until) != 0,
-            Form::Sequence { until: None, .. }
-            | Form::Single
-            | Form::Threshold { .. }
-            | Form::Distinct { .. }
-            | Form::Aggregate { .. }
-            | Form::All { .. }
-            | Form::Novel { .. }
-            | Form::Baseline { .. } => false,
-        };
-        if until && let Automaton::Sequence(sequence) = &mut self.automaton {
-            sequence.reset();
-            return None;
+    /// Takes the next event in (time, id) order. Episodes that it ends are appended to `ended`: those that others follow, and
+    /// those that are over as soon as they begin.
+    pub(super) fn step(&mut self, rule: &plan::Rule, row: &Row, ended: &mut Vec<Episode>) {
+        match part_of(rule, row) {
+            Part::Takes => self.events += 1,
+            Part::Breaks => return self.reset(rule, row.time),
+            Part::None => return,
         }
-        self.events += 1;
         let point = Point { place: row.place(), ordinal: self.events, values: row.values.clone() };
         let completed = match (&mut self.automaton, &rule.form) {
-            (Automaton::Threshold(t), Form::Threshold { within, count }) => t.step(*within, *count, point),
-            (Automaton::Distinct(d), Form::Distinct { within, count, slot }) => d.step(*within, *count, *slot, point),
+            (Automaton::Threshold(t), Form::Threshold { within, count }) => t.step(*within, (*count).max(1), point),
+            (Automaton::Distinct(d), Form::Distinct { within, count, slot }) => {
+                d.step(*within, (*count).max(1), *slot, point)
+            }
             (Automaton::Sequence(s), Form::Sequence { within, .. }) => s.step(*within, row.steps, &point),
+            (Automaton::Aggregate(a), Form::Aggregate { window, having }) => a.step(*window, having, point),
+            (Automaton::Stages(s), Form::Sequence { within, stages, .. }) => s.step(*within, stages, row.steps, &point),
+            (Automaton::All(a), Form::All { within, stages }) => a.step(*within, stages, row.steps, &point),
+            (Automaton::Joined(j), Form::Sequence { within, stages, .. }) => {
+                if j.step(*within, stages, row.steps, &point) {
+                    let new = Episode::open(&j.proof(), rule.steps.len());
+                    Episode::absorb(&mut self.episode, new, rule.cooldown, row.time.saturating_sub(*within), ended);
+                }
+                return;
+            }
+            (Automaton::Novel(n), Form::Novel { over, learn, fewer_than, slot }) => {
+                let terms = novel::Terms { over: *over, learn: *learn, fewer_than: *fewer_than, slot: *slot };
+                if n.step(terms, &point) {
+                    ended.push(Episode::open(&n.proof(), rule.steps.len()));
+                }
+                return;
+            }
+            (Automaton::Baseline(b), Form::Baseline { every, over, learn, aggregate, above, least }) => {
+                let (every, over, learn, aggregate) = (*every, *over, *learn, *aggregate);
+                b.step(&baseline::Terms { every, over, learn, aggregate, above: *above, least: *least }, &point)
+            }
             (Automaton::Threshold(t), Form::Single) => t.step(0, 1, point),
-            (Automaton::Threshold(_) | Automaton::Distinct(_) | Automaton::Sequence(_), _) => false,
+            // A machine is only ever given the rule it was made for.
+            (
+                Automaton::Threshold(_)
+                | Automaton::Distinct(_)
+                | Automaton::Sequence(_)
+                | Automaton::Aggregate(_)
+                | Automaton::Stages(_)
+                | Automaton::Joined(_)
+                | Automaton::All(_)
+                | Automaton::Novel(_)
+                | Automaton::Baseline(_),
+                _,
+            ) => false,
         };
         if !completed {
-            return None;
+            return;
         }
         let start = self.start();
         if let Some(open) = &mut self.episode
             && open.reaches(start, rule.cooldown)
         {
             open.extend(row.place(), self.events);
-            return None;
+            return;
         }
-        self.episode.replace(Box::new(Episode::open(&self.proof(), rule.steps.len())))
+        let next = Box::new(Episode::open(&self.proof(), rule.steps.len()));
+        ended.extend(self.episode.replace(next).map(|e| *e));
     }
 
-    /// The episode that goes on, if any.
-    pub(super) fn episode(&self) -> Option<&Episode> {
-        self.episode.as_deref()
+    /// How many of the key's events the row is.
+    pub(super) fn counts(rule: &plan::Rule, row: &Row) -> i64 {
+        i64::from(matches!(part_of(rule, row), Part::Takes))
     }
 
+    /// The episodes that go on, in order: one, but where a match may still join several.
+    pub(super) fn episodes(&self) -> impl Iterator<Item = &Episode> {
+        Episode::in_order(self.episode.as_deref())
+    }
+
+    /// Whether matches wait for a deadline.
+    pub(super) fn waits(&self) -> bool {
+        self.waiting().is_some()
+    }
+
+    /// Decides for good on matches whose deadline is before `time` (µs): no event before it can come or go any more.
+    pub(super) fn pass(&mut self, rule: &plan::Rule, time: i64, ended: &mut Vec<Episode>) {
+        if !self.waits() {
+            return;
+        }
+        self.episode = self.judge(rule, time, ended);
+        match &mut self.automaton {
+            Automaton::Stages(s) => s.waiting_mut().forget(time, rule.form.within()),
+            Automaton::Joined(j) => j.waiting_mut().forget(time, rule.form.within()),
+            Automaton::Threshold(_)
+            | Automaton::Distinct(_)
+            | Automaton::Sequence(_)
+            | Automaton::Aggregate(_)
+            | Automaton::All(_)
+            | Automaton::Novel(_)
+            | Automaton::Baseline(_) => {}
+        }
+    }
+
+    /// Decides for now on matches whose deadline is before `time` (µs): the episodes that are open then.
+    pub(super) fn judge(&self, rule: &plan::Rule, time: i64, ended: &mut Vec<Episode>) -> Option<Box<Episode>> {
+        let mut open = self.episode.clone();
+        if let Some(waiting) = self.waiting() {
+            let within = rule.form.within();
+            for new in waiting.episodes(time, within, rule.steps.len()) {
+                Episode::absorb(&mut open, new, rule.cooldown, time.saturating_sub(within), ended);
+            }
+        }
+        open
+    }
+
+    /// The first deadline that is not before `time`, µs.
+    pub(super) fn due(&self, rule: &plan::Rule, time: i64) -> Option<i64> {
+        self.waiting().and_then(|w| w.due(time, rule.form.within()))
+    }
+
+    fn reset(&mut self, rule: &plan::Rule, time: i64) {
+        match (&mut self.automaton, &rule.form) {
+            (Automaton::Sequence(s), _) => s.reset(),
+            (Automaton::Stages(s), Form::Sequence { within, stages, .. }) => s.reset(time, *within, stages),
+            (Automaton::Joined(j), Form::Sequence { within, stages, .. }) => j.reset(time, *within, stages),
+            (
+                Automaton::Threshold(_)
+                | Automaton::Distinct(_)
+                | Automaton::Aggregate(_)
+                | Automaton::Stages(_)
+                | Automaton::Joined(_)
+                | Automaton::All(_)
+                | Automaton::Novel(_)
+                | Automaton::Baseline(_),
+                _,
+            ) => {}
+        }
+    }
+
+    fn waiting(&self) -> Option<&Waiting> {
+        match &self.automaton {
+            Automaton::Stages(s) => s.waits().then(|| s.waiting()),
+            Automaton::Joined(j) => j.waits().then(|| j.waiting()),
+            Automaton::Threshold(_)
+            | Automaton::Distinct(_)
+            | Automaton::Sequence(_)
+            | Automaton::Aggregate(_)
+            | Automaton::All(_)
+            | Automaton::Novel(_)
+            | Automaton::Baseline(_) => None,
+        }
+    }
+
+    /// Start of the match the last event completed, µs.
     fn start(&self) -> i64 {
         match &self.automaton {
             Automaton::Threshold(t) => t.start(),
             Automaton::Distinct(d) => d.start(),
             Automaton::Sequence(s) => s.start(),
+            Automaton::Aggregate(a) => a.start(),
+            Automaton::Stages(s) => s.start(),
+            Automaton::All(a) => a.start(),
+            Automaton::Joined(_) | Automaton::Novel(_) | Automaton::Baseline(_) => {
+                self.proof().first().map_or(i64::MIN, |(_, first)| first.place.time)
+            }
         }
     }
 
@@ -108,6 +256,125 @@ impl Machine {
             Automaton::Threshold(t) => t.proof(),
             Automaton::Distinct(d) => d.proof(),
             Automaton::Sequence(s) => s.proof(),
+            Automaton::Aggregate(a) => a.proof(),
+            Automaton::Stages(s) => s.proof(),
+            Automaton::Joined(j) => j.proof(),
+            Automaton::All(a) => a.proof(),
+            Automaton::Novel(n) => n.proof(),
+            Automaton::Baseline(b) => b.proof(),
         }
+    }
+
+    /// About how many events it holds.
+    pub(super) fn size(&self) -> usize {
+        let automaton = match &self.automaton {
+            Automaton::Threshold(t) => t.size(),
+            Automaton::Distinct(d) => d.size(),
+            Automaton::Sequence(s) => s.size(),
+            Automaton::Aggregate(a) => a.size(),
+            Automaton::Stages(s) => s.size(),
+            Automaton::Joined(j) => j.size(),
+            Automaton::All(a) => a.size(),
+            Automaton::Novel(n) => n.size(),
+            Automaton::Baseline(b) => b.size(),
+        };
+        // An episode remembers the places of its latest events.
+        automaton + 8
+    }
+
+    /// Whether whatever comes next does the same to both, but for the beginning, the latest events and the count of the episode that
+    /// is open.
+    fn goes_on_as(&self, other: &Machine, rule: &plan::Rule) -> bool {
+        let episodes = match (&self.episode, &other.episode) {
+            (None, None) => true,
+            (Some(a), Some(b)) => a.goes_on_as(b),
+            (Some(_), None) | (None, Some(_)) => false,
+        };
+        // Where matches wait, events alone do nothing to episodes.
+        (episodes || self.waits())
+            && match (&self.automaton, &other.automaton) {
+                (Automaton::Threshold(a), Automaton::Threshold(b)) => a.same(b),
+                (Automaton::Distinct(a), Automaton::Distinct(b)) => a.same(b),
+                (Automaton::Sequence(a), Automaton::Sequence(b)) => a.same(b),
+                (Automaton::Aggregate(a), Automaton::Aggregate(b)) => a.same(b),
+                (Automaton::Stages(a), Automaton::Stages(b)) => a.same(b),
+                (Automaton::Joined(a), Automaton::Joined(b)) => a.same(b),
+                (Automaton::All(a), Automaton::All(b)) => a.same(b),
+                (Automaton::Novel(a), Automaton::Novel(b)) => match rule.form {
+                    Form::Novel { over, .. } => a.same(b, over),
+                    Form::Single
+                    | Form::Threshold { .. }
+                    | Form::Distinct { .. }
+                    | Form::Aggregate { .. }
+                    | Form::Sequence { .. }
+                    | Form::All { .. }
+                    | Form::Baseline { .. } => false,
+                },
+                (Automaton::Baseline(a), Automaton::Baseline(b)) => a.same(b),
+                (
+                    Automaton::Threshold(_)
+                    | Automaton::Distinct(_)
+                    | Automaton::Sequence(_)
+                    | Automaton::Aggregate(_)
+                    | Automaton::Stages(_)
+                    | Automaton::Joined(_)
+                    | Automaton::All(_)
+                    | Automaton::Novel(_)
+                    | Automaton::Baseline(_),
+                    _,
+                ) => false,
+            }
+    }
+
+    /// What these changes, which led to this state where there was `before`, mean for the states behind `before`; `None` when
+    /// these have to be run again. `until` is the last event both have seen.
+    pub(super) fn amendment(
+        &self,
+        before: &Machine,
+        rule: &plan::Rule,
+        changes: &[(Place, i64)],
+        until: Place,
+    ) -> Option<Amendment> {
+        if !self.goes_on_as(before, rule) {
+            return None;
+        }
+        let mut amendment = Amendment::new(changes);
+        if let (Some(new), Some(old)) = (&self.episode, &before.episode) {
+            amendment.renew(new.renewal(old, &amendment, until));
+        }
+        Some(amendment)
+    }
+
+    /// Corrects it for events that came or went before; whether there was anything that may have to be, so that there may be in
+    /// later states.
+    pub(super) fn amend(&mut self, amendment: &Amendment) -> bool {
+        let episode = self.episode.as_mut().is_some_and(|e| e.amend(amendment));
+        let automaton = match &mut self.automaton {
+            Automaton::Threshold(t) => t.amend(amendment),
+            Automaton::Distinct(d) => d.amend(amendment),
+            Automaton::Sequence(s) => s.amend(amendment),
+            Automaton::Aggregate(a) => a.amend(amendment),
+            Automaton::Stages(s) => s.amend(amendment),
+            Automaton::Joined(j) => j.amend(amendment),
+            Automaton::All(a) => a.amend(amendment),
+            // Their matches are single events.
+            Automaton::Novel(_) | Automaton::Baseline(_) => false,
+        };
+        automaton || episode
+    }
+}
+
+fn part_of(rule: &plan::Rule, row: &Row) -> Part {
+    match &rule.form {
+        Form::Sequence { until: Some(until), .. } if row.steps & (1 << until) != 0 => Part::Breaks,
+        Form::Distinct { slot, .. } | Form::Novel { slot, .. } if part(&row.values, *slot).is_none() => Part::None,
+        Form::Single
+        | Form::Threshold { .. }
+        | Form::Distinct { .. }
+        | Form::Aggregate { .. }
+        | Form::Sequence { .. }
+        | Form::All { .. }
+        | Form::Novel { .. }
+        | Form::Baseline { .. } => Part::Takes,
     }
 }

@@ -4,24 +4,43 @@
 //! rows and the watermark that holds after them. All rules share one `window` operator in which
 //! they are data, so that another rule costs nothing when nothing of it happens.
 //!
-//! Reading order: `machine` says when a key's events make a match (`threshold`, `distinct`,
-//! `sequence`) and how matches grow into an episode ([`episode`]); `key` keeps one key exact
-//! under late arrivals; `window` is the operator around all keys; `render` puts it into a
+//! Reading order: `machine` says when a key's events make a match and how matches grow into an
+//! episode ([`episode`]). Each form has a file: `threshold`, `distinct`, `aggregate` and `all` (on `run`, the
+//! shortest run of events that meets a condition, and `tally`, the figures of events, with `rank`), `sequence`, `stages` (with
+//! conditions and absences) and `joined` (with conditions between events: `residual`, `candidates`) on `waiting`
+//! (chains whose deadline is to come), `novel`, `baseline` (with `usual`). `key` keeps one key exact under late arrivals: `live` holds
+//! what is not final, in `stretch`es between checkpoints; `amend` is what late events change behind them. `window` is the operator around all keys; `render` puts it into a
 //! dataflow; [`driver`] runs that dataflow on worker threads; [`changes`] turns differences of
 //! episodes into alert changes. Beside them, [`clock`] computes the live watermark and [`spool`]
 //! puts the rows of a finite input into time order, whatever its size.
 
+mod aggregate;
+mod all;
+mod amend;
+mod baseline;
+mod candidates;
 pub mod changes;
 pub mod clock;
 mod distinct;
 pub mod driver;
 pub mod episode;
+mod joined;
 mod key;
+mod live;
 mod machine;
+mod novel;
+mod rank;
 mod render;
+mod residual;
+mod run;
 mod sequence;
 pub mod spool;
+mod stages;
+mod stretch;
+mod tally;
 mod threshold;
+mod usual;
+mod waiting;
 mod window;
 
 pub use driver::{CorrelateError, Emit, Input, Output, Outputs, start};

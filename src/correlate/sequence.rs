@@ -1,4 +1,5 @@
-//! Sequence: steps one after the other, each with its number of events, in strict order.
+//! Sequence: steps one after the other, each with its number of events, in strict order. (Those that ask for more are
+//! in `stages` and `joined`.)
 //!
 //! For each step the last `count` of its events are remembered that came when the steps before were
 //! complete, each with the *latest-starting* chain it continues. Taking the latest events of every
@@ -8,8 +9,9 @@
 use std::collections::VecDeque;
 use std::rc::Rc;
 
+use super::amend::Amendment;
 use super::episode::{Point, Proof};
-use crate::rule::plan::Stage;
+use crate::rule::plan::{Residual, Stage};
 
 /// Partial chains of one key.
 #[derive(Clone, Debug)]
@@ -26,19 +28,31 @@ struct Link {
     point: Point,
     /// The chain through all earlier steps; `None` on the first step.
     before: Option<Rc<Chain>>,
+    /// The number of the chain's first event.
+    first: u64,
 }
 
 #[derive(Debug)]
 struct Chain {
     start: i64,
+    /// Numbers do not count here: see [`Link::first`].
     events: Proof,
 }
 
 impl Sequence {
+    /// Whether a rule asks for no more than numbers of events, one step after the other.
+    pub(super) fn suffices(stages: &[Stage], residuals: &[Residual]) -> bool {
+        let plain = |stage: &Stage| match stage {
+            Stage::Present(having) => having.only_count().is_some(),
+            Stage::Absent => false,
+        };
+        residuals.is_empty() && stages.iter().all(plain)
+    }
+
     /// No chain yet.
     pub(super) fn new(stages: &[Stage]) -> Sequence {
         let count = |stage: &Stage| match stage {
-            Stage::Present(having) => having.only_count().unwrap_or(1),
+            Stage::Present(having) => having.only_count().unwrap_or(1).max(1),
             Stage::Absent => 1,
         };
         let counts = stages.iter().map(count).collect();
@@ -63,16 +77,16 @@ impl Sequence {
                 completed |= self.end.is_some();
                 continue;
             }
-            let before = match step {
-                0 => None,
+            let (before, first) = match step {
+                0 => (None, point.ordinal),
                 later => match self.chain(later - 1, counts, horizon) {
-                    Some(chain) => Some(chain),
+                    Some((chain, first)) => (Some(chain), first),
                     None => continue,
                 },
             };
             self.end = None;
             let links = &mut self.steps[step];
-            links.push_back(Link { point: point.clone(), before });
+            links.push_back(Link { point: point.clone(), before, first });
             while links.len() > counts[step] || links.front().is_some_and(|l| l.start() < horizon) {
                 links.pop_front();
             }
@@ -118,18 +132,69 @@ impl Sequence {
     fn events(&self, step: usize) -> Proof {
         let links = &self.steps[step];
         let before = links.front().and_then(|l| l.before.as_ref()).map_or(&[][..], |c| &c.events);
-        before.iter().cloned().chain(links.iter().map(|l| (step, l.point.clone()))).collect()
+        let mut events: Proof = before.iter().cloned().chain(links.iter().map(|l| (step, l.point.clone()))).collect();
+        if let (Some((_, point)), Some(link)) = (events.first_mut(), links.front()) {
+            point.ordinal = link.first;
+        }
+        events
     }
 
-    /// The latest-starting chain through `step`, if it is complete and starts no earlier than `horizon`.
-    fn chain(&self, step: usize, counts: &[usize], horizon: i64) -> Option<Rc<Chain>> {
+    /// The latest-starting chain through `step`, if it is complete and starts no earlier than `horizon`; and the number of its
+    /// first event.
+    fn chain(&self, step: usize, counts: &[usize], horizon: i64) -> Option<(Rc<Chain>, u64)> {
         let start = self.complete(step, counts, horizon)?;
-        Some(Rc::new(Chain { start, events: self.events(step) }))
+        let first = self.steps[step].front()?.first;
+        Some((Rc::new(Chain { start, events: self.events(step) }), first))
+    }
+
+    pub(super) fn size(&self) -> usize {
+        let chain = |l: &Link| l.before.as_ref().map_or(0, |c| c.events.len());
+        self.steps.iter().flatten().map(|l| 1 + chain(l)).sum()
+    }
+
+    pub(super) fn same(&self, other: &Sequence) -> bool {
+        let same =
+            |(a, b): (&VecDeque<Link>, &VecDeque<Link>)| a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.same(b));
+        self.steps.iter().zip(&other.steps).all(same)
+    }
+
+    pub(super) fn amend(&mut self, amendment: &Amendment) -> bool {
+        self.steps.iter_mut().fold(false, |touched, links| Link::amend(links, amendment) || touched)
     }
 }
 
 impl Link {
     fn start(&self) -> i64 {
         self.before.as_ref().map_or(self.point.place.time, |c| c.start)
+    }
+
+    fn same(&self, other: &Link) -> bool {
+        let same = match (&self.before, &other.before) {
+            (None, None) => true,
+            (Some(a), Some(b)) => Rc::ptr_eq(a, b) || a.same(b),
+            (Some(_), None) | (None, Some(_)) => false,
+        };
+        same && self.point.same(&other.point)
+    }
+
+    /// Corrects the numbers of a step's links; whether there was one that may have had to be.
+    fn amend(links: &mut VecDeque<Link>, amendment: &Amendment) -> bool {
+        let mut touched = false;
+        for link in links {
+            let place = link.before.as_ref().map_or(link.point.place, |c| c.events[0].1.place);
+            // Later links have later events and chains that start later.
+            if !amendment.number(place, &mut link.first) {
+                break;
+            }
+            amendment.point(&mut link.point);
+            touched = true;
+        }
+        touched
+    }
+}
+
+impl Chain {
+    fn same(&self, other: &Chain) -> bool {
+        self.events.len() == other.events.len() && self.events.iter().zip(&other.events).all(|(a, b)| a.1.same(&b.1))
     }
 }

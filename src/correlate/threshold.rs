@@ -4,6 +4,7 @@
 
 use std::collections::VecDeque;
 
+use super::amend::Amendment;
 use super::episode::{Point, Proof};
 
 /// The last `count` events, no older than the window.
@@ -31,5 +32,17 @@ impl Threshold {
     /// The events of that match.
     pub(super) fn proof(&self) -> Proof {
         self.ring.iter().map(|p| (0, p.clone())).collect()
+    }
+
+    pub(super) fn size(&self) -> usize {
+        self.ring.len()
+    }
+
+    pub(super) fn same(&self, other: &Threshold) -> bool {
+        self.ring.len() == other.ring.len() && self.ring.iter().zip(&other.ring).all(|(a, b)| a.same(b))
+    }
+
+    pub(super) fn amend(&mut self, amendment: &Amendment) -> bool {
+        amendment.points(&mut self.ring)
     }
 }

@@ -11,7 +11,7 @@ use hashbrown::HashMap;
 use rustc_hash::FxBuildHasher;
 
 use super::driver::Emit;
-use super::episode::{Place, Record};
+use super::episode::{Episode, Place, Record};
 use super::key::Key;
 use super::machine::Row;
 use super::render::Update;
@@ -38,6 +38,8 @@ struct Agenda {
     /// When to look whether a key is over; each rule and key stands under one deadline.
     deadlines: BTreeMap<i64, Vec<(u32, Tuple)>>,
     touched: Vec<(u32, Tuple)>,
+    /// Episodes that the event at hand has ended.
+    ended: Vec<Episode>,
     /// How many slots there are.
     slots: usize,
 }
@@ -53,8 +55,8 @@ struct Slot {
 
 impl Windows {
     pub(super) fn new(program: Arc<Program>, emit: Emit) -> Windows {
-        let (deadlines, touched) = (BTreeMap::new(), Vec::new());
-        let agenda = Agenda { emit, watermark: i64::MIN, deadlines, touched, slots: 0 };
+        let (deadlines, touched, ended) = (BTreeMap::new(), Vec::new(), Vec::new());
+        let agenda = Agenda { emit, watermark: i64::MIN, deadlines, touched, ended, slots: 0 };
         Windows { program, keys: HashMap::default(), agenda }
     }
 
@@ -87,7 +89,7 @@ impl Windows {
                 self.agenda.apply((member.rule, rule), &row.key, slots, event, diff, watermark, out);
             }
         }
-        self.settle(&program, out);
+        self.settle(&program, watermark, out);
         self.advance(&program, watermark, out);
     }
 
@@ -101,19 +103,21 @@ impl Windows {
     }
 
     /// Says what changed for the keys of this epoch.
-    fn settle(&mut self, program: &Program, out: &mut Vec<(Record, isize)>) {
+    fn settle(&mut self, program: &Program, watermark: i64, out: &mut Vec<(Record, isize)>) {
+        let watermark = self.agenda.time(watermark);
         for (number, key) in std::mem::take(&mut self.agenda.touched) {
             let slots = self.keys.get_mut(&key).expect("touched keys are kept until they expire");
             let at = find(slots, number).expect("touched slots are kept until they expire");
             let slot = &mut slots[at];
             slot.touched = false;
-            slot.key.settle(&program.rules[number as usize]);
+            let same = slot.key.settle(&program.rules[number as usize], watermark);
             if self.agenda.emit == Emit::Final {
                 continue;
             }
-            let now: Vec<Record> = slot.key.episodes().map(|e| e.record(number, &key)).collect();
-            difference(&slot.said, &now, out);
-            slot.said = now;
+            let now: Vec<Record> = slot.key.episodes().skip(same).map(|e| e.record(number, &key)).collect();
+            difference(&slot.said[same..], &now, out);
+            slot.said.truncate(same);
+            slot.said.extend(now);
         }
     }
 
@@ -123,6 +127,7 @@ impl Windows {
         if watermark <= agenda.watermark {
             return;
         }
+        let time = agenda.time(watermark);
         agenda.watermark = watermark;
         let later = if watermark == i64::MAX { BTreeMap::new() } else { agenda.deadlines.split_off(&watermark) };
         for (number, key) in std::mem::replace(&mut agenda.deadlines, later).into_values().flatten() {
@@ -136,7 +141,7 @@ impl Windows {
                 continue;
             }
             if agenda.emit == Emit::Final {
-                slot.key.settle(rule);
+                slot.key.settle(rule, time);
                 out.extend(slot.key.episodes().map(|e| (e.record(number, &key), 1)));
             }
             slots.remove(at);
@@ -159,6 +164,11 @@ fn find(slots: &[Slot], rule: u32) -> Result<usize, usize> {
 }
 
 impl Agenda {
+    /// How far time is: the end of a finite input, which is the greatest watermark, is not the passing of time.
+    fn time(&self, watermark: i64) -> i64 {
+        if watermark == i64::MAX { self.watermark } else { watermark }
+    }
+
     /// Takes a row into the slot of its rule, one of those of its key.
     fn apply(
         &mut self,
@@ -181,10 +191,9 @@ impl Agenda {
         // Only finished episodes are wanted and nothing earlier can come: no need to hold the event.
         if self.emit == Emit::Final && row.time < watermark && diff > 0 && !slot.key.has_live() {
             for _ in 0..diff {
-                if let Some(ended) = slot.key.push_final(rule, &row) {
-                    out.push((ended.record(number, key), 1));
-                }
+                slot.key.push_final(rule, &row, &mut self.ended);
             }
+            out.extend(self.ended.drain(..).map(|ended| (ended.record(number, key), 1)));
             return;
         }
         if !slot.touched {
@@ -228,8 +237,20 @@ fn single(rule: &Rule, member: &Member, row: &MatchRow) -> Record {
     }
 }
 
-/// Appends what leads from one set of records to the other.
+/// Appends what leads from one list of records to the other. Both are in order of their first events, which no two share.
 fn difference(before: &[Record], after: &[Record], out: &mut Vec<(Record, isize)>) {
-    out.extend(before.iter().filter(|r| !after.contains(r)).map(|r| (r.clone(), -1)));
-    out.extend(after.iter().filter(|r| !before.contains(r)).map(|r| (r.clone(), 1)));
+    let (mut before, mut after) = (before.iter().peekable(), after.iter().peekable());
+    loop {
+        match (before.peek(), after.peek()) {
+            (None, None) => return,
+            (Some(a), Some(b)) if a == b => {
+                before.next();
+                after.next();
+            }
+            (Some(a), b) if b.is_none_or(|b| a.first <= b.first) => {
+                out.extend(before.next().map(|r| (r.clone(), -1)));
+            }
+            (_, _) => out.extend(after.next().map(|r| (r.clone(), 1))),
+        }
+    }
 }
