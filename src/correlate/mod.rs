@@ -39,6 +39,8 @@ mod stages;
 mod stretch;
 mod tally;
 mod threshold;
+#[cfg(test)]
+mod trial;
 mod usual;
 mod waiting;
 mod window;
