@@ -67,13 +67,22 @@ pub struct AlertId(pub u128);
 impl AlertId {
     /// The id of the alert of `rule` for `key` (its values, unambiguously joined) whose episode starts with `first`.
     pub fn new(rule: &str, key: &str, first: EventId) -> AlertId {
-        let mut hasher = xxhash_rust::xxh3::Xxh3::new();
+        let mut whole = Vec::with_capacity(32 + rule.len() + key.len());
         for part in [rule.as_bytes(), key.as_bytes()] {
-            hasher.update(&(part.len() as u64).to_le_bytes());
-            hasher.update(part);
+            whole.extend_from_slice(&(part.len() as u64).to_le_bytes());
+            whole.extend_from_slice(part);
         }
-        hasher.update(&first.to_bytes());
-        AlertId(hasher.digest128())
+        whole.extend_from_slice(&first.to_bytes());
+        AlertId(xxhash_rust::xxh3::xxh3_128(&whole))
+    }
+
+    /// The id of the event that this alert is to rules over alerts, and by which their alerts name it as evidence. `first` is
+    /// [`Alert::first`].
+    ///
+    /// It holds the time in milliseconds and 74 bits of the alert's own id, so the alert is found again among those that start
+    /// at that time: it is the one of which this function gives the same.
+    pub fn event_id(self, first: i64) -> EventId {
+        EventId::from_hash(first, self.0)
     }
 }
 
@@ -102,7 +111,7 @@ impl FromStr for AlertId {
 
 impl Serialize for AlertId {
     fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
-        s.collect_str(self)
+        s.serialize_str(std::str::from_utf8(&crate::event::id::hex(self.0)).expect("hexadecimal digits are ASCII"))
     }
 }
 
@@ -134,7 +143,8 @@ pub struct Alert {
     pub last: i64,
     /// How many events of the rule and key lie in the episode.
     pub count: u64,
-    /// The events that prove it: the first match's, then the latest ones, in (time, id) order without repeats.
+    /// The events that prove it: the first match's, then the latest ones, in (time, id) order without repeats. Of a rule
+    /// over alerts they are alerts: see [`AlertId::event_id`].
     pub evidence: Vec<EventId>,
     /// ATT&CK technique ids.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -148,6 +158,49 @@ pub struct Alert {
     /// Risk points.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub risk: Option<i64>,
+}
+
+impl Alert {
+    /// Appends what serde makes of it as JSON, in half the time: a batch run writes hundreds of thousands, and most of an
+    /// alert is ids, which need no escaping.
+    pub fn write_json(&self, out: &mut Vec<u8>) {
+        let Alert { id, rule, severity, title, key, first, last, count, evidence, attack, tags, runbook, risk } = self;
+        field(out, "{\"id\":", id);
+        field(out, ",\"rule\":", rule);
+        field(out, ",\"severity\":", severity);
+        field(out, ",\"title\":", title);
+        field(out, ",\"key\":", key);
+        for (name, micros) in [(",\"first\":\"", first), ("\",\"last\":\"", last)] {
+            out.extend_from_slice(name.as_bytes());
+            crate::event::time::with_rfc3339(*micros, |text| out.extend_from_slice(text.as_bytes()));
+        }
+        field(out, "\",\"count\":", count);
+        out.extend_from_slice(b",\"evidence\":[");
+        for (n, id) in evidence.iter().enumerate() {
+            out.extend_from_slice(if n == 0 { b"\"" } else { b",\"" });
+            id.with_text(|text| out.extend_from_slice(text.as_bytes()));
+            out.push(b'"');
+        }
+        out.push(b']');
+        if !attack.is_empty() {
+            field(out, ",\"attack\":", attack);
+        }
+        if !tags.is_empty() {
+            field(out, ",\"tags\":", tags);
+        }
+        if let Some(runbook) = runbook {
+            field(out, ",\"runbook\":", runbook);
+        }
+        if let Some(risk) = risk {
+            field(out, ",\"risk\":", risk);
+        }
+        out.push(b'}');
+    }
+}
+
+fn field(out: &mut Vec<u8>, name: &str, value: &impl Serialize) {
+    out.extend_from_slice(name.as_bytes());
+    serde_json::to_writer(out, value).expect("texts and numbers are written to memory");
 }
 
 /// What happened to an alert.
@@ -185,12 +238,49 @@ mod instant {
     use serde::{Deserialize, Deserializer, Serializer};
 
     pub(super) fn serialize<S: Serializer>(micros: &i64, s: S) -> Result<S::Ok, S::Error> {
-        s.serialize_str(&crate::event::time::rfc3339(*micros))
+        crate::event::time::with_rfc3339(*micros, |text| s.serialize_str(text))
     }
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<i64, D::Error> {
         let text = <std::borrow::Cow<'de, str>>::deserialize(d)?;
         crate::event::time::parse_rfc3339(&text)
             .ok_or_else(|| serde::de::Error::custom(format!("`{text}` is not RFC 3339")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_is_what_serde_makes_of_it() {
+        let first = EventId::new(1_768_473_045_123_456, b"line", 0);
+        let mut alert = Alert {
+            id: AlertId::new("rule", "key", first),
+            rule: "rule".into(),
+            severity: Severity::High,
+            title: "a \"title\"\n\u{1}é".into(),
+            key: serde_json::Map::from_iter([
+                ("source.port".to_owned(), 22.into()),
+                ("user.name".to_owned(), "\\".into()),
+            ]),
+            first: 1_768_473_045_123_456,
+            last: -1,
+            count: 3,
+            evidence: Vec::new(),
+            attack: Vec::new(),
+            tags: Vec::new(),
+            runbook: None,
+            risk: None,
+        };
+        for _ in 0..2 {
+            let mut json = Vec::new();
+            alert.write_json(&mut json);
+            assert_eq!(String::from_utf8(json).unwrap(), serde_json::to_string(&alert).unwrap());
+            alert.evidence = vec![first, EventId::default()];
+            alert.attack = vec!["T1110".into(), "T1078".into()];
+            alert.tags = vec!["a \"tag\"".into()];
+            (alert.runbook, alert.risk) = (Some("kb/x.md".into()), Some(-5));
+        }
     }
 }

@@ -10,42 +10,20 @@ use arrow::array::{
 };
 use arrow::buffer::{Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow::datatypes::{Int64Type, TimestampMicrosecondType, UInt16Type, UInt32Type, UInt64Type};
-use hashbrown::HashTable;
 
+use super::rows::{Place, Rows};
+use super::texts::Texts;
 use crate::event::batch::Dictionary;
 use crate::event::field::{self, Type};
 use crate::event::{EventBatch, FieldId};
 
-/// Batch and row.
-type Place = (u32, u32);
-
-/// All events of the batches by time; events of one time stay in the order in which they came, which is the order of
-/// their file and compresses best.
+/// All events of the batches by time; see [`Rows::sorted`].
 pub(super) fn sorted(batches: &[EventBatch]) -> EventBatch {
-    let mut order: Vec<(i64, Place)> = Vec::with_capacity(batches.iter().map(EventBatch::len).sum());
-    for (b, batch) in batches.iter().enumerate() {
-        let times = batch.times();
-        let time = |row: usize| times.get(row).copied().unwrap_or_default();
-        order.extend((0..batch.len()).map(|row| (time(row), (b as u32, row as u32))));
-    }
-    if let [only] = batches
-        && order.is_sorted()
-    {
-        return only.clone();
-    }
-    // Places ascend, so the order within one time is kept.
-    order.sort();
-    let places: Vec<Place> = order.into_iter().map(|(_, place)| place).collect();
-    gather(batches, &places)
+    gather(batches, Rows::sorted(batches).places())
 }
 
-/// A copy without the dictionary values that its rows do not use.
-pub(super) fn compact(batch: &EventBatch) -> EventBatch {
-    let places: Vec<Place> = (0..batch.len() as u32).map(|row| (0, row)).collect();
-    gather(std::slice::from_ref(batch), &places)
-}
-
-fn gather(batches: &[EventBatch], places: &[Place]) -> EventBatch {
+/// These rows, without the dictionary values that they do not use.
+pub(super) fn gather(batches: &[EventBatch], places: &[Place]) -> EventBatch {
     let columns = field::all().filter_map(|id| Some((id, column(batches, places, id)?)));
     let columns: Vec<(FieldId, ArrayRef)> = columns.collect();
     let mut names: Vec<Arc<str>> = batches.iter().flat_map(|b| b.extras().iter().map(|(n, _)| n.clone())).collect();
@@ -145,7 +123,7 @@ fn dictionary(parts: &[Option<&Dictionary>], places: &[Place]) -> Option<Diction
     if nulls.as_ref().is_some_and(|n| n.null_count() == places.len()) {
         return None;
     }
-    let mut united = United::default();
+    let mut united = Texts::default();
     let values: Vec<Option<&StringArray>> = parts.iter().map(|p| p.map(|d| d.values().as_string())).collect();
     let keys: Vec<&[u32]> = parts.iter().map(|p| p.map_or(&[][..], |d| &d.keys().values()[..])).collect();
     let mut renumbered: Vec<Vec<u32>> = values.iter().map(|v| vec![UNSEEN; v.map_or(0, |v| v.len())]).collect();
@@ -164,41 +142,6 @@ fn dictionary(parts: &[Option<&Dictionary>], places: &[Place]) -> Option<Diction
         codes.push(new);
     }
     Some(Dictionary::new(UInt32Array::new(ScalarBuffer::from(codes), nulls), Arc::new(united.finish())))
-}
-
-/// The united dictionary.
-#[derive(Default)]
-struct United {
-    bytes: Vec<u8>,
-    ends: Vec<i32>,
-    index: HashTable<(u64, u32)>,
-}
-
-impl United {
-    fn value(&self, code: u32) -> &[u8] {
-        let start = if code == 0 { 0 } else { self.ends[code as usize - 1] as usize };
-        &self.bytes[start..self.ends[code as usize] as usize]
-    }
-
-    fn code(&mut self, value: &str) -> u32 {
-        let hash = xxhash_rust::xxh3::xxh3_64(value.as_bytes());
-        let same = |&(h, code): &(u64, u32)| h == hash && self.value(code) == value.as_bytes();
-        if let Some(&(_, code)) = self.index.find(hash, same) {
-            return code;
-        }
-        let code = self.ends.len() as u32;
-        self.bytes.extend_from_slice(value.as_bytes());
-        self.ends.push(self.bytes.len() as i32);
-        self.index.insert_unique(hash, (hash, code), |&(h, _)| h);
-        code
-    }
-
-    fn finish(self) -> StringArray {
-        let mut offsets = Vec::with_capacity(self.ends.len() + 1);
-        offsets.push(0);
-        offsets.extend_from_slice(&self.ends);
-        StringArray::new(OffsetBuffer::new(offsets.into()), Buffer::from_vec(self.bytes), None)
-    }
 }
 
 #[cfg(test)]
@@ -236,7 +179,7 @@ mod tests {
         for (row, (_, json)) in expected.iter().enumerate() {
             assert_eq!(all.to_json(row), *json);
         }
-        let few = compact(&all.slice(6, 1));
+        let few = gather(&[all], &[(0, 6)]);
         assert_eq!(few.dictionary(field::USER_NAME).unwrap().values().len(), 1);
         assert_eq!(few.to_json(0), expected[6].1);
         assert!(few.column(field::EVENT_TYPE).is_none());

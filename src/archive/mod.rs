@@ -19,14 +19,20 @@ use std::path::{Path, PathBuf};
 
 mod alerts;
 mod bulk;
+mod chunk;
+mod coded;
+mod columns;
 mod gather;
 mod layout;
 mod log;
 mod manifest;
+mod pack;
 mod part;
 mod read;
+mod rows;
 mod sink;
 mod store;
+mod texts;
 
 pub use alerts::AlertLog;
 pub use bulk::BulkWriter;

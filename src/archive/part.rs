@@ -5,18 +5,20 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
-use parquet::arrow::ArrowSchemaConverter;
-use parquet::arrow::arrow_writer::{ArrowWriter, ArrowWriterOptions};
-use parquet::basic::{Compression, Encoding as Coding, LogicalType, Type as Physical, ZstdLevel};
+use parquet::arrow::{ArrowSchemaConverter, add_encoded_arrow_schema_to_metadata};
+use parquet::basic::{LogicalType, Type as Physical};
 use parquet::errors::ParquetError;
-use parquet::file::properties::{EnabledStatistics, WriterProperties};
-use parquet::schema::types::{ColumnPath, SchemaDescriptor, Type as Node, TypePtr};
+use parquet::file::properties::WriterProperties;
+use parquet::file::writer::SerializedFileWriter;
+use parquet::schema::types::{SchemaDescriptor, Type as Node, TypePtr};
 
+use super::chunk::Compressor;
+use super::columns::{self, Leaf};
 use super::manifest::StoredFile;
+use super::rows::Rows;
 use super::{ArchiveError, layout};
 use crate::event::EventBatch;
-use crate::event::field::{self, Type};
-use crate::event::schema::{Columns, schema_of, to_record_batch_of};
+use crate::event::schema::{Columns, schema_of};
 
 /// How events are encoded.
 #[derive(Clone, Debug)]
@@ -30,45 +32,6 @@ pub struct Encoding {
 impl Default for Encoding {
     fn default() -> Encoding {
         Encoding { level: 1, bloom: false }
-    }
-}
-
-/// Fields people look single values up in.
-const LOOKED_UP: [field::FieldId; 4] = [field::SOURCE_IP, field::USER_NAME, field::HOST_NAME, field::EVENT_ID];
-
-impl Encoding {
-    fn properties(&self, columns: &Columns) -> WriterProperties {
-        let level = ZstdLevel::try_new(self.level.clamp(1, 22)).unwrap_or_default();
-        let mut properties = WriterProperties::builder()
-            .set_created_by(concat!("weir ", env!("CARGO_PKG_VERSION")).to_owned())
-            .set_compression(Compression::ZSTD(level))
-            .set_statistics_enabled(EnabledStatistics::Page)
-            .set_column_index_truncate_length(Some(32))
-            .set_statistics_truncate_length(Some(32))
-            .set_max_row_group_row_count(None)
-            .set_dictionary_enabled(true);
-        for id in field::all().filter(|id| columns.contains(*id)) {
-            let path = || ColumnPath::new(id.name().split('.').map(str::to_owned).collect());
-            properties = match id.ty() {
-                Type::Text | Type::Ip | Type::TextList => properties,
-                // Distinct values: a dictionary would be built, found too large and thrown away.
-                Type::LongText => properties
-                    .set_column_dictionary_enabled(path(), false)
-                    .set_column_encoding(path(), Coding::PLAIN)
-                    .set_column_statistics_enabled(path(), EnabledStatistics::None),
-                Type::U16 | Type::U32 | Type::U64 | Type::I64 | Type::Timestamp => properties
-                    .set_column_dictionary_enabled(path(), false)
-                    .set_column_encoding(path(), Coding::DELTA_BINARY_PACKED),
-                // Neighbours begin alike and end at random. (DuckDB 2.0 cannot read ids that are split by byte.)
-                Type::Id => properties
-                    .set_column_dictionary_enabled(path(), false)
-                    .set_column_encoding(path(), Coding::DELTA_BYTE_ARRAY),
-            };
-            if self.bloom && LOOKED_UP.contains(&id) {
-                properties = properties.set_column_bloom_filter_enabled(path(), true);
-            }
-        }
-        properties.build()
     }
 }
 
@@ -103,17 +66,8 @@ fn with_uuids(node: &Node) -> Result<TypePtr, ParquetError> {
     Ok(Arc::new(node))
 }
 
-fn writer(path: &Path, columns: &Columns, encoding: &Encoding) -> Result<ArrowWriter<File>, ArchiveError> {
-    let file = File::create(path).map_err(ArchiveError::io("create", path))?;
-    let schema = schema_of(columns);
-    let open = || {
-        let options = ArrowWriterOptions::new()
-            .with_properties(encoding.properties(columns))
-            .with_parquet_schema(parquet_schema(&schema)?);
-        ArrowWriter::try_new_with_options(file, schema, options)
-    };
-    open().map_err(ArchiveError::parquet(path))
-}
+/// Rows of a group of [`write_file`].
+const GROUP_ROWS: usize = 128 * 1024;
 
 /// Writes events as one Parquet file at `path`, in the archive's own form. Without batches it is an empty file that
 /// tells the columns.
@@ -123,19 +77,60 @@ pub fn write_file(
     columns: &Columns,
     encoding: &Encoding,
 ) -> Result<(), ArchiveError> {
-    let mut writer = writer(path, columns, encoding)?;
-    let mut write = || {
-        for batch in batches {
-            writer.write(&to_record_batch_of(batch, columns))?;
+    let mut writer = Writer::create(path, columns, encoding)?;
+    let mut rest = batches;
+    while !rest.is_empty() {
+        let mut rows = 0;
+        let fit = |batch: &&EventBatch| {
+            rows += batch.len();
+            rows <= GROUP_ROWS
+        };
+        let count = rest.iter().take_while(fit).count().max(1);
+        let (group, others) = rest.split_at(count);
+        writer.write(&Rows::unsorted(group)).map_err(ArchiveError::parquet(path))?;
+        rest = others;
+    }
+    writer.file.finish().map(|_| ()).map_err(ArchiveError::parquet(path))
+}
+
+/// A Parquet file that is being written.
+struct Writer {
+    file: SerializedFileWriter<File>,
+    leaves: Vec<Leaf>,
+    compressor: Compressor,
+    bloom: bool,
+}
+
+impl Writer {
+    fn create(path: &Path, columns: &Columns, encoding: &Encoding) -> Result<Writer, ArchiveError> {
+        let file = File::create(path).map_err(ArchiveError::io("create", path))?;
+        let compressor = Compressor::new(encoding.level).map_err(ArchiveError::io("compress", path))?;
+        let schema = schema_of(columns);
+        let mut properties =
+            WriterProperties::builder().set_created_by(concat!("weir ", env!("CARGO_PKG_VERSION")).to_owned()).build();
+        // Readers of ours find the Arrow types there, dictionaries above all.
+        add_encoded_arrow_schema_to_metadata(&schema, &mut properties);
+        let open = || {
+            let schema = parquet_schema(&schema)?;
+            let leaves = columns::leaves(&schema);
+            let file = SerializedFileWriter::new(file, schema.root_schema_ptr(), Arc::new(properties))?;
+            Ok(Writer { file, leaves, compressor, bloom: encoding.bloom })
+        };
+        open().map_err(ArchiveError::parquet(path))
+    }
+
+    /// Writes rows as a row group.
+    fn write(&mut self, rows: &Rows<'_>) -> Result<(), ParquetError> {
+        if rows.len() == 0 {
+            return Ok(());
         }
-        writer.finish()
-    };
-    write().map(|_| ()).map_err(ArchiveError::parquet(path))
+        columns::write(&mut self.file, &self.leaves, rows, &mut self.compressor, self.bloom)
+    }
 }
 
 /// A Parquet file of one day that is being written under a temporary name.
 pub(super) struct Part {
-    writer: ArrowWriter<File>,
+    writer: Writer,
     path: PathBuf,
     name: String,
     columns: Columns,
@@ -156,7 +151,7 @@ impl Part {
         let path = dir.join(&name);
         let folder = path.parent().unwrap_or(dir);
         fs::create_dir_all(folder).map_err(ArchiveError::io("create the folder", folder))?;
-        let writer = writer(&layout::temporary(&path), &columns, encoding)?;
+        let writer = Writer::create(&layout::temporary(&path), &columns, encoding)?;
         Ok(Part { writer, path, name, columns, rows: 0, min_time: i64::MAX, max_time: i64::MIN })
     }
 
@@ -166,23 +161,24 @@ impl Part {
     }
 
     pub(super) fn row_groups(&self) -> usize {
-        self.writer.flushed_row_groups().len()
+        self.writer.file.flushed_row_groups().len()
     }
 
-    /// Writes a sorted batch as a row group.
-    pub(super) fn write(&mut self, batch: &EventBatch) -> Result<(), ArchiveError> {
-        let record = to_record_batch_of(batch, &self.columns);
-        self.writer.write(&record).and_then(|()| self.writer.flush()).map_err(ArchiveError::parquet(&self.path))?;
-        self.rows += batch.len() as u64;
-        self.min_time = batch.times().iter().copied().fold(self.min_time, i64::min);
-        self.max_time = batch.times().iter().copied().fold(self.max_time, i64::max);
+    /// Writes rows, sorted by time, as a row group.
+    pub(super) fn write(&mut self, rows: &Rows<'_>) -> Result<(), ArchiveError> {
+        self.writer.write(rows).map_err(ArchiveError::parquet(&self.path))?;
+        if let Some(last) = rows.len().checked_sub(1) {
+            self.rows += rows.len() as u64;
+            self.min_time = self.min_time.min(rows.time(0));
+            self.max_time = self.max_time.max(rows.time(last));
+        }
         Ok(())
     }
 
     /// Ends the file and gives it its name; it counts only once the manifest lists it.
     pub(super) fn finish(mut self, sequence: std::ops::Range<u64>) -> Result<StoredFile, ArchiveError> {
-        self.writer.finish().map_err(ArchiveError::parquet(&self.path))?;
-        let file = self.writer.inner();
+        self.writer.file.finish().map_err(ArchiveError::parquet(&self.path))?;
+        let file = self.writer.file.inner();
         file.sync_all().map_err(ArchiveError::io("sync", &self.path))?;
         let bytes = file.metadata().map_err(ArchiveError::io("read", &self.path))?.len();
         fs::rename(layout::temporary(&self.path), &self.path).map_err(ArchiveError::io("rename", &self.path))?;

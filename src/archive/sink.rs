@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use super::log::{self, Frames};
 use super::manifest::StoredFile;
 use super::part::{Encoding, Part};
+use super::rows::Rows;
 use super::{ArchiveError, gather, layout};
 use crate::event::schema::Columns;
 use crate::event::{EventBatch, time};
@@ -110,19 +111,29 @@ impl Sink {
         if self.gathered.is_empty() {
             return Ok(());
         }
-        let sorted = gather::sorted(&std::mem::take(&mut self.gathered));
+        let gathered = std::mem::take(&mut self.gathered);
         (self.gathered_rows, self.gathered_bytes) = (0, 0);
+        let rows = Rows::sorted(&gathered);
+        let day = |at: usize| rows.time(at).div_euclid(time::DAY);
         let mut start = 0;
-        while start < sorted.len() {
-            let day = sorted.times()[start].div_euclid(time::DAY);
-            let end = start + sorted.times()[start..].partition_point(|t| t.div_euclid(time::DAY) == day);
-            let rows = sorted.slice(start, end - start);
-            let mut state = self.days.remove(&day).unwrap_or_default();
+        while start < rows.len() {
+            let first = day(start);
+            let whole = start == 0 && day(rows.len() - 1) == first;
+            let end =
+                if whole { rows.len() } else { (start..rows.len()).find(|at| day(*at) != first).unwrap_or(rows.len()) };
+            let mut state = self.days.remove(&first).unwrap_or_default();
             self.clock += 1;
             state.used = self.clock;
-            let done =
-                if rows.len() >= FEW_ROWS { self.group(day, &mut state, &rows) } else { self.wait(&mut state, &rows) };
-            self.days.insert(day, state);
+            let done = if end - start < FEW_ROWS {
+                self.wait(&mut state, gather::gather(&gathered, &rows.places()[start..end]));
+                Ok(())
+            } else if whole {
+                self.group(first, &mut state, &rows)
+            } else {
+                let part = gather::gather(&gathered, &rows.places()[start..end]);
+                self.group(first, &mut state, &Rows::unsorted(&[part]))
+            };
+            self.days.insert(first, state);
             done?;
             start = end;
         }
@@ -130,12 +141,10 @@ impl Sink {
         self.limit_files()
     }
 
-    fn wait(&mut self, state: &mut Day, rows: &EventBatch) -> Result<(), ArchiveError> {
-        let rows = gather::compact(rows);
+    fn wait(&mut self, state: &mut Day, rows: EventBatch) {
         self.waiting_bytes += rows.memory();
         state.waiting_rows += rows.len();
         state.waiting.push(rows);
-        Ok(())
     }
 
     /// Spills the waiting days, all of them: then each spill is as large as can be.
@@ -176,7 +185,7 @@ impl Sink {
                 for batch in frame?.batches {
                     let size = batch.memory();
                     if count + batch.len() > GROUP_ROWS || bytes + size > GROUP_BYTES {
-                        self.group(day, state, &gather::sorted(&std::mem::take(&mut rows)))?;
+                        self.group(day, state, &Rows::sorted(&std::mem::take(&mut rows)))?;
                         (count, bytes) = (0, 0);
                     }
                     count += batch.len();
@@ -191,12 +200,13 @@ impl Sink {
             layout::remove(&path)?;
             state.spill = None;
         }
-        if rows.is_empty() { Ok(()) } else { self.group(day, state, &gather::sorted(&rows)) }
+        if rows.is_empty() { Ok(()) } else { self.group(day, state, &Rows::sorted(&rows)) }
     }
 
     /// Writes sorted rows of one day as a row group.
-    fn group(&mut self, day: i64, state: &mut Day, rows: &EventBatch) -> Result<(), ArchiveError> {
-        let columns = Columns::of(rows);
+    fn group(&mut self, day: i64, state: &mut Day, rows: &Rows<'_>) -> Result<(), ArchiveError> {
+        let mut columns = Columns::none();
+        rows.batches().iter().for_each(|batch| columns.extend(&Columns::of(batch)));
         if state.part.as_ref().is_some_and(|p| p.row_groups() >= FILE_GROUPS || !p.takes(&columns)) {
             self.end_part(state)?;
         }

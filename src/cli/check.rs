@@ -1,9 +1,9 @@
-//! `weir check`: find the mistakes in rules.
+//! `weir check`: find the mistakes in rules, and say what rules mean.
 
 use std::process::ExitCode;
 
 use super::input::Rules;
-use crate::rule;
+use crate::rule::{self, plan::Program};
 
 /// Find the mistakes in your rules
 ///
@@ -13,6 +13,7 @@ use crate::rule;
 Examples:
   weir check --rules rules
   weir check --rules rules --output json      the same, for editors and CI
+  weir check --explain ssh_bruteforce         what a rule means: its form, conditions, and what it keeps in memory
 
 Exit codes: 0 all well (warnings included), 2 a rule does not compile.")]
 pub(super) struct Arguments {
@@ -21,6 +22,9 @@ pub(super) struct Arguments {
     /// How mistakes are printed
     #[arg(long, value_enum, default_value_t = Output::Text)]
     output: Output,
+    /// Say what the rules mean, or this one
+    #[arg(long, value_name = "RULE")]
+    explain: Option<Option<String>>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -44,9 +48,32 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
             print!("{}", rule::render(&compiled.diagnostics, &compiled.sources, color));
         }
     }
+    if let Some(wanted) = &arguments.explain {
+        explain(&compiled.program, wanted.as_deref(), arguments.output)?;
+    }
     let (files, rules) = (compiled.sources.len(), compiled.program.rules.len());
     let errors = compiled.diagnostics.iter().filter(|d| d.is_error()).count();
     let warnings = compiled.diagnostics.len() - errors;
     eprintln!("{rules} rules in {files} files compile; {errors} errors, {warnings} warnings");
     Ok(if compiled.has_errors() { ExitCode::from(2) } else { ExitCode::SUCCESS })
+}
+
+/// Prints what the rule of this name means, or what all rules do.
+fn explain(program: &Program, wanted: Option<&str>, output: Output) -> anyhow::Result<()> {
+    let rules = match wanted {
+        None => &program.rules[..],
+        Some(name) => match program.position(name) {
+            Some(at) => std::slice::from_ref(&program.rules[at as usize]),
+            None => anyhow::bail!("there is no rule `{name}` that compiles: `weir check --explain` tells all"),
+        },
+    };
+    for (i, rule) in rules.iter().enumerate() {
+        let told = rule::explain::explain(rule, &program.lists);
+        match output {
+            Output::Json => println!("{}", serde_json::json!({ "rule": rule.name, "explain": told })),
+            Output::Text if i == 0 => print!("{told}"),
+            Output::Text => print!("\n{told}"),
+        }
+    }
+    Ok(())
 }

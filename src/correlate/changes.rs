@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::episode::Record;
 use crate::alert::{Alert, AlertChange, AlertId, Change};
 use crate::event::Type;
-use crate::rule::plan::{FieldRef, Form, Piece, Program, Rule};
+use crate::rule::plan::{FieldRef, Form, Piece, Program, Rule, Tuple};
 
 /// The alert of an episode.
 pub fn alert(program: &Program, record: &Record) -> Alert {
@@ -14,7 +14,7 @@ pub fn alert(program: &Program, record: &Record) -> Alert {
         id: AlertId::new(&rule.name, &record.key.0, record.first.id),
         rule: rule.name.clone(),
         severity: rule.severity,
-        title: title(rule, record),
+        title: title(rule, &record.key, &record.values, Some(record.count)),
         key: key(rule, record),
         first: record.first.time,
         last: record.last.time,
@@ -47,18 +47,20 @@ fn value(field: &FieldRef, text: String) -> serde_json::Value {
     }
 }
 
-fn title(rule: &Rule, record: &Record) -> String {
+/// A rule's title with the values of an alert; without a count while that is not known.
+pub(super) fn title(rule: &Rule, key: &Tuple, values: &[Option<Tuple>], count: Option<u64>) -> String {
+    let missing = || "-".to_owned();
     let mut text = String::new();
     for piece in &rule.title.pieces {
         match piece {
             Piece::Text(t) => text.push_str(t),
-            Piece::Count => text.push_str(&record.count.to_string()),
-            Piece::Key(position) => text.push_str(record.key.get(*position).as_deref().unwrap_or("-")),
+            Piece::Count => text.push_str(&count.map_or_else(missing, |count| count.to_string())),
+            Piece::Key(position) => text.push_str(&key.get(*position).unwrap_or_else(missing)),
             Piece::Value { step, slot } => {
                 let last = matches!(rule.form, Form::Sequence { .. });
                 let at = step.unwrap_or(rule.steps.len() + usize::from(last));
-                let values = record.values.get(at).and_then(Option::as_ref);
-                text.push_str(values.and_then(|v| v.get(*slot)).as_deref().unwrap_or("-"));
+                let values = values.get(at).and_then(Option::as_ref);
+                text.push_str(&values.and_then(|v| v.get(*slot)).unwrap_or_else(missing));
             }
         }
     }

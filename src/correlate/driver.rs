@@ -130,7 +130,10 @@ impl Outputs {
             if self.open.front().is_some_and(|(done, _)| *done == self.workers) {
                 let (_, mut output) = self.open.pop_front().expect("it was just seen");
                 self.next += 1;
-                differential_dataflow::consolidation::consolidate(&mut output.changes);
+                // What only came cannot cancel out.
+                if output.changes.iter().any(|(_, diff)| *diff < 0) {
+                    differential_dataflow::consolidation::consolidate(&mut output.changes);
+                }
                 return Ok(Some(output));
             }
             match self.reports.recv() {

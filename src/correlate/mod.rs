@@ -6,11 +6,13 @@
 //!
 //! Reading order: `machine` says when a key's events make a match and how matches grow into an
 //! episode ([`episode`]). Each form has a file: `threshold`, `distinct`, `aggregate` and `all` (on `run`, the
-//! shortest run of events that meets a condition, and `tally`, the figures of events, with `rank`), `sequence`, `stages` (with
-//! conditions and absences) and `joined` (with conditions between events: `residual`, `candidates`) on `waiting`
-//! (chains whose deadline is to come), `novel`, `baseline` (with `usual`). `key` keeps one key exact under late arrivals: `live` holds
-//! what is not final, in `stretch`es between checkpoints; `amend` is what late events change behind them. `window` is the operator around all keys; `render` puts it into a
-//! dataflow; [`driver`] runs that dataflow on worker threads; [`changes`] turns differences of
+//! shortest run of events that meets a condition, and `tally`, the figures of events, with `rank`), `sequence`,
+//! `stages` (with conditions and absences) and `joined` (with conditions between events: `residual`, `candidates`)
+//! on `waiting` (chains whose deadline is to come), `novel`, `baseline` (with `usual`). `key` keeps one key exact
+//! under late arrivals: `live` holds what is not final, in `stretch`es between checkpoints; `amend` is what late
+//! events change behind them. `window` is the operator around all keys; `climb` makes rows of alerts for the rules
+//! over alerts; `render` puts them into a dataflow, `epochs` is the frame of its operators; [`driver`] runs that
+//! dataflow on worker threads; [`changes`] turns differences of
 //! episodes into alert changes. Beside them, [`clock`] computes the live watermark and [`spool`]
 //! puts the rows of a finite input into time order, whatever its size.
 
@@ -20,10 +22,12 @@ mod amend;
 mod baseline;
 mod candidates;
 pub mod changes;
+mod climb;
 pub mod clock;
 mod distinct;
 pub mod driver;
 pub mod episode;
+mod epochs;
 mod joined;
 mod key;
 mod live;
@@ -38,9 +42,12 @@ pub mod spool;
 mod stages;
 mod stretch;
 mod tally;
+#[cfg(test)]
+mod tests;
 mod threshold;
 #[cfg(test)]
 mod trial;
+mod unsettled;
 mod usual;
 mod waiting;
 mod window;

@@ -1,6 +1,14 @@
 //! The plan as a dataflow: collections in, collections out.
+//!
+//! ```text
+//!  rows of events ──▶ windows of level 0 ──▶ records ─────────────┐
+//!                            │ alerts that opened                 │
+//!                            ▼                                    ▼
+//!                     climb ──▶ rows ──▶ windows of level 1 ──▶ records of all levels
+//!                                               └──▶ … (level 2 hears of levels 0 and 1)
+//! ```
 
-use std::collections::BTreeMap;
+use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -8,19 +16,20 @@ use differential_dataflow::{AsCollection, VecCollection};
 use timely::container::CapacityContainerBuilder;
 use timely::dataflow::Stream;
 use timely::dataflow::channels::pact::{Exchange, Pipeline};
-use timely::dataflow::operators::Capability;
+use timely::dataflow::operators::Concatenate;
 use timely::dataflow::operators::generic::Operator;
 
+use super::climb::{Climb, Opened};
 use super::driver::Emit;
 use super::episode::Record;
+pub(super) use super::epochs::Epoch;
+use super::epochs::{Updates, by_epoch};
 use super::window::Windows;
 use crate::matching::MatchRow;
 use crate::rule::plan::Program;
 
-/// The arrival epoch: differential's time.
-pub(super) type Epoch = u64;
 /// A row with its epoch and multiplicity.
-pub(super) type Update = (MatchRow, Epoch, isize);
+pub(super) type Update = super::epochs::Update<MatchRow>;
 
 /// Renders the whole program. `rows` is a collection of match rows, `watermarks` one watermark (µs) an epoch on
 /// every worker; the result is the collection of episodes. `keys` is told how many keys have state.
@@ -29,8 +38,32 @@ pub(super) fn render<'scope>(
     emit: Emit,
     rows: VecCollection<'scope, Epoch, MatchRow, isize>,
     watermarks: Stream<'scope, Epoch, Vec<i64>>,
-    keys: Rc<std::cell::Cell<usize>>,
+    keys: Rc<Cell<usize>>,
 ) -> VecCollection<'scope, Epoch, Record, isize> {
+    let scope = rows.inner.scope();
+    let (records, new) = windows(&program, emit, 0, rows.inner, watermarks.clone(), keys.clone());
+    if program.levels() == 1 {
+        return records.as_collection();
+    }
+    let (mut records, mut opened) = (vec![records], vec![new]);
+    for level in 1..program.levels() {
+        let rows = climb(program.clone(), level, scope.concatenate(opened.clone()));
+        let (more, new) = windows(&program, emit, level, rows, watermarks.clone(), keys.clone());
+        records.push(more);
+        opened.push(new);
+    }
+    scope.concatenate(records).as_collection()
+}
+
+/// The windows of a level: its records, and the alerts that opened and went again.
+fn windows<'scope>(
+    program: &Arc<Program>,
+    emit: Emit,
+    level: u32,
+    rows: Updates<'scope, MatchRow>,
+    watermarks: Stream<'scope, Epoch, Vec<i64>>,
+    keys: Rc<Cell<usize>>,
+) -> (Updates<'scope, Record>, Updates<'scope, Opened>) {
     // A key lives on one worker; rules without state are spread by event.
     let placed = program.clone();
     let exchange = Exchange::new(move |(row, _, _): &Update| {
@@ -40,68 +73,29 @@ pub(super) fn render<'scope>(
             _ => row.id.low(),
         }
     });
-    rows.inner
-        .binary_frontier::<_, CapacityContainerBuilder<Vec<(Record, Epoch, isize)>>, _, _, _, _>(
-            watermarks,
-            exchange,
-            Pipeline,
-            "windows",
-            move |_, _| {
-                let mut windows = Windows::new(program, emit);
-                let mut waiting: BTreeMap<Epoch, Pending> = BTreeMap::new();
-                let mut out = Vec::new();
-                move |(rows, rows_frontier), (marks, marks_frontier), output| {
-                    rows.for_each_time(|time, data| {
-                        let pending = waiting.entry(*time.time()).or_default();
-                        pending.hold(|| time.retain(0));
-                        for container in data {
-                            match pending.rows.is_empty() {
-                                true => pending.rows = std::mem::take(container),
-                                false => pending.rows.append(container),
-                            }
-                        }
-                    });
-                    marks.for_each_time(|time, data| {
-                        let pending = waiting.entry(*time.time()).or_default();
-                        pending.hold(|| time.retain(0));
-                        pending.watermark = data.flat_map(|d| d.drain(..)).fold(pending.watermark, i64::max);
-                    });
-                    while let Some(epoch) = waiting.first_entry() {
-                        let time = *epoch.key();
-                        if rows_frontier.less_equal(&time) || marks_frontier.less_equal(&time) {
-                            break;
-                        }
-                        let pending = epoch.remove();
-                        windows.epoch(pending.rows, pending.watermark, &mut out);
-                        keys.set(windows.len());
-                        if let Some(capability) = pending.capability {
-                            let mut session = output.session(&capability);
-                            session.give_iterator(out.drain(..).map(|(record, diff)| (record, time, diff)));
-                        }
-                    }
-                }
-            },
-        )
-        .as_collection()
+    let mut windows = Windows::new(program.clone(), emit, level);
+    let mut counted = 0;
+    by_epoch("windows", rows, exchange, watermarks, move |rows, watermark, records, opened| {
+        windows.epoch(rows, watermark, records);
+        opened.append(&mut windows.opened());
+        keys.set(keys.get() - counted + windows.len());
+        counted = windows.len();
+    })
 }
 
-/// An epoch whose input is not complete.
-struct Pending {
-    rows: Vec<Update>,
-    watermark: i64,
-    capability: Option<Capability<Epoch>>,
-}
-
-impl Default for Pending {
-    fn default() -> Self {
-        Pending { rows: Vec::new(), watermark: i64::MIN, capability: None }
-    }
-}
-
-impl Pending {
-    fn hold(&mut self, capability: impl FnOnce() -> Capability<Epoch>) {
-        if self.capability.is_none() {
-            self.capability = Some(capability());
+/// The rows of a level's rules on the alerts of the levels below.
+fn climb<'scope>(program: Arc<Program>, level: u32, alerts: Updates<'scope, Opened>) -> Updates<'scope, MatchRow> {
+    let mut climb = Climb::new(program, level);
+    alerts.unary::<CapacityContainerBuilder<Vec<Update>>, _, _, _>(Pipeline, "climb", |_, _| {
+        let (mut alerts, mut rows) = (Vec::new(), Vec::new());
+        move |input, output| {
+            input.for_each_time(|time, data| {
+                let epoch = *time.time();
+                alerts.extend(data.flat_map(|d| d.drain(..)).map(|(alert, _, diff)| (alert, diff)));
+                climb.rows(&alerts, &mut rows);
+                alerts.clear();
+                output.session(&time).give_iterator(rows.drain(..).map(|(row, diff)| (row, epoch, diff)));
+            });
         }
-    }
+    })
 }

@@ -226,29 +226,61 @@ fn sorted(rows: Vec<MatchRow>) -> Vec<MatchRow> {
     order.into_iter().map(|at| rows[at as usize].take().expect("each place is taken once")).collect()
 }
 
-/// Positions of the rows by (time, id). Times are dealt into as many buckets as there are rows, evenly over their
-/// range: log times are spread enough for buckets of a few, which are then sorted by comparison.
+/// Positions of the rows by (time, id), in about linear time: times are dealt into as many buckets as there are rows, evenly over
+/// their range, and so are the ids of a bucket whose rows have one time. Log times are spread over seconds and ids over
+/// hashes, so that few are left to compare.
 fn time_order(rows: &[MatchRow]) -> Vec<u32> {
-    let (least, greatest) = rows.iter().fold((i64::MAX, i64::MIN), |(l, g), r| (l.min(r.time), g.max(r.time)));
-    let width = (greatest.abs_diff(least) / rows.len() as u64).max(1);
-    let bucket = |row: &MatchRow| (row.time.abs_diff(least) / width) as usize;
-    let mut ends = vec![0u32; (greatest.abs_diff(least) / width) as usize + 2];
-    rows.iter().for_each(|row| ends[bucket(row) + 1] += 1);
-    for at in 1..ends.len() {
-        ends[at] += ends[at - 1];
+    let mut order: Vec<u32> = (0..rows.len() as u32).collect();
+    let place = |at: u32| (rows[at as usize].time, rows[at as usize].id);
+    deal(
+        &mut order,
+        |at| rows[at as usize].time.wrapping_sub(i64::MIN) as u64,
+        |bucket| {
+            let first = rows[bucket[0] as usize].time;
+            if bucket.len() <= FEW || bucket.iter().any(|at| rows[*at as usize].time != first) {
+                return bucket.sort_unstable_by_key(|at| place(*at));
+            }
+            // Ids of one instant begin alike; where they do not, the bits behind would not keep the order.
+            let head = rows[bucket[0] as usize].id.high() >> 12;
+            if bucket.iter().any(|at| rows[*at as usize].id.high() >> 12 != head) {
+                return bucket.sort_unstable_by_key(|at| place(*at));
+            }
+            let tail = |at: u32| rows[at as usize].id.high() << 52 | (rows[at as usize].id.low() >> 12);
+            deal(bucket, tail, |few| few.sort_unstable_by_key(|at| place(*at)));
+        },
+    );
+    order
+}
+
+/// Buckets of so many are compared at once.
+const FEW: usize = 16;
+
+/// Deals positions into as many buckets, evenly over the range of `key`, and hands every bucket of several to `finish`.
+fn deal(order: &mut [u32], key: impl Fn(u32) -> u64, mut finish: impl FnMut(&mut [u32])) {
+    let (least, greatest) = order.iter().fold((u64::MAX, 0), |(l, g), at| (l.min(key(*at)), g.max(key(*at))));
+    let width = ((greatest - least) / order.len() as u64).saturating_add(1);
+    let bucket = |at: u32| ((key(at) - least) / width) as usize;
+    let mut ends = vec![0u32; ((greatest - least) / width) as usize + 2];
+    order.iter().for_each(|at| ends[bucket(*at) + 1] += 1);
+    let mut sum = 0;
+    for end in &mut ends {
+        sum += *end;
+        *end = sum;
     }
-    let mut order = vec![0u32; rows.len()];
-    for (at, row) in rows.iter().enumerate() {
-        let end = &mut ends[bucket(row)];
-        order[*end as usize] = at as u32;
+    let mut dealt = vec![0u32; order.len()];
+    for at in order.iter() {
+        let end = &mut ends[bucket(*at)];
+        dealt[*end as usize] = *at;
         *end += 1;
     }
+    order.copy_from_slice(&dealt);
     let mut start = 0;
     for end in ends {
-        order[start..end as usize].sort_unstable_by_key(|at| (rows[*at as usize].time, rows[*at as usize].id));
+        if end as usize > start + 1 {
+            finish(&mut order[start..end as usize]);
+        }
         start = end as usize;
     }
-    order
 }
 
 impl Run {
@@ -374,6 +406,29 @@ mod tests {
         let bundles: Vec<Vec<MatchRow>> = all.chunks(777).map(<[MatchRow]>::to_vec).collect();
         all.sort_by_key(place);
         assert_eq!(drained(Overflow::Release, 3000, &bundles).unwrap(), all);
+    }
+
+    #[test]
+    fn the_order_is_that_of_comparison() {
+        let clustered = |n: u64| MatchRow {
+            time: (n * n % 7) as i64 * 1_000_000 - 3,
+            ..row(0, u128::from(n) << 64 | u128::from(n * n))
+        };
+        let hashed = |n: u64| {
+            let time = (n % 5) as i64 * 1_000_000;
+            MatchRow { time, id: EventId::new(time, &n.to_le_bytes(), 0), ..row(0, 0) }
+        };
+        let extreme = |n: u64| MatchRow {
+            time: [i64::MIN, 0, i64::MAX][n as usize % 3],
+            ..row(0, u128::MAX / u128::from(n + 1))
+        };
+        let cases: [&dyn Fn(u64) -> MatchRow; 3] = [&clustered, &hashed, &extreme];
+        for make in cases {
+            let rows: Vec<MatchRow> = (0..2000).map(|n| make(n * 7919 % 2000)).collect();
+            let mut expected = rows.clone();
+            expected.sort_by_key(place);
+            assert_eq!(sorted(rows), expected);
+        }
     }
 
     #[test]

@@ -67,7 +67,7 @@ impl Findings {
             self.tail.extend_from_slice(head.as_bytes());
         }
         let start = self.tail.len();
-        serde_json::to_writer(&mut self.tail, alert).map_err(io::Error::from)?;
+        alert.write_json(&mut self.tail);
         let length = (self.tail.len() - start) as u32;
         let offset = self.written + start as u64;
         self.index.push(Entry { first: alert.first, rule, id: alert.id, offset, length });

@@ -12,6 +12,9 @@ use super::id::EventId;
 /// `fields.*` names remembered from one batch to the next, so that their columns need no new memory.
 const KEPT_EXTRAS: usize = 256;
 
+/// Sets of values found by what they belong to; more than a source ever uses.
+const KEPT_ALIKE: usize = 64;
+
 /// Builds a batch row by row: any number of `set_*` calls, then [`BatchBuilder::end_row`].
 /// A field set twice in a row keeps the later value. No allocation a row once its columns exist.
 #[derive(Default)]
@@ -20,6 +23,8 @@ pub struct BatchBuilder {
     columns: Vec<Option<Column>>,
     extra: FxHashMap<Arc<str>, DictionaryBuilder>,
     scratch: String,
+    /// What came together in this batch: its place in memory, and the codes that were set.
+    alike: Vec<(usize, Vec<(FieldId, u32)>)>,
 }
 
 impl BatchBuilder {
@@ -49,6 +54,7 @@ impl BatchBuilder {
     }
 
     /// Sets a text, long text or single-element list. Addresses go through [`BatchBuilder::set_ip`].
+    #[inline]
     pub fn set_text(&mut self, field: FieldId, value: &str) {
         debug_assert!(field.ty() != Type::Ip, "{} takes set_ip", field.name());
         let row = self.len;
@@ -63,6 +69,10 @@ impl BatchBuilder {
     pub fn set_ip(&mut self, field: FieldId, value: &str) -> bool {
         let row = self.len;
         let Column::Dictionary(column) = self.column(field) else { return false };
+        // What is in the column's dictionary is an address in canonical form.
+        if column.set_known(row, value) {
+            return true;
+        }
         if is_canonical_v4(value.as_bytes()) {
             column.set(row, value);
             return true;
@@ -78,12 +88,37 @@ impl BatchBuilder {
 
     /// Sets a text or single-element list from a word of the program itself: looked up by its place in memory, which
     /// is far cheaper than by content.
+    #[inline]
     pub fn set_word(&mut self, field: FieldId, word: &'static str) {
         let row = self.len;
         match self.column(field) {
             Column::Dictionary(d) => d.set_word(row, word),
             Column::Long(l) => l.set(row, word),
             Column::Number(_) | Column::Ids(_) => debug_assert!(false, "{} is not text", field.name()),
+        }
+    }
+
+    /// Sets what always comes together: `fill` sets these fields, dictionary-coded ones, to the same values whenever it
+    /// is called for the same `of`, a thing of the program itself. It is called once a batch, and its values remembered.
+    pub fn set_alike<T>(&mut self, of: &'static T, fields: &[FieldId], fill: impl FnOnce(&mut BatchBuilder)) {
+        let row = self.len;
+        let address = std::ptr::from_ref(of).addr();
+        if let Some(known) = self.alike.iter().find(|k| k.0 == address) {
+            for (field, code) in &known.1 {
+                if let Some(Column::Dictionary(d)) = &mut self.columns[field.0 as usize] {
+                    d.set_code(row, *code);
+                }
+            }
+            return;
+        }
+        fill(self);
+        let code = |field: &FieldId| match self.columns[field.0 as usize].as_ref()? {
+            Column::Dictionary(d) => Some((*field, d.code_of(row)?)),
+            Column::Long(_) | Column::Number(_) | Column::Ids(_) => None,
+        };
+        let codes = fields.iter().filter_map(code).collect();
+        if self.alike.len() < KEPT_ALIKE {
+            self.alike.push((address, codes));
         }
     }
 
@@ -122,6 +157,7 @@ impl BatchBuilder {
     }
 
     /// Sets a number; returns false, and sets nothing, when it is out of the field's range.
+    #[inline]
     pub fn set_number(&mut self, field: FieldId, value: i128) -> bool {
         let fits = match field.ty() {
             Type::U16 => u16::try_from(value).is_ok(),
@@ -138,6 +174,7 @@ impl BatchBuilder {
     }
 
     /// Sets a time, µs UTC.
+    #[inline]
     pub fn set_time(&mut self, field: FieldId, micros: i64) {
         debug_assert!(field.ty() == Type::Timestamp, "{} is not a time", field.name());
         let row = self.len;
@@ -213,6 +250,7 @@ impl BatchBuilder {
     pub fn finish(&mut self) -> EventBatch {
         self.clear_row();
         let len = std::mem::take(&mut self.len);
+        self.alike.clear();
         let columns =
             self.columns.iter_mut().enumerate().map(|(i, c)| c.as_mut()?.finish(FieldId(i as u16).ty(), len)).collect();
         let extra = self.extra.iter_mut().filter(|(_, d)| d.rows() > 0);

@@ -107,6 +107,21 @@ impl DictionaryBuilder {
         self.set_code(row, code);
     }
 
+    /// Sets the value of `row` if it is in the dictionary already; else false.
+    #[inline]
+    pub(super) fn set_known(&mut self, row: usize, value: &str) -> bool {
+        let (_, found) = self.find(value.as_bytes());
+        if let Some(code) = found {
+            self.set_code(row, code);
+        }
+        found.is_some()
+    }
+
+    /// The code of a row, if it was set.
+    pub(super) fn code_of(&self, row: usize) -> Option<u32> {
+        self.codes.get(row).copied().filter(|code| *code != MISSING)
+    }
+
     /// The same for a word of the program itself.
     #[inline]
     pub(super) fn set_word(&mut self, row: usize, word: &'static str) {
@@ -125,7 +140,7 @@ impl DictionaryBuilder {
     }
 
     #[inline]
-    fn set_code(&mut self, row: usize, code: u32) {
+    pub(super) fn set_code(&mut self, row: usize, code: u32) {
         if self.codes.len() == row {
             self.codes.push(code);
         } else if self.codes.len() > row {
@@ -146,18 +161,25 @@ impl DictionaryBuilder {
         std::str::from_utf8(self.value(code)).ok()
     }
 
-    fn code(&mut self, value: &[u8]) -> u32 {
+    /// Part of the value's hash (0 when that was not needed), and its code if it has one.
+    #[inline]
+    fn find(&self, value: &[u8]) -> (u32, Option<u32>) {
         // Logs repeat themselves: the last value is the likeliest.
         if let Some(&last) = self.codes.last()
             && last != MISSING
             && self.value(last) == value
         {
-            return last;
+            return (0, Some(last));
         }
         let hash = xxhash_rust::xxh3::xxh3_64(value);
         let part = (hash ^ hash >> 32) as u32;
         let found = self.index.find(spread(part), |&(p, code)| p == part && self.value(code) == value);
-        if let Some(&(_, code)) = found {
+        (part, found.map(|(_, code)| *code))
+    }
+
+    fn code(&mut self, value: &[u8]) -> u32 {
+        let (part, found) = self.find(value);
+        if let Some(code) = found {
             return code;
         }
         if self.offsets.is_empty() {

@@ -47,6 +47,11 @@ impl EventId {
         self.low
     }
 
+    /// Its first 64 bits: mostly time.
+    pub fn high(self) -> u64 {
+        self.high
+    }
+
     /// Big-endian bytes, as stored.
     pub fn to_bytes(self) -> [u8; 16] {
         self.bits().to_be_bytes()
@@ -58,19 +63,46 @@ impl EventId {
     }
 }
 
-const HEX: &[u8; 16] = b"0123456789abcdef";
+/// Where the digits of each byte stand in a UUID's text.
+const PLACES: [usize; 16] = [0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34];
+
+impl EventId {
+    /// As text, without allocation; alerts name many ids.
+    pub(crate) fn with_text<T>(self, take: impl FnOnce(&str) -> T) -> T {
+        let digits = hex(self.bits());
+        let mut text = [b'-'; 36];
+        for (n, place) in PLACES.into_iter().enumerate() {
+            text[place..place + 2].copy_from_slice(&digits[2 * n..2 * n + 2]);
+        }
+        take(std::str::from_utf8(&text).expect("hexadecimal digits and dashes are ASCII"))
+    }
+}
+
+/// The 32 hexadecimal digits of a number, sixteen at a time: each nibble is spread to a byte, then 10 to 15 are moved
+/// from behind the digits to the letters.
+pub(crate) fn hex(bits: u128) -> [u8; 32] {
+    let half = |word: u64| -> [u8; 16] {
+        let mut text = [0; 16];
+        for (at, eight) in [(word >> 32) as u32, word as u32].into_iter().enumerate() {
+            let spread = u64::from(eight);
+            let spread = (spread | spread << 16) & 0x0000_ffff_0000_ffff;
+            let spread = (spread | spread << 8) & 0x00ff_00ff_00ff_00ff;
+            let spread = (spread | spread << 4) & 0x0f0f_0f0f_0f0f_0f0f;
+            let letters = ((spread + 0x0606_0606_0606_0606) >> 4) & 0x0101_0101_0101_0101;
+            let digits = spread + 0x3030_3030_3030_3030 + letters * 39;
+            text[at * 8..at * 8 + 8].copy_from_slice(&digits.to_be_bytes());
+        }
+        text
+    };
+    let mut text = [0; 32];
+    text[..16].copy_from_slice(&half((bits >> 64) as u64));
+    text[16..].copy_from_slice(&half(bits as u64));
+    text
+}
 
 impl fmt::Display for EventId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut text = [b'-'; 36];
-        let mut at = 0;
-        for (n, byte) in self.to_bytes().into_iter().enumerate() {
-            at += usize::from(matches!(n, 4 | 6 | 8 | 10));
-            text[at] = HEX[usize::from(byte >> 4)];
-            text[at + 1] = HEX[usize::from(byte & 15)];
-            at += 2;
-        }
-        f.write_str(std::str::from_utf8(&text).map_err(|_| fmt::Error)?)
+        self.with_text(|text| f.write_str(text))
     }
 }
 
@@ -99,7 +131,7 @@ impl FromStr for EventId {
 
 impl serde::Serialize for EventId {
     fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
-        if s.is_human_readable() { s.collect_str(self) } else { s.serialize_u128(self.bits()) }
+        if s.is_human_readable() { self.with_text(|text| s.serialize_str(text)) } else { s.serialize_u128(self.bits()) }
     }
 }
 
@@ -127,5 +159,7 @@ mod tests {
         assert_eq!(a.to_string().parse::<EventId>().unwrap(), a);
         assert_eq!(EventId::from_bytes(a.to_bytes()), a);
         assert_eq!(&a.to_string()[14..15], "8");
+        let bits = 0x0123_4567_89ab_cdef_fedc_ba98_7654_3210;
+        assert_eq!(EventId::from_bits(bits).to_string(), "01234567-89ab-cdef-fedc-ba9876543210");
     }
 }

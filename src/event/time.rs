@@ -7,10 +7,33 @@ pub const DAY: i64 = 86_400 * SECOND;
 
 /// RFC 3339 in UTC, always with six digits of a second: `2026-01-15T10:30:45.000000Z`.
 pub fn rfc3339(micros: i64) -> String {
-    match jiff::Timestamp::from_microsecond(micros) {
-        Ok(instant) => format!("{instant:.6}"),
-        Err(_) => format!("{micros}us"),
+    with_rfc3339(micros, str::to_owned)
+}
+
+/// The same without an allocation, but for years that have not four digits.
+pub(crate) fn with_rfc3339<T>(micros: i64, take: impl FnOnce(&str) -> T) -> T {
+    let Ok(instant) = jiff::Timestamp::from_microsecond(micros) else { return take(&format!("{micros}us")) };
+    let civil = jiff::tz::Offset::UTC.to_datetime(instant);
+    if civil.year() < 0 {
+        return take(&format!("{instant:.6}"));
     }
+    let mut text = *b"0000-00-00T00:00:00.000000Z";
+    let mut put = |end: usize, mut value: i64| {
+        let mut at = end;
+        while value > 0 {
+            at -= 1;
+            text[at] += (value % 10) as u8;
+            value /= 10;
+        }
+    };
+    put(4, civil.year().into());
+    put(7, civil.month().into());
+    put(10, civil.day().into());
+    put(13, civil.hour().into());
+    put(16, civil.minute().into());
+    put(19, civil.second().into());
+    put(26, micros.rem_euclid(SECOND));
+    take(std::str::from_utf8(&text).expect("digits are ASCII"))
 }
 
 /// `2026-01-15`, the UTC day of an instant; far times outside the calendar clamp to its ends.
@@ -43,5 +66,9 @@ mod tests {
         assert_eq!(parse_rfc3339("2026-01-15T11:30:45.000000+01:00"), Some(1_768_473_045_000_000));
         assert_eq!(day(1_768_473_045_000_000), "2026-01-15");
         assert_eq!(day(-1), "1969-12-31");
+        for micros in [0, -1, 1, 951_782_400_123_456, 4_102_444_799_999_999, -62_135_596_800_000_000, i64::MAX] {
+            let expected = jiff::Timestamp::from_microsecond(micros).map(|t| format!("{t:.6}"));
+            assert_eq!(rfc3339(micros), expected.unwrap_or(format!("{micros}us")));
+        }
     }
 }

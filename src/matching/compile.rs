@@ -76,7 +76,8 @@ struct Graph {
 }
 
 impl Compiled {
-    pub(super) fn new(program: &Program) -> Compiled {
+    /// The rules of one level.
+    pub(super) fn new(program: &Program, level: u32) -> Compiled {
         let mut graph = Graph::default();
         let (mut steps, mut payloads, mut columns) = (Vec::new(), Vec::new(), BTreeSet::new());
         let (mut tuples, mut tuple_numbers) = (Vec::new(), FxHashMap::default());
@@ -87,6 +88,10 @@ impl Compiled {
             })
         };
         for (number, group) in program.groups().iter().enumerate() {
+            if group.level != level {
+                payloads.push(tuple(&[]));
+                continue;
+            }
             payloads.push(tuple(&group.payload));
             columns.extend(group.payload.iter().cloned());
             for member in &group.members {

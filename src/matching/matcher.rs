@@ -56,9 +56,16 @@ struct Active {
 }
 
 impl Matcher {
-    /// Compiles a program. Panics on a regular expression that does not compile, which the rule compiler never lets through.
+    /// Compiles the rules over events of a program. Panics on a regular expression that does not compile, which the rule
+    /// compiler never lets through.
     pub fn new(program: &Program) -> Matcher {
-        Matcher { compiled: Arc::new(Compiled::new(program)) }
+        Matcher::of_level(program, 0)
+    }
+
+    /// Compiles the rules of a level (see [`Rule::level`](crate::rule::plan::Rule::level)): events are for those of level 0,
+    /// alerts for those above their own.
+    pub fn of_level(program: &Program, level: u32) -> Matcher {
+        Matcher { compiled: Arc::new(Compiled::new(program, level)) }
     }
 
     /// All columns that matching reads: what rules test, their keys and payloads, times and ids. A batch may lack any other.

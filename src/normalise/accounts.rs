@@ -41,13 +41,13 @@ fn value<'a>(text: &'a str, key: &str) -> Option<&'a str> {
     text.split(", ").find_map(|part| part.strip_prefix(key)?.strip_prefix('='))
 }
 
-fn user(class: &Class, name: &str, out: &mut BatchBuilder) -> bool {
+fn user(class: &'static Class, name: &str, out: &mut BatchBuilder) -> bool {
     class.set(out);
     set_given(out, field::USER_TARGET_NAME, name);
     true
 }
 
-fn group(class: &Class, name: &str, out: &mut BatchBuilder) -> bool {
+fn group(class: &'static Class, name: &str, out: &mut BatchBuilder) -> bool {
     class.set(out);
     set_given(out, field::USER_GROUP_NAME, name);
     true

@@ -38,13 +38,17 @@ impl Class {
     }
 
     /// Sets it; an empty outcome is none.
-    fn set(&self, out: &mut BatchBuilder) {
-        words(out, field::EVENT_CATEGORY, self.category);
-        words(out, field::EVENT_TYPE, self.kind);
-        out.set_word(field::EVENT_ACTION, self.action);
-        if !self.outcome.is_empty() {
-            out.set_word(field::EVENT_OUTCOME, self.outcome);
-        }
+    fn set(&'static self, out: &mut BatchBuilder) {
+        const FIELDS: [FieldId; 4] =
+            [field::EVENT_CATEGORY, field::EVENT_TYPE, field::EVENT_ACTION, field::EVENT_OUTCOME];
+        out.set_alike(self, &FIELDS[..4 - usize::from(self.outcome.is_empty())], |out| {
+            words(out, field::EVENT_CATEGORY, self.category);
+            words(out, field::EVENT_TYPE, self.kind);
+            out.set_word(field::EVENT_ACTION, self.action);
+            if !self.outcome.is_empty() {
+                out.set_word(field::EVENT_OUTCOME, self.outcome);
+            }
+        });
     }
 }
 

@@ -51,7 +51,7 @@ pub fn normalise(message: &str, out: &mut BatchBuilder) {
 }
 
 /// `METHOD for [invalid user ]U from IP port P …`.
-fn attempt(rest: &str, class: &Class, out: &mut BatchBuilder) -> Option<()> {
+fn attempt(rest: &str, class: &'static Class, out: &mut BatchBuilder) -> Option<()> {
     let (method, rest) = word(rest)?;
     let rest = rest.strip_prefix("for ")?;
     let (user, reason) = match rest.strip_prefix("invalid user ").or_else(|| rest.strip_prefix("illegal user ")) {

@@ -4,6 +4,12 @@
 
 use std::sync::Arc;
 
+pub use form::{
+    Aggregate, Baseline, Bound, Bounds, Novel, Pattern, Role, Setting, SettingKind, Step, Steps, Tuning, When,
+};
+
+mod form;
+
 /// Byte offsets in a source file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Span {
@@ -153,113 +159,6 @@ pub struct Except {
     pub condition: Condition,
     /// Until when, if not for ever.
     pub expires: Option<Word>,
-}
-
-/// `when …`
-#[derive(Clone, Debug)]
-pub enum When {
-    /// One kind of event.
-    Single {
-        /// Which.
-        pattern: Pattern,
-        /// What follows it.
-        settings: Vec<Setting>,
-    },
-    /// `sequence … { … }`: steps in order.
-    Sequence(Steps),
-    /// `all … { … }`: steps in any order.
-    All(Steps),
-}
-
-/// The body of a sequence.
-#[derive(Clone, Debug)]
-pub struct Steps {
-    /// What stands before the brace.
-    pub settings: Vec<Setting>,
-    /// The steps, as written.
-    pub steps: Vec<Step>,
-    /// The word `sequence` or `all`.
-    pub keyword: Span,
-    /// All of it.
-    pub span: Span,
-}
-
-/// One step.
-#[derive(Clone, Debug)]
-pub struct Step {
-    /// What it is for.
-    pub role: Role,
-    /// `label:`
-    pub label: Option<Word>,
-    /// Which events.
-    pub pattern: Pattern,
-    /// What follows.
-    pub settings: Vec<Setting>,
-    /// All of it.
-    pub span: Span,
-}
-
-/// What a step is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Role {
-    /// It must happen.
-    Present,
-    /// `not …`: it must not happen.
-    Absent,
-    /// `until …`: it breaks the chain.
-    Until,
-}
-
-/// `source [where condition]`
-#[derive(Clone, Debug)]
-pub struct Pattern {
-    /// A category, `any`, or the name of a `let`.
-    pub source: Word,
-    /// The condition.
-    pub condition: Option<Condition>,
-}
-
-/// What can follow a pattern.
-#[derive(Clone, Debug)]
-pub struct Setting {
-    /// Which, and its parameters.
-    pub kind: SettingKind,
-    /// All of it.
-    pub span: Span,
-}
-
-/// See [`Setting`].
-#[derive(Clone, Debug)]
-pub enum SettingKind {
-    /// `by f, g`
-    By(Vec<Word>),
-    /// `on f, g`
-    On(Vec<Word>),
-    /// `within 5m`
-    Within(Word),
-    /// `every 1h`
-    Every(Word),
-    /// `having … [and …]`; the flag says whether an `or` is among them
-    Having(Vec<Bound>, bool),
-    /// `new (f, g) over 30d learn 14d`
-    FirstSeen,
-    /// `baseline sum(f) over 14d above 4 mad`
-    Baseline,
-}
-
-/// `distinct(user.name) >= 15`
-#[derive(Clone, Debug)]
-pub struct Bound {
-    /// `distinct`
-    pub function: Word,
-    /// `user.name`
-    pub arguments: Vec<Word>,
-    /// `>=`
-    pub operator: Word,
-    /// `15`
-    pub value: Value,
-    /// All of it.
-    pub span: Span,
 }
 
 /// A condition on one event.

@@ -7,11 +7,12 @@ use super::ast::{self, ClauseKind, Word};
 use super::code::Code;
 use super::condition::Check;
 use super::diagnostic::Diagnostic;
-use super::form::{self, Shape};
+use super::form::{self, Cooldown, Shape};
+use super::level::{self, Candidate};
 use super::nearest::nearest;
-use super::plan::{self, Atom, FieldRef, Predicate, Test};
+use super::plan::{self, Atom, FieldRef, Form, Predicate, Test};
 use super::scope::{Input, Scope};
-use super::{literal, setting, simplify, title, trial};
+use super::{listed, literal, setting, simplify, title, trial};
 use crate::alert::Severity;
 use crate::event::field;
 
@@ -26,6 +27,7 @@ struct Clauses<'a> {
     runbook: Option<&'a Word>,
     risk: Option<&'a Word>,
     cooldown: Option<&'a Word>,
+    retro: Option<&'a ast::Clause>,
     when: Option<&'a ast::When>,
     excepts: Vec<&'a ast::Except>,
     tests: Vec<&'a ast::Test>,
@@ -37,25 +39,27 @@ pub(super) fn rule(
     input: &Input<'_>,
     rule: &ast::Rule,
     found: &mut Vec<Diagnostic>,
-) -> Option<plan::Rule> {
+) -> Option<Candidate> {
     let mut check = Check::new(scope, &input.file.name, input.text);
     let clauses = gather(&mut check, rule);
+    check.follows = clauses.retro.is_some();
     let plan = assemble(&mut check, rule, &clauses);
     let broken = check.has_errors();
     found.append(&mut check.found);
-    plan.filter(|_| !broken)
+    plan.filter(|_| !broken).map(|rule| Candidate { rule, alerts: check.alerts })
 }
 
 fn assemble(check: &mut Check<'_>, rule: &ast::Rule, clauses: &Clauses<'_>) -> Option<plan::Rule> {
     let severity = severity(check, clauses.severity);
     techniques(check, &clauses.attack);
     let risk = risk(check, clauses.risk);
-    let cooldown = match clauses.cooldown {
-        Some(word) => form::window(check, setting::Literal { word, span: word.span }, "cooldown"),
-        None => Some(0),
-    };
+    let cooldown = clauses.cooldown.map(|word| {
+        let span = word.span;
+        let micros = form::window(check, setting::Literal { word, span }, "cooldown");
+        Cooldown { micros: micros.unwrap_or(0), span }
+    });
     let shape = match clauses.when {
-        Some(when) => form::shape(check, when, cooldown.unwrap_or(0)),
+        Some(when) => form::shape(check, when, cooldown),
         None => {
             let message = format!("rule `{}` has no `when`", rule.name.text);
             let error = check.error(Code::MissingWhen, rule.name.span, message).label("which events does it look for?");
@@ -64,7 +68,9 @@ fn assemble(check: &mut Check<'_>, rule: &ast::Rule, clauses: &Clauses<'_>) -> O
         }
     };
     let exception = exception(check, &clauses.excepts);
+    let retro = retro(check, clauses.retro);
     let mut shape = shape?;
+    over_alerts(check, &shape.form);
     clauses.tests.iter().for_each(|test| trial::check(check, test, &shape.key));
     let title = match clauses.title {
         Some(title) => title::template(check, title, &mut shape),
@@ -91,8 +97,8 @@ fn assemble(check: &mut Check<'_>, rule: &ast::Rule, clauses: &Clauses<'_>) -> O
         key,
         payload,
         form,
-        cooldown: cooldown?,
-        retro: 0,
+        cooldown: cooldown.map_or(0, |c| c.micros),
+        retro,
         level: 0,
         file: check.file.clone(),
     })
@@ -133,15 +139,57 @@ fn gather<'a>(check: &mut Check<'_>, rule: &'a ast::Rule) -> Clauses<'a> {
             ClauseKind::Test(test) => out.tests.push(test),
             // For people who read the file; nothing runs by them.
             ClauseKind::References(_) | ClauseKind::Author(_) => {}
-            ClauseKind::Retro(_) => check.report(
-                check
-                    .error(Code::LaterRetro, clause.span, "`retro` is not supported yet")
-                    .label("not supported yet")
-                    .help("remove it; past events can be replayed through the rule instead"),
-            ),
+            ClauseKind::Retro(_) => out.retro = Some(clause),
         }
     }
     out
+}
+
+/// How far back a change of a list reaches; 0 without `retro`.
+fn retro(check: &mut Check<'_>, clause: Option<&ast::Clause>) -> i64 {
+    let Some((clause, word)) = clause.and_then(|c| match &c.kind {
+        ClauseKind::Retro(word) => Some((c, word)),
+        _ => None,
+    }) else {
+        return 0;
+    };
+    let span = clause.span;
+    let reach = form::window(check, setting::Literal { word, span }, "reach");
+    if check.alerts.is_some() {
+        let error = check.error(Code::BadRetro, span, "`retro` does not reach rules over alerts");
+        check.report(
+            error
+                .label("remove it")
+                .help("the rules that raise those alerts can have it: when a list changes theirs, this rule's follow"),
+        );
+    } else if !check.asked_list && !check.has_errors() {
+        let error = check.error(Code::BadRetro, span, "`retro` follows lists, and this rule asks none");
+        check.report(
+            error
+                .label("remove it, or ask a list")
+                .help("past events are looked at again when a list changes: network where destination.ip in intel"),
+        );
+    }
+    reach.unwrap_or(0)
+}
+
+/// Over alerts, forms that need long quiet histories do not work.
+fn over_alerts(check: &mut Check<'_>, form: &Form) {
+    let word = match form {
+        Form::Novel { .. } => "new",
+        Form::Baseline { .. } => "baseline",
+        Form::Single
+        | Form::Threshold { .. }
+        | Form::Distinct { .. }
+        | Form::Aggregate { .. }
+        | Form::Sequence { .. }
+        | Form::All { .. } => return,
+    };
+    if let Some(span) = check.alerts {
+        let message = format!("`{word}` does not work over alerts");
+        let error = check.error(Code::AlertForm, span, message).label("over alerts");
+        check.report(error.help("over alerts, count them, or put them in order: having, sequence, all"));
+    }
 }
 
 /// Medium when a rule does not say.
@@ -228,7 +276,7 @@ pub(super) fn program(
     inputs: &[Input<'_>],
     found: &mut Vec<Diagnostic>,
 ) -> (plan::Program, Vec<String>) {
-    let mut rules: Vec<plan::Rule> = Vec::new();
+    let mut rules: Vec<Candidate> = Vec::new();
     let mut rejected = Vec::new();
     let mut seen = rustc_hash::FxHashSet::default();
     for input in inputs {
@@ -236,11 +284,15 @@ pub(super) fn program(
             let ast::Item::Rule(rule) = item else { continue };
             let first = seen.insert(Arc::<str>::from(rule.name.text.as_str()));
             match self::rule(scope, input, rule, found) {
-                Some(plan) if first => rules.push(plan),
+                Some(candidate) if first => rules.push(candidate),
                 Some(_) | None => rejected.push(rule.name.text.clone()),
             }
         }
     }
-    rules.sort_by(|a, b| a.name.cmp(&b.name));
-    (plan::Program::new(rules, Vec::new()), rejected)
+    rules.sort_by(|a, b| a.rule.name.cmp(&b.rule.name));
+    let whole = !found.iter().any(Diagnostic::is_error);
+    rejected.extend(level::assign(&mut rules, whole, found));
+    let mut rules: Vec<plan::Rule> = rules.into_iter().map(|c| c.rule).collect();
+    let lists = listed::lists(scope, &mut rules);
+    (plan::Program::new(rules, lists), rejected)
 }

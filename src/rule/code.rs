@@ -56,13 +56,21 @@ codes! {
     NothingToCount "W0302" "A window without `having` has nothing to count.";
     BadCount "W0303" "A count is at least 1.";
     KeyMixed "W0304" "Steps share one key with `by`, or each has its own with `on`: not both, and not some only.";
-    TooFewSteps "W0305" "A sequence has at least two steps.";
+    TooFewSteps "W0305" "`sequence` and `all` have at least two steps.";
     BadKey "W0306" "The field cannot be a key.";
     BadWindow "W0307" "A window or cooldown is longer than 0 and at most 366 days.";
     NeverTrue "W0308" "The condition can never hold.";
     AlwaysTrue "W0309" "The rule raises an alert for every event.";
     Misplaced "W0310" "The setting does not belong here.";
-    BadHaving "W0311" "`having` takes `count()` or `distinct(field)`, compared with a number.";
+    BadHaving "W0311" "`having` compares a count, or an aggregate of a field, with a number.";
+    StepHaving "W0312" "What a step asks for can only become true by more events, never false again.";
+    BadAbsence "W0313" "A `not` step comes after a step that must happen, one at a time.";
+    FieldWithField "W0314" "A field is compared with a value, or in a sequence with a field of an earlier step.";
+    StepField "W0315" "A comparison with an earlier step's field is one of the conditions of a step that asks for one event.";
+    BadTuning "W0316" "The parameter does not belong here, is missing, or has another value than it can.";
+    BadBaseline "W0317" "A baseline compares counts and sums of whole buckets with earlier ones.";
+    NothingMerges "W0318" "A cooldown merges matches that follow one another; these never merge.";
+    BadRetro "W0319" "`retro` follows the lists of a rule over events, asked with `in`.";
 
     BadSeverity "W0401" "A severity is informational, low, medium, high or critical.";
     BadTechnique "W0402" "An ATT&CK technique is written T1110 or T1110.001.";
@@ -76,15 +84,9 @@ codes! {
     NothingExpected "W0601" "A test says what it expects.";
     BadTestValue "W0602" "A test's event cannot have this value.";
 
-    LaterAbsence "W0901" "Steps that must not happen are not supported yet.";
-    LaterAll "W0902" "Steps in any order are not supported yet.";
-    LaterNew "W0903" "`new` is not supported yet.";
-    LaterBaseline "W0904" "`every` and `baseline` are not supported yet.";
-    LaterAggregate "W0905" "Only `count()` and `distinct(field)` with a lower bound are supported yet.";
-    LaterAlerts "W0906" "Rules over alerts are not supported yet.";
-    LaterResidual "W0907" "Comparing a field with another field is not supported yet.";
-    LaterRetro "W0908" "`retro` is not supported yet.";
-    LaterStepHaving "W0909" "A step of a sequence can only count its events yet.";
+    AlertCycle "W0701" "Rules over alerts never see alerts that depend on their own.";
+    AlertForm "W0702" "This form does not work over alerts.";
+    NoAlerts "W0703" "No rule raises an alert that this could match.";
 }
 
 #[cfg(test)]

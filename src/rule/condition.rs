@@ -5,13 +5,14 @@ use std::sync::Arc;
 
 use regex::Regex;
 
+use super::alias::{Near, near_field};
 use super::ast::{self, Condition, Operand, Span, Value, ValueKind, Word};
 use super::code::Code;
 use super::diagnostic::Diagnostic;
 use super::nearest::nearest;
 use super::plan::{Atom, FieldRef, Predicate, Test};
-use super::scope::{CATEGORIES, Scope};
-use super::{operand, simplify};
+use super::scope::{CATEGORIES, Followed, Let, Scope};
+use super::{listed, operand, simplify};
 use crate::event::field::{self, Type};
 
 /// What is at hand while something of one file is checked, and what was found.
@@ -22,12 +23,34 @@ pub(super) struct Check<'a> {
     pub(super) text: &'a str,
     /// Step names of the rule being checked.
     pub(super) labels: Vec<String>,
+    /// Lists are followed while the rule runs (`retro`), not read once.
+    pub(super) follows: bool,
+    /// A list was asked.
+    pub(super) asked_list: bool,
+    /// The first pattern over alerts.
+    pub(super) alerts: Option<Span>,
     pub(super) found: Vec<Diagnostic>,
+}
+
+/// What stands before `where`.
+pub(super) struct Source {
+    pub(super) predicate: Predicate,
+    /// It is about alerts, not about events.
+    pub(super) alerts: bool,
 }
 
 impl<'a> Check<'a> {
     pub(super) fn new(scope: &'a Scope, file: &'a Arc<str>, text: &'a str) -> Check<'a> {
-        Check { scope, file, text, labels: Vec::new(), found: Vec::new() }
+        Check {
+            scope,
+            file,
+            text,
+            labels: Vec::new(),
+            follows: false,
+            asked_list: false,
+            alerts: None,
+            found: Vec::new(),
+        }
     }
 
     pub(super) fn report(&mut self, diagnostic: Diagnostic) {
@@ -50,28 +73,24 @@ impl<'a> Check<'a> {
             Some(condition) => self.condition(condition),
             None => Some(Predicate::Constant(true)),
         };
-        Some(simplify::and([source?, condition?]))
+        Some(simplify::and([source?.predicate, condition?]))
     }
 
-    /// A category, `any` or the name of a `let`.
-    fn source(&mut self, word: &Word) -> Option<Predicate> {
+    /// A category, `any`, `alert` or the name of a `let`.
+    pub(super) fn source(&mut self, word: &Word) -> Option<Source> {
         let name = word.text.as_str();
         if name == "any" {
-            return Some(Predicate::Constant(true));
+            return Some(Source { predicate: Predicate::Constant(true), alerts: false });
         }
         if CATEGORIES.contains(&name) {
-            return Some(category(name));
+            return Some(Source { predicate: category(name), alerts: false });
         }
         if name == "alert" {
-            self.report(
-                self.error(Code::LaterAlerts, word.span, "rules over alerts are not supported yet")
-                    .label("not supported yet")
-                    .help("write the rule over the events themselves"),
-            );
-            return None;
+            self.alerts.get_or_insert(word.span);
+            return Some(Source { predicate: is_alert(), alerts: true });
         }
         if let Some(known) = self.scope.lets.get(name) {
-            return known.clone();
+            return known.as_ref().and_then(|known| self.defined(known, word));
         }
         let candidates = CATEGORIES.iter().copied().chain(["any"]).chain(self.scope.lets.keys().map(String::as_str));
         let near = nearest(name, candidates).map(str::to_owned);
@@ -84,6 +103,27 @@ impl<'a> Check<'a> {
             None => error,
         });
         None
+    }
+
+    /// What a `let` stands for.
+    fn defined(&mut self, known: &Let, word: &Word) -> Option<Source> {
+        self.asked_list |= known.followed != Followed::Same;
+        if known.alerts {
+            self.alerts.get_or_insert(word.span);
+        }
+        let predicate =
+            match (&known.followed, self.follows) {
+                (Followed::Same, _) | (_, false) => known.predicate.clone(),
+                (Followed::Other(predicate), true) => predicate.clone(),
+                (Followed::Impossible, true) => {
+                    let message = format!("`{}` asks a list in a way that `retro` cannot follow", word.text);
+                    self.report(self.error(Code::BadRetro, word.span, message).label("defined with a `let`").help(
+                        "with `retro`, lists are asked with `in`, for text and addresses: source.ip in scanners",
+                    ));
+                    return None;
+                }
+            };
+        Some(Source { predicate, alerts: known.alerts })
     }
 
     pub(super) fn condition(&mut self, condition: &Condition) -> Option<Predicate> {
@@ -114,6 +154,18 @@ impl<'a> Check<'a> {
         if let Some(id) = field::by_name(&word.text) {
             return Some(FieldRef::Column(id));
         }
+        if let Some((label, own)) = word.text.split_once('.')
+            && self.labels.iter().any(|l| l == label)
+            && (field::by_name(own).is_some() || own.starts_with(field::EXTRA_PREFIX))
+        {
+            let message = format!("`{}` is a field of a step: here stands one of this step's own event", word.text);
+            self.report(
+                self.error(Code::StepField, word.span, message)
+                    .label("not on the left side")
+                    .help("write the own field first: source.ip != made.source.ip"),
+            );
+            return None;
+        }
         let error = self.error(Code::UnknownField, word.span, format!("unknown field `{}`", word.text));
         let extra =
             format!("a value that has no field of its own is written fields.{}", word.text.trim_start_matches('@'));
@@ -135,6 +187,8 @@ impl<'a> Check<'a> {
         let field = field?;
         let predicate = if operator == "~" || matches!(comparison.operand, Operand::Regex(_)) {
             self.regex(field, comparison)?
+        } else if let (true, Some((list, span))) = (self.follows, listed::named(self, comparison)) {
+            listed::test(self, field, operator, (list, span), comparison)?
         } else {
             operand::test(self, field, operator, comparison)?
         };
@@ -205,9 +259,17 @@ fn inside(pattern: &Word, span: &regex_syntax::ast::Span) -> Span {
 
 /// `event.category` has this word.
 fn category(name: &str) -> Predicate {
-    let values = Arc::new([name.to_owned()].into_iter().collect());
-    let field = FieldRef::Column(field::EVENT_CATEGORY);
-    Predicate::Atom(Atom { field, test: Test::OneOf { values, fold: true } })
+    word(field::EVENT_CATEGORY, name)
+}
+
+/// The event is an alert.
+pub(super) fn is_alert() -> Predicate {
+    word(field::EVENT_KIND, "alert")
+}
+
+fn word(column: field::FieldId, word: &str) -> Predicate {
+    let values = Arc::new([word.to_owned()].into_iter().collect());
+    Predicate::Atom(Atom { field: FieldRef::Column(column), test: Test::OneOf { values, fold: true } })
 }
 
 /// Whether text operators apply.
@@ -231,64 +293,6 @@ fn unquote(path: &str) -> String {
         rest = body.get(end + 1..).unwrap_or_default();
     }
     out + rest
-}
-
-/// Names people know from other tools.
-const ALIASES: &[(&str, &str)] = &[
-    ("source.address", "source.ip"),
-    ("client.ip", "source.ip"),
-    ("client.address", "source.ip"),
-    ("destination.address", "destination.ip"),
-    ("server.ip", "destination.ip"),
-    ("src_ip", "source.ip"),
-    ("src.ip", "source.ip"),
-    ("ip", "source.ip"),
-    ("dst_ip", "destination.ip"),
-    ("dst.ip", "destination.ip"),
-    ("dest.ip", "destination.ip"),
-    ("port", "destination.port"),
-    ("dst_port", "destination.port"),
-    ("src_port", "source.port"),
-    ("user", "user.name"),
-    ("username", "user.name"),
-    ("host", "host.name"),
-    ("hostname", "host.name"),
-    ("status", "http.response.status_code"),
-    ("status_code", "http.response.status_code"),
-    ("path", "url.path"),
-    ("command_line", "process.command_line"),
-    ("commandline", "process.command_line"),
-    ("image", "process.executable"),
-    ("eventid", "event.code"),
-    ("event_id", "event.code"),
-    ("timestamp", "@timestamp"),
-    ("time", "@timestamp"),
-    ("category", "event.category"),
-    ("msg", "message"),
-];
-
-/// What an unknown field was likely meant to be.
-enum Near {
-    Field(&'static str),
-    /// A name of other tools, and ours.
-    Alias(&'static str, &'static str),
-    None,
-}
-
-fn near_field(wrong: &str) -> Near {
-    let lower = wrong.to_lowercase();
-    let alias = |name: &str| ALIASES.iter().find(|(alias, _)| *alias == name).map(|(a, right)| Near::Alias(a, right));
-    if let Some(near) = alias(&lower) {
-        return near;
-    }
-    let names = || field::TABLE.iter().map(|f| f.name);
-    let ending = format!(".{}", lower.replace('_', "."));
-    let same_ending = names().find(|n| *n == lower || n.replace('_', ".").ends_with(&ending));
-    if let Some(name) = same_ending {
-        return Near::Field(name);
-    }
-    let near = nearest(wrong, names().chain(ALIASES.iter().map(|(alias, _)| *alias)));
-    near.map_or(Near::None, |near| alias(near).unwrap_or(Near::Field(near)))
 }
 
 impl Operand {

@@ -2,11 +2,13 @@
 
 use std::fmt::Write;
 
-use super::plan::{Atom, FieldRef, Form, Network, Piece, Predicate, Rule, Stage, Template, Test};
+use super::plan::{Atom, FieldRef, List, Network, Piece, Predicate, Rule, Template, Test};
 use crate::event::time::{self, SECOND};
 
-/// The plan of a rule.
-pub fn explain(rule: &Rule) -> String {
+mod form;
+
+/// The plan of a rule; `lists` are those of its program.
+pub fn explain(rule: &Rule, lists: &[List]) -> String {
     let mut out = String::new();
     let mut line = |indent: usize, text: String| {
         let _ = writeln!(out, "{:indent$}{text}", "");
@@ -24,56 +26,33 @@ pub fn explain(rule: &Rule) -> String {
     if let Some(risk) = rule.risk {
         line(2, format!("risk     {risk}"));
     }
-    line(2, format!("form     {}", form(rule)));
+    if rule.level > 0 {
+        line(2, format!("level    {}, over the alerts of lower levels", rule.level));
+    }
+    line(2, format!("form     {}", form::words(rule)));
+    for residual in form::residuals(rule) {
+        line(2, format!("where    {residual}"));
+    }
     if rule.cooldown > 0 {
         line(2, format!("cooldown {}", duration(rule.cooldown)));
+    }
+    if rule.retro > 0 {
+        line(2, format!("retro    {}: a change of a list changes the alerts of so much past", duration(rule.retro)));
     }
     if !rule.payload.is_empty() {
         line(2, format!("carries  {}", names(&rule.payload)));
     }
+    line(2, format!("keeps    {}", form::keeps(rule)));
     for (i, step) in rule.steps.iter().enumerate() {
         let name = step.name.as_deref().unwrap_or("-");
-        let (times, key) = (times(rule, i), names(&step.key));
+        let (times, key) = (form::step(rule, i), names(&step.key));
         let key = if key.is_empty() { String::new() } else { format!(" key {key}") };
         line(2, format!("step {i}   {name}{times}{key}"));
-        for text in predicate(&step.predicate).lines() {
+        for text in predicate(&step.predicate, lists).lines() {
             line(4, text.to_owned());
         }
     }
     out
-}
-
-fn form(rule: &Rule) -> String {
-    match &rule.form {
-        Form::Single => "every event is an alert".to_owned(),
-        Form::Threshold { within: 0, count: 1 } => "every event, merged by key".to_owned(),
-        Form::Threshold { within, count } => format!("{count} events within {}", duration(*within)),
-        Form::Distinct { within, count, slot } => {
-            format!("{count} values of {} within {}", rule.payload[*slot].name(), duration(*within))
-        }
-        Form::Sequence { within, .. } => format!("steps in order within {}", duration(*within)),
-        Form::All { within, .. } => format!("all steps within {}", duration(*within)),
-        Form::Aggregate { window, .. } => format!("aggregates over {}", duration(window.length())),
-        Form::Novel { over, .. } => format!("values new within {}", duration(*over)),
-        Form::Baseline { over, .. } => format!("above what was usual for {}", duration(*over)),
-    }
-}
-
-fn times(rule: &Rule, step: usize) -> String {
-    match &rule.form {
-        Form::Sequence { until: Some(until), .. } if *until == step => " breaks the chain".to_owned(),
-        Form::Sequence { stages, .. } => match &stages[step] {
-            Stage::Present(having) => having.only_count().map_or_else(String::new, |count| format!(" x{count}")),
-            Stage::Absent => " absent".to_owned(),
-        },
-        Form::Single
-        | Form::Threshold { .. }
-        | Form::Distinct { .. }
-        | Form::Aggregate { .. }
-        | Form::All { .. }
-        | Form::Novel { .. }
-        | Form::Baseline { .. } => String::new(),
-    }
 }
 
 fn names(fields: &[FieldRef]) -> String {
@@ -107,31 +86,31 @@ pub fn duration(micros: i64) -> String {
 }
 
 /// A predicate, one test a line, nested ones indented.
-pub fn predicate(predicate: &Predicate) -> String {
+pub fn predicate(predicate: &Predicate, lists: &[List]) -> String {
     let mut out = String::new();
-    write_predicate(&mut out, predicate, 0);
+    write_predicate(&mut out, predicate, lists, 0);
     out
 }
 
-fn write_predicate(out: &mut String, predicate: &Predicate, indent: usize) {
+fn write_predicate(out: &mut String, predicate: &Predicate, lists: &[List], indent: usize) {
     let _ = match predicate {
         Predicate::Constant(true) => writeln!(out, "{:indent$}always", ""),
         Predicate::Constant(false) => writeln!(out, "{:indent$}never", ""),
-        Predicate::Atom(atom) => writeln!(out, "{:indent$}{}", "", self::atom(atom)),
+        Predicate::Atom(atom) => writeln!(out, "{:indent$}{}", "", self::atom(atom, lists)),
         Predicate::And(_) => writeln!(out, "{:indent$}all of", ""),
         Predicate::Or(_) => writeln!(out, "{:indent$}any of", ""),
         Predicate::Not(_) => writeln!(out, "{:indent$}not", ""),
     };
     match predicate {
         Predicate::And(parts) | Predicate::Or(parts) => {
-            parts.iter().for_each(|part| write_predicate(out, part, indent + 2));
+            parts.iter().for_each(|part| write_predicate(out, part, lists, indent + 2));
         }
-        Predicate::Not(part) => write_predicate(out, part, indent + 2),
+        Predicate::Not(part) => write_predicate(out, part, lists, indent + 2),
         Predicate::Constant(_) | Predicate::Atom(_) => {}
     }
 }
 
-fn atom(atom: &Atom) -> String {
+fn atom(atom: &Atom, lists: &[List]) -> String {
     let name = atom.field.name();
     let case = |fold: bool| if fold { "" } else { " (exact)" };
     match &atom.test {
@@ -149,7 +128,10 @@ fn atom(atom: &Atom) -> String {
         Test::Range(low, i128::MAX) => format!("{name} >= {low}"),
         Test::Range(low, high) => format!("{name} in {low} to {high}"),
         Test::Numbers(numbers) => format!("{name} in {numbers:?}"),
-        Test::Listed(list) => format!("{name} in list {list}"),
+        Test::Listed(number) => match lists.get(*number as usize) {
+            Some(list) => format!("{name} in the list {}, as it changes", list.name),
+            None => format!("{name} in list {number}"),
+        },
         Test::Network(networks) => {
             format!("{name} in {}", networks.iter().map(network).collect::<Vec<_>>().join(", "))
         }

@@ -24,6 +24,16 @@ pub(super) fn number(text: &str) -> Option<i128> {
     digits.checked_mul(scale)
 }
 
+/// A number with at most three decimals, in thousandths: `4`, `2.5`, `99.9`.
+pub(super) fn thousandths(text: &str) -> Option<i64> {
+    let (whole, decimals) = text.split_once('.').unwrap_or((text, "0"));
+    let digits = |t: &str| (1..=9).contains(&t.len()) && t.bytes().all(|b| b.is_ascii_digit());
+    if !digits(whole) || !digits(decimals) || decimals.len() > 3 {
+        return None;
+    }
+    Some(whole.parse::<i64>().ok()? * 1000 + format!("{decimals:0<3}").parse::<i64>().ok()?)
+}
+
 /// A duration in µs: `500ms`, `30s`, `5m`, `1h30m`, `7d`, `2w`.
 pub(super) fn duration(text: &str) -> Option<i64> {
     let mut total: i64 = 0;
@@ -114,6 +124,17 @@ mod tests {
         assert_eq!(number("1.5"), None);
         assert_eq!(number("5m"), None);
         assert_eq!(number("99999999999999999999999999999999999999999999"), None);
+    }
+
+    #[test]
+    fn decimals() {
+        assert_eq!(thousandths("4"), Some(4000));
+        assert_eq!(thousandths("2.5"), Some(2500));
+        assert_eq!(thousandths("99.999"), Some(99_999));
+        assert_eq!(thousandths("0.001"), Some(1));
+        for wrong in ["", "-1", "1.", ".5", "1.2345", "1.2.3", "4x", "1e3", "9999999999"] {
+            assert_eq!(thousandths(wrong), None, "{wrong}");
+        }
     }
 
     #[test]

@@ -43,7 +43,11 @@ pub fn load(path: &Path) -> Result<Compiled, LoadError> {
     };
     paths.sort();
     let files: Vec<SourceFile> = paths.iter().map(|p| read(p)).collect::<Result<_, _>>()?;
-    Ok(compile(&files, &|list| fs::read_to_string(folder.join(list))))
+    let mut compiled = compile(&files, &|list| fs::read_to_string(folder.join(list)));
+    for file in compiled.program.lists.iter_mut().filter_map(|list| list.file.as_mut()) {
+        *file = folder.join(&file);
+    }
+    Ok(compiled)
 }
 
 fn read(path: &Path) -> Result<SourceFile, LoadError> {
@@ -92,6 +96,11 @@ mod tests {
         assert_eq!(loaded.sources.len(), 2);
         assert!(loaded.sources[0].name.ends_with("b.weir"));
         assert_eq!(loaded.program.rules.len(), 1);
+        assert_eq!(loaded.program.lists, vec![]);
+        write("c.weir", "rule c { when bad retro 1d }");
+        let followed = load(dir.path()).unwrap().program.lists;
+        assert_eq!(followed[0].file.as_deref(), Some(dir.path().join("lists/s.txt").as_path()));
+        assert_eq!((followed.len(), followed[0].networks.len()), (1, 2));
         let one = load(&dir.path().join("b.weir")).unwrap();
         assert!(one.has_errors() && one.rejected == ["b"]);
     }

@@ -1,38 +1,49 @@
 //! Rules: text in, plan out. No dataflow here.
 //!
 //! Reading order: `split` cuts a file into items, `parse` (with `grammar.pest`) makes the tree [`ast`],
-//! `scope` resolves the folder's names, `check` (with `form`, `having`, `condition`, `operand`, `title`, `trial`)
-//! makes the [`plan`]. Everything that is wrong comes out as [`diagnostic::Diagnostic`]s.
+//! `scope` resolves the folder's names, `check` makes the [`plan`] rule by rule: conditions (`condition`, `operand`,
+//! `entry`, `listed`), forms (`form`, `having`, `steps`, `residual`, `novel`, `baseline`), `title`, `trial`. `level`
+//! orders rules over alerts. Everything that is wrong comes out as [`diagnostic::Diagnostic`]s.
 
 use std::io;
 use std::sync::Arc;
 
+mod alias;
 pub mod ast;
+mod baseline;
 mod check;
 pub mod code;
 mod condition;
 pub mod diagnostic;
+mod entry;
 pub mod explain;
 mod form;
 mod having;
+mod level;
+mod listed;
 mod literal;
 pub mod load;
 mod nearest;
+mod novel;
 mod operand;
 mod pack;
 mod parse;
 pub mod plan;
+mod residual;
 #[cfg(test)]
 mod samples;
 mod scope;
 mod setting;
 mod simplify;
 mod split;
+mod steps;
 mod syntax;
+pub mod tactic;
 #[cfg(test)]
 mod tests;
 mod title;
 mod trial;
+mod tuning;
 
 pub use diagnostic::{Diagnostic, render};
 pub use load::{LoadError, load};

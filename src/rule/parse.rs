@@ -12,6 +12,8 @@ use super::diagnostic::Diagnostic;
 use super::split::split;
 use super::{SourceFile, literal, syntax};
 
+mod form;
+
 /// The pest parser; `Rule` names the grammar's rules.
 mod grammar {
     #![allow(missing_docs, unreachable_pub)]
@@ -93,6 +95,7 @@ fn is_keyword(pair: &Node<'_>) -> bool {
             | Rule::kw_every
             | Rule::kw_having
             | Rule::kw_new
+            | Rule::kw_rare
             | Rule::kw_baseline
             | Rule::kw_and
             | Rule::kw_exists
@@ -203,82 +206,6 @@ impl Tree<'_> {
             _ => ClauseKind::When(self.when(next(&mut parts))),
         };
         ast::Clause { kind, span }
-    }
-
-    fn when(&mut self, pair: Node<'_>) -> ast::When {
-        match pair.as_rule() {
-            Rule::sequence => ast::When::Sequence(self.steps(pair)),
-            Rule::together => ast::When::All(self.steps(pair)),
-            _ => {
-                let mut parts = parts(pair);
-                let pattern = self.pattern(next(&mut parts));
-                ast::When::Single { pattern, settings: parts.map(|p| self.setting(p)).collect() }
-            }
-        }
-    }
-
-    fn steps(&mut self, pair: Node<'_>) -> ast::Steps {
-        let span = self.span(&pair);
-        let length = if pair.as_rule() == Rule::sequence { "sequence".len() } else { "all".len() };
-        let keyword = Span { start: span.start, end: span.start + length };
-        let (mut settings, mut steps) = (Vec::new(), Vec::new());
-        for part in parts(pair) {
-            match part.as_rule() {
-                Rule::step | Rule::until => steps.push(self.step(part)),
-                _ => settings.push(self.setting(part)),
-            }
-        }
-        ast::Steps { settings, steps, keyword, span }
-    }
-
-    fn step(&mut self, pair: Node<'_>) -> ast::Step {
-        let span = self.span(&pair);
-        let mut role = if pair.as_rule() == Rule::until { ast::Role::Until } else { ast::Role::Present };
-        let (mut label, mut pattern, mut settings) = (None, None, Vec::new());
-        for part in parts(pair) {
-            match part.as_rule() {
-                Rule::absent => role = ast::Role::Absent,
-                Rule::label => label = Some(self.word(&next(&mut parts(part)))),
-                Rule::pattern => pattern = Some(self.pattern(part)),
-                _ => settings.push(self.setting(part)),
-            }
-        }
-        let pattern = pattern.expect("the grammar gives every step a pattern");
-        ast::Step { role, label, pattern, settings, span }
-    }
-
-    fn pattern(&mut self, pair: Node<'_>) -> ast::Pattern {
-        let mut parts = parts(pair);
-        let source = self.word(&next(&mut parts));
-        ast::Pattern { source, condition: parts.next().map(|p| self.condition(p)) }
-    }
-
-    fn setting(&mut self, pair: Node<'_>) -> ast::Setting {
-        use ast::SettingKind;
-        let span = self.span(&pair);
-        let rule = pair.as_rule();
-        let has_or = rule == Rule::having && pair.clone().into_inner().any(|p| p.as_rule() == Rule::kw_or);
-        let mut parts = parts(pair).filter(|p| p.as_rule() != Rule::kw_or);
-        let kind = match rule {
-            Rule::by => SettingKind::By(parts.map(|p| self.word(&p)).collect()),
-            Rule::on => SettingKind::On(parts.map(|p| self.word(&p)).collect()),
-            Rule::within => SettingKind::Within(self.word(&next(&mut parts))),
-            Rule::every => SettingKind::Every(self.word(&next(&mut parts))),
-            Rule::having => SettingKind::Having(parts.map(|p| self.bound(p)).collect(), has_or),
-            Rule::first_seen => SettingKind::FirstSeen,
-            _ => SettingKind::Baseline,
-        };
-        ast::Setting { kind, span }
-    }
-
-    fn bound(&mut self, pair: Node<'_>) -> ast::Bound {
-        let span = self.span(&pair);
-        let mut parts = parts(pair);
-        let mut aggregate = self::parts(next(&mut parts));
-        let function = self.word(&next(&mut aggregate));
-        let arguments = aggregate.map(|p| self.word(&p)).collect();
-        let operator = self.word(&next(&mut parts));
-        ast::Bound { function, arguments, operator, value: self.value(&next(&mut parts)), span }
     }
 
     fn condition(&mut self, pair: Node<'_>) -> ast::Condition {

@@ -11,6 +11,7 @@ use super::code::Code;
 use super::condition::Check;
 use super::diagnostic::Diagnostic;
 use super::plan::Predicate;
+use crate::event::field;
 
 /// Categories of the Elastic Common Schema, the words that may stand before `where`.
 pub(super) const CATEGORIES: &[&str] = &[
@@ -43,13 +44,37 @@ const DEEPEST: usize = 32;
 #[derive(Default)]
 pub(super) struct Scope {
     /// By name; `None` when the `let` is broken, which is reported already.
-    pub(super) lets: FxHashMap<String, Option<Predicate>>,
+    pub(super) lets: FxHashMap<String, Option<Let>>,
     /// By name.
     pub(super) lists: FxHashMap<String, List>,
 }
 
+/// What a `let` stands for.
+pub(super) struct Let {
+    pub(super) predicate: Predicate,
+    /// The same in a rule that follows its lists.
+    pub(super) followed: Followed,
+    /// It is about alerts.
+    pub(super) alerts: bool,
+}
+
+/// A predicate whose lists are followed.
+#[derive(PartialEq)]
+pub(super) enum Followed {
+    /// It asks no list.
+    Same,
+    /// It asks some.
+    Other(Predicate),
+    /// It asks one in a way that cannot be followed.
+    Impossible,
+}
+
 /// The values of a list.
 pub(super) struct List {
+    /// Its place among the names of all lists.
+    pub(super) number: u32,
+    /// The file it is read from, by its path in the rules folder.
+    pub(super) file: Option<String>,
     /// It could not be read, which is reported: rules that use it are left out.
     pub(super) broken: bool,
     pub(super) entries: Vec<Entry>,
@@ -89,6 +114,17 @@ pub(super) fn resolve(
                 continue;
             }
             seen.insert((kind, &name.text), (&input.file.name, name.span));
+            if let (Item::List(_), Some(_)) = (item, field::by_name(&name.text)) {
+                found.push(
+                    Diagnostic::error(
+                        Code::NameTaken,
+                        &input.file.name,
+                        name.span,
+                        format!("`{}` is a field", name.text),
+                    )
+                    .label("choose another name"),
+                );
+            }
             match item {
                 Item::Rule(_) => {}
                 Item::Let(define) => lets.push((input, define)),
@@ -97,6 +133,11 @@ pub(super) fn resolve(
                 }
             }
         }
+    }
+    let mut names: Vec<String> = scope.lists.keys().cloned().collect();
+    names.sort_unstable();
+    for (name, number) in names.iter().zip(0..) {
+        scope.lists.entry(name.clone()).and_modify(|list| list.number = number);
     }
     resolve_lets(&lets, &mut scope, found);
     scope
@@ -115,7 +156,7 @@ fn list(
     read: &dyn Fn(&str) -> io::Result<String>,
     found: &mut Vec<Diagnostic>,
 ) -> List {
-    let broken = List { broken: true, entries: Vec::new() };
+    let broken = List { number: 0, file: None, broken: true, entries: Vec::new() };
     let (entries, span) = match &list.origin {
         ast::Origin::Inline(values, span) => {
             let entry = |v: &ast::Value| Entry { text: v.text.clone(), exact: v.kind == ast::ValueKind::Exact };
@@ -150,7 +191,11 @@ fn list(
                 .warning(),
         );
     }
-    List { broken: false, entries }
+    let file = match &list.origin {
+        ast::Origin::File(path) => Some(path.text.clone()),
+        ast::Origin::Inline(..) => None,
+    };
+    List { number: 0, file, broken: false, entries }
 }
 
 fn leaves_folder(path: &str) -> Option<&'static str> {
@@ -228,7 +273,7 @@ fn circle(input: &Input<'_>, define: &ast::Let, cycle: bool) -> Diagnostic {
     }
 }
 
-fn check_let(input: &Input<'_>, define: &ast::Let, scope: &Scope, found: &mut Vec<Diagnostic>) -> Option<Predicate> {
+fn check_let(input: &Input<'_>, define: &ast::Let, scope: &Scope, found: &mut Vec<Diagnostic>) -> Option<Let> {
     let mut check = Check::new(scope, &input.file.name, input.text);
     if is_builtin(&define.name.text) {
         let message = format!("`{}` is a category", define.name.text);
@@ -240,7 +285,14 @@ fn check_let(input: &Input<'_>, define: &ast::Let, scope: &Scope, found: &mut Ve
     }
     let predicate = check.pattern(&define.pattern);
     found.append(&mut check.found);
-    predicate
+    let followed = if check.asked_list {
+        // What is wrong in itself is reported; a rule with `retro` reports what it cannot follow.
+        let mut again = Check { follows: true, ..Check::new(scope, &input.file.name, input.text) };
+        again.pattern(&define.pattern).map_or(Followed::Impossible, Followed::Other)
+    } else {
+        Followed::Same
+    };
+    Some(Let { predicate: predicate?, followed, alerts: check.alerts.is_some() })
 }
 
 /// Whether the word has a meaning of its own before `where`.

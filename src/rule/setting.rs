@@ -1,7 +1,7 @@
-//! The settings after a pattern (`by`, `on`, `within`, `having`), each at most once and only where it
+//! The settings after a pattern (`by`, `on`, `within`, `having` …), each at most once and only where it
 //! belongs. In: the settings as written. Out: one place for each, or the mistakes.
 
-use super::ast::{Bound, Setting, SettingKind, Span, Word};
+use super::ast::{self, Bounds, Setting, SettingKind, Span, Word};
 use super::code::Code;
 use super::condition::Check;
 
@@ -11,7 +11,10 @@ pub(super) struct Settings<'a> {
     pub(super) by: Option<Fields<'a>>,
     pub(super) on: Option<Fields<'a>>,
     pub(super) within: Option<Literal<'a>>,
+    pub(super) every: Option<Literal<'a>>,
     pub(super) having: Option<Having<'a>>,
+    pub(super) novel: Option<Novel<'a>>,
+    pub(super) baseline: Option<Baseline<'a>>,
 }
 
 /// `by f, g`
@@ -21,7 +24,7 @@ pub(super) struct Fields<'a> {
     pub(super) span: Span,
 }
 
-/// `within 5m`
+/// `within 5m`, `every 1h`
 #[derive(Clone, Copy)]
 pub(super) struct Literal<'a> {
     pub(super) word: &'a Word,
@@ -31,7 +34,21 @@ pub(super) struct Literal<'a> {
 /// `having …`
 #[derive(Clone, Copy)]
 pub(super) struct Having<'a> {
-    pub(super) bounds: &'a [Bound],
+    pub(super) bounds: &'a Bounds,
+    pub(super) span: Span,
+}
+
+/// `new (f, g) …`
+#[derive(Clone, Copy)]
+pub(super) struct Novel<'a> {
+    pub(super) written: &'a ast::Novel,
+    pub(super) span: Span,
+}
+
+/// `baseline …`
+#[derive(Clone, Copy)]
+pub(super) struct Baseline<'a> {
+    pub(super) written: &'a ast::Baseline,
     pub(super) span: Span,
 }
 
@@ -43,9 +60,10 @@ impl SettingKind {
             SettingKind::On(_) => "on",
             SettingKind::Within(_) => "within",
             SettingKind::Every(_) => "every",
-            SettingKind::Having(..) => "having",
-            SettingKind::FirstSeen => "new",
-            SettingKind::Baseline => "baseline",
+            SettingKind::Having(_) => "having",
+            SettingKind::Novel(novel) if novel.rare => "rare",
+            SettingKind::Novel(_) => "new",
+            SettingKind::Baseline(_) => "baseline",
         }
     }
 }
@@ -62,10 +80,6 @@ pub(super) fn gather<'a>(
     let mut whole = true;
     for setting in written {
         let keyword = setting.kind.keyword();
-        if not_yet(check, setting) {
-            whole = false;
-            continue;
-        }
         if !allowed.contains(&keyword) {
             misplaced(check, setting, what, allowed);
             whole = false;
@@ -87,33 +101,13 @@ pub(super) fn gather<'a>(
             SettingKind::By(fields) => out.by = Some(Fields { fields, span }),
             SettingKind::On(fields) => out.on = Some(Fields { fields, span }),
             SettingKind::Within(word) => out.within = Some(Literal { word, span }),
-            SettingKind::Having(bounds, _) => out.having = Some(Having { bounds, span }),
-            SettingKind::Every(_) | SettingKind::FirstSeen | SettingKind::Baseline => {}
+            SettingKind::Every(word) => out.every = Some(Literal { word, span }),
+            SettingKind::Having(bounds) => out.having = Some(Having { bounds, span }),
+            SettingKind::Novel(written) => out.novel = Some(Novel { written, span }),
+            SettingKind::Baseline(written) => out.baseline = Some(Baseline { written, span }),
         }
     }
     whole.then_some(out)
-}
-
-/// Reports what the language has but the engine has not yet.
-fn not_yet(check: &mut Check<'_>, setting: &Setting) -> bool {
-    let (code, message, help) = match &setting.kind {
-        SettingKind::Every(_) => {
-            (Code::LaterBaseline, "`every` is not supported yet", "use a sliding window: within 1h")
-        }
-        SettingKind::FirstSeen => (
-            Code::LaterNew,
-            "`new` is not supported yet",
-            "until then, list the known values and ask for others: not user.name in known_users",
-        ),
-        SettingKind::Baseline => (
-            Code::LaterBaseline,
-            "`baseline` is not supported yet",
-            "use a fixed bound: within 1h having count() >= 100",
-        ),
-        SettingKind::By(_) | SettingKind::On(_) | SettingKind::Within(_) | SettingKind::Having(..) => return false,
-    };
-    check.report(check.error(code, setting.span, message).label("not supported yet").help(help));
-    true
 }
 
 fn misplaced(check: &mut Check<'_>, setting: &Setting, what: &str, allowed: &[&str]) {
@@ -125,7 +119,9 @@ fn misplaced(check: &mut Check<'_>, setting: &Setting, what: &str, allowed: &[&s
         "by" => {
             "the key of a sequence is written before its brace (sequence by …), that of one step with `on`".to_owned()
         }
-        "within" => "the window of a sequence is written before its brace: sequence within 5m { … }".to_owned(),
+        "within" => "the window of all steps is written before the brace: sequence within 5m { … }".to_owned(),
+        "having" if allowed.contains(&"within") => "what a step asks for is written behind that step".to_owned(),
+        _ if allowed.is_empty() => format!("{what} takes no settings"),
         _ => format!("{what} takes {}", allowed.iter().map(|k| format!("`{k}`")).collect::<Vec<_>>().join(", ")),
     };
     let message = format!("`{keyword}` does not belong to {what}");

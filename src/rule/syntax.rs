@@ -147,7 +147,8 @@ fn keywords(rule: Rule) -> Vec<&'static str> {
         Rule::within => vec!["within"],
         Rule::every => vec!["every"],
         Rule::having => vec!["having"],
-        Rule::first_seen => vec!["new"],
+        Rule::novel => vec!["new"],
+        Rule::rare => vec!["rare"],
         Rule::baseline => vec!["baseline"],
         Rule::until => vec!["until"],
         Rule::expect => vec!["expect"],
@@ -209,7 +210,7 @@ fn word(rule: Rule) -> &'static str {
         Rule::comparison | Rule::condition | Rule::conjunction | Rule::negation => "a condition",
         Rule::exists | Rule::boolean | Rule::group => "a condition",
         Rule::operator => "an operator such as `==`, `in` or `contains`",
-        Rule::name => "a name",
+        Rule::name | Rule::list_name => "a name",
         Rule::source | Rule::pattern | Rule::single => {
             "a category such as `authentication`, `any` or the name of a `let`"
         }
@@ -225,7 +226,11 @@ fn word(rule: Rule) -> &'static str {
         Rule::EOI => "the end of the item",
         Rule::step => "a step",
         Rule::given | Rule::at => "an event such as `@0s authentication { … }`",
-        Rule::aggregate | Rule::bound => "`count()` or `distinct(field)`",
+        Rule::aggregate | Rule::function | Rule::bound | Rule::bounds | Rule::bounds_group => {
+            "`count()`, or `distinct`, `sum`, `avg`, `min`, `max` or `percentile` of a field"
+        }
+        Rule::tuning | Rule::tuning_word => "",
+        Rule::tuning_unit => "`mad`, `sigma` or `times`",
         Rule::pair => "a field",
         Rule::tag => "a tag",
         other => keyword(other),
@@ -260,10 +265,15 @@ fn hint(expected: &[Rule], found: &str) -> Option<String> {
     if found == "where" && wants(&[Rule::text]) {
         return Some("say why first: except \"reason\" where …".into());
     }
+    if found == "not" && wanted(expected) == "something else" {
+        return Some(
+            "`having` has no `not`: write the opposite comparison, `count() < 10` for not `count() >= 10`".into(),
+        );
+    }
     if wants(&[Rule::operator]) {
         return Some("a condition is a field, an operator and a value: user.name == \"root\"".into());
     }
-    if wants(&[Rule::name]) && !found.is_empty() {
+    if wants(&[Rule::name, Rule::list_name]) && !found.is_empty() {
         return Some(format!(
             "a name has letters, digits, `_` and `-`, starts with a letter, and `{found}` is taken or has others"
         ));

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use proptest::prelude::*;
 
 use super::plan::Form;
-use super::{Compiled, SourceFile, compile, explain, render};
+use super::{Compiled, SourceFile, compile, explain, plan, render};
 
 fn folder(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/rules").join(name)
@@ -47,6 +47,13 @@ fn golden(name: &str, show: impl Fn(&str, &Compiled) -> String) -> usize {
     cases.len()
 }
 
+/// The values of a list, and how many networks.
+fn sorted(list: &plan::List) -> (Vec<&String>, usize) {
+    let mut values: Vec<&String> = list.values.iter().collect();
+    values.sort();
+    (values, list.networks.len())
+}
+
 #[test]
 fn wrong_rules_are_explained() {
     let cases = golden("errors", |file, compiled| {
@@ -62,7 +69,9 @@ fn good_rules_have_their_plan() {
         let errors: Vec<_> = compiled.diagnostics.iter().filter(|d| d.is_error()).collect();
         assert!(compiled.rejected.is_empty(), "{file}: {:?}", compiled.rejected);
         assert!(errors.is_empty(), "{file}: {}", render(&compiled.diagnostics, &compiled.sources, false));
-        compiled.program.rules.iter().map(explain::explain).collect::<Vec<_>>().join("\n")
+        let told = |rule| explain::explain(rule, &compiled.program.lists);
+        let lists = compiled.program.lists.iter().map(|l| format!("\nlist {} {:?} {:?}\n", l.name, l.file, sorted(l)));
+        compiled.program.rules.iter().map(told).collect::<Vec<_>>().join("\n") + &lists.collect::<String>()
     });
 }
 
@@ -76,6 +85,28 @@ fn a_broken_rule_hides_no_other() {
     assert_eq!(compiled.program.rules[0].form, Form::Single);
     assert_eq!(compiled.rejected, ["b"]);
     assert!(compiled.has_errors());
+}
+
+/// What the text of a plan does not tell.
+#[test]
+fn plans_know_signs_and_numbers() {
+    let text = "rule base { risk 1 when process by user.name }
+        rule over { when alert where risk > 0 by user.name within 1h having sum(risk) >= 3 }
+        rule raw { when process by user.name within 1h having sum(risk) >= 3 }
+        rule steps { when sequence by user.name within 1h {
+            a: process
+            b: process where process.pid >= a.process.parent.pid and host.name != a.host.name and not user.id not == a.user.id } }";
+    let compiled = compile_text("x.weir", text);
+    assert!(compiled.diagnostics.is_empty(), "{}", render(&compiled.diagnostics, &compiled.sources, false));
+    let form = |name: &str| &compiled.program.rules[compiled.program.position(name).unwrap() as usize].form;
+    for (name, never_negative) in [("over", true), ("raw", false)] {
+        let Form::Aggregate { having, .. } = form(name) else { panic!("{name}") };
+        assert_eq!(having.is_monotone(), never_negative, "{name}");
+    }
+    let Form::Sequence { residuals, .. } = form("steps") else { panic!() };
+    let told: Vec<_> =
+        residuals.iter().map(|r| (r.step, r.slot, r.other, r.other_slot, r.numbers, r.negated)).collect();
+    assert_eq!(told, [(1, 0, 0, 1, true, false), (1, 2, 0, 2, false, true), (1, 3, 0, 3, false, false)]);
 }
 
 #[test]
@@ -126,12 +157,15 @@ fn thousands_of_rules_compile_at_once() {
             i % 9
         )
     };
-    let text: String = (0..3000).map(rule).collect();
+    let mut text: String = (0..3000).map(rule).collect();
+    text += "rule z { when alert where rule.name ~ /^r1/ or rule.tactic like \"exec*\" by host.name cooldown 1d }";
     let start = std::time::Instant::now();
     let compiled = compile_text("many.weir", &text);
     println!("3000 rules: {:?}", start.elapsed());
-    assert!(compiled.diagnostics.is_empty());
-    assert_eq!(compiled.program.rules.len(), 3000);
+    // Without tactics or a name that fits, it does not see itself.
+    assert!(compiled.diagnostics.is_empty(), "{}", render(&compiled.diagnostics, &compiled.sources, false));
+    assert_eq!(compiled.program.rules.len(), 3001);
+    assert_eq!(compiled.program.rules[3000].level, 1);
 }
 
 /// Texts to mutate: all that is at hand.
@@ -227,7 +261,7 @@ proptest! {
         let shown = render(&compiled.diagnostics, &compiled.sources, false);
         prop_assert_eq!(shown.is_empty(), compiled.diagnostics.is_empty());
         for rule in &compiled.program.rules {
-            prop_assert!(!explain::explain(rule).is_empty());
+            prop_assert!(!explain::explain(rule, &compiled.program.lists).is_empty());
         }
     }
 

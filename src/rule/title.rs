@@ -4,8 +4,8 @@
 use super::ast::{Span, Word};
 use super::code::Code;
 use super::condition::Check;
-use super::form::Shape;
-use super::plan::{FieldRef, Piece, Template};
+use super::form::{Shape, slot};
+use super::plan::{Form, Piece, Stage, Template};
 use crate::event::field::{self, EXTRA_PREFIX};
 
 /// The template of a title. `{{` and `}}` stand for braces.
@@ -67,6 +67,16 @@ fn hole(check: &mut Check<'_>, title: &Word, name: &str, shape: &mut Shape) -> O
         if let Some(key) = shape.steps[step].key.iter().position(|k| *k == field) {
             return Some(Piece::Key(key));
         }
+        if absent(&shape.form, step) {
+            let message = format!("step `{label}` must not happen, so it has no `{}`", field.name());
+            check.report(
+                check
+                    .error(Code::UnknownHole, span, message)
+                    .label("nothing can fill this")
+                    .help("name a field of the key, or of a step that must happen"),
+            );
+            return None;
+        }
         return Some(Piece::Value { step: Some(step), slot: slot(&mut shape.payload, field) });
     }
     if field::by_name(name).is_none() && !name.starts_with(EXTRA_PREFIX) {
@@ -95,10 +105,16 @@ fn hole(check: &mut Check<'_>, title: &Word, name: &str, shape: &mut Shape) -> O
     Some(Piece::Value { step: None, slot: slot(&mut shape.payload, field) })
 }
 
-/// The payload position of a field, added if it is new.
-fn slot(payload: &mut Vec<FieldRef>, field: FieldRef) -> usize {
-    payload.iter().position(|f| *f == field).unwrap_or_else(|| {
-        payload.push(field);
-        payload.len() - 1
-    })
+/// Whether the step stands for events that do not happen.
+fn absent(form: &Form, step: usize) -> bool {
+    match form {
+        Form::Sequence { stages, .. } => stages.get(step) == Some(&Stage::Absent),
+        Form::Single
+        | Form::Threshold { .. }
+        | Form::Distinct { .. }
+        | Form::Aggregate { .. }
+        | Form::All { .. }
+        | Form::Novel { .. }
+        | Form::Baseline { .. } => false,
+    }
 }

@@ -5,7 +5,7 @@ use super::ast::{Outcome, Pair, Span, Test, TestLine, Value, ValueKind, Word};
 use super::code::Code;
 use super::condition::Check;
 use super::plan::FieldRef;
-use super::scope::CATEGORIES;
+use super::scope::{CATEGORIES, is_builtin};
 use super::{literal, nearest::nearest, operand};
 use crate::event::field::Type;
 
@@ -59,7 +59,7 @@ fn whole(check: &mut Check<'_>, span: Span, text: &str, least: i128) {
 }
 
 fn category(check: &mut Check<'_>, word: &Word) {
-    if word.text != "any" && !CATEGORIES.contains(&word.text.as_str()) {
+    if !is_builtin(&word.text) {
         let message = format!("there is no category `{}`", word.text);
         let error = check.error(Code::UnknownSource, word.span, message);
         check.report(match nearest(&word.text, CATEGORIES.iter().copied()) {

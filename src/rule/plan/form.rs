@@ -118,7 +118,7 @@ pub struct Bound {
 pub enum Aggregate {
     /// How many events.
     Count,
-    /// How many different values.
+    /// How many different values. Of a list (a payload joins its elements by `, `) every element is one.
     Distinct {
         /// Of what.
         slot: usize,

@@ -93,6 +93,13 @@ pub struct Step {
     pub key: Vec<FieldRef>,
 }
 
+impl Rule {
+    /// How far back its state reaches, µs.
+    fn reach(&self) -> i64 {
+        self.form.within().saturating_add(self.cooldown).saturating_add(self.retro)
+    }
+}
+
 impl Program {
     /// A program of these rules, sorted by name, which use these lists.
     pub fn new(rules: Vec<Rule>, lists: Vec<List>) -> Program {
@@ -111,9 +118,21 @@ impl Program {
         (group, u64::from(steps) << shift)
     }
 
-    /// How far back state reaches, µs: the longest window and cooldown of any rule.
+    /// How many levels of rules there are: 1 without rules over alerts.
+    pub fn levels(&self) -> u32 {
+        self.rules.iter().map(|r| r.level).max().unwrap_or(0) + 1
+    }
+
+    /// How far behind the watermark the rows of a level can still come or go, µs: an episode of a lower level that
+    /// changes now may have started a window and a cooldown ago, and lists reach back as far as their rules say.
+    pub fn lag(&self, level: u32) -> i64 {
+        let longest = |level| self.rules.iter().filter(|r| r.level == level).map(Rule::reach).max().unwrap_or(0);
+        (0..level).fold(0, |lag: i64, level| lag.saturating_add(longest(level)))
+    }
+
+    /// How far back state reaches, µs: the longest window, cooldown and reach of lists of each level together.
     pub fn horizon(&self) -> i64 {
-        self.rules.iter().map(|r| r.form.within().saturating_add(r.cooldown)).max().unwrap_or(0)
+        self.lag(self.levels())
     }
 
     /// The number of the rule of this name.
