@@ -3,7 +3,7 @@
 use super::amend::Amendment;
 use super::episode::{Point, Proof};
 use super::run::Run;
-use crate::rule::plan::{Having, Window};
+use crate::rule::plan::{FieldRef, Having, Window};
 
 /// The events of the window, or the shortest run of them that meets the condition.
 #[derive(Clone, Debug)]
@@ -15,8 +15,8 @@ pub(super) struct Aggregate {
 
 impl Aggregate {
     /// No event yet.
-    pub(super) fn new(having: &Having) -> Aggregate {
-        Aggregate { run: Run::new(having), monotone: having.is_monotone() }
+    pub(super) fn new(having: &Having, payload: &[FieldRef]) -> Aggregate {
+        Aggregate { run: Run::new(having, payload), monotone: having.is_monotone() }
     }
 
     /// Takes the next event; whether it completes a match.

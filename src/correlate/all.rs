@@ -5,7 +5,7 @@
 use super::amend::Amendment;
 use super::episode::{Point, Proof, condense};
 use super::run::Run;
-use crate::rule::plan::Having;
+use crate::rule::plan::{FieldRef, Having};
 
 /// For each step the shortest run of its events that meets what is asked of it, or all of the window.
 #[derive(Clone, Debug)]
@@ -17,8 +17,8 @@ pub(super) struct All {
 
 impl All {
     /// No event yet.
-    pub(super) fn new(stages: &[Having]) -> All {
-        All { runs: stages.iter().map(Run::new).collect(), last: None }
+    pub(super) fn new(stages: &[Having], payload: &[FieldRef]) -> All {
+        All { runs: stages.iter().map(|having| Run::new(having, payload)).collect(), last: None }
     }
 
     /// Takes the next event, which fits the steps in the bit mask; whether it completes a match.

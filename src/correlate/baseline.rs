@@ -6,7 +6,7 @@ use super::episode::{Point, Proof};
 use super::novel::Activity;
 use super::tally::Tally;
 use super::usual::{Figure, Usual};
-use crate::rule::plan::{Aggregate, Deviation};
+use crate::rule::plan::{Aggregate, Deviation, FieldRef};
 
 /// What the form asks for; see [`Form::Baseline`](crate::rule::plan::Form::Baseline).
 #[derive(Clone, Copy, Debug)]
@@ -36,8 +36,8 @@ pub(super) struct Baseline {
 
 impl Baseline {
     /// No event yet.
-    pub(super) fn new(aggregate: Aggregate) -> Baseline {
-        let tally = Tally::of_one(aggregate);
+    pub(super) fn new(aggregate: Aggregate, payload: &[FieldRef]) -> Baseline {
+        let tally = Tally::of_one(aggregate, payload);
         Baseline {
             activity: Activity::default(),
             bucket: i64::MIN,
@@ -55,7 +55,8 @@ impl Baseline {
         if bucket != self.bucket {
             let figure = self.tally.figure(terms.aggregate).unwrap_or((0, 1));
             self.over.push_back((self.bucket, figure));
-            (self.bucket, self.tally) = (bucket, Tally::of_one(terms.aggregate));
+            self.tally.clear();
+            self.bucket = bucket;
         }
         self.tally.add(&point.values);
         let begins = self.activity.step(time, terms.over);

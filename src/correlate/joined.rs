@@ -15,7 +15,7 @@ use super::residual::{holds, identity, is_equality};
 use super::run::Run;
 use super::stages::{Outline, having};
 use super::waiting::Waiting;
-use crate::rule::plan::{Residual, Stage, Tuple};
+use crate::rule::plan::{FieldRef, Residual, Stage, Tuple};
 
 /// The key's events of the window that matter.
 #[derive(Clone, Debug)]
@@ -61,7 +61,7 @@ struct Chosen<'a> {
 
 impl Joined {
     /// No event yet.
-    pub(super) fn new(stages: &[Stage], residuals: &[Residual]) -> Joined {
+    pub(super) fn new(stages: &[Stage], residuals: &[Residual], payload: &[FieldRef]) -> Joined {
         let outline = Outline::new(stages);
         let find = |step: usize| outline.present.iter().position(|p| p.step == step);
         let tie = |r: &Residual| Some(Tie { later: find(r.step)?, earlier: find(r.other)?, residual: r.clone() });
@@ -70,7 +70,7 @@ impl Joined {
             let of = |equality| ties.iter().filter(move |t| t.earlier == at && is_equality(&t.residual) == equality);
             let value = |t: &Tie| (t.residual.other_slot, t.residual.numbers);
             let alike = of(false).next().map(value);
-            let run = (!present.single).then(|| Run::new(having(stages, present.step)));
+            let run = (!present.single).then(|| Run::new(having(stages, present.step), payload));
             let candidates = Candidates::new(of(true).map(value), alike);
             Progress { candidates, run, events: VecDeque::new(), breaks: VecDeque::new() }
         };

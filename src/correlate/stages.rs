@@ -15,7 +15,7 @@ use super::amend::Amendment;
 use super::episode::{Place, Point, Proof, condense};
 use super::run::Run;
 use super::waiting::Waiting;
-use crate::rule::plan::{Having, Stage};
+use crate::rule::plan::{FieldRef, Having, Stage};
 
 /// Partial chains of one key.
 #[derive(Clone, Debug)]
@@ -110,9 +110,10 @@ pub(super) fn having(stages: &[Stage], step: usize) -> &Having {
 
 impl Stages {
     /// No chain yet.
-    pub(super) fn new(stages: &[Stage]) -> Stages {
+    pub(super) fn new(stages: &[Stage], payload: &[FieldRef]) -> Stages {
         let outline = Outline::new(stages);
-        let progress = |p: &Present| Progress { run: Run::new(having(stages, p.step)), ready: false, made: None };
+        let progress =
+            |p: &Present| Progress { run: Run::new(having(stages, p.step), payload), ready: false, made: None };
         Stages {
             steps: outline.present.iter().map(progress).collect(),
             outline: Rc::new(outline),
