@@ -5,7 +5,7 @@
 use super::amend::Amendment;
 use super::episode::{Point, Proof, condense};
 use super::run::Run;
-use crate::rule::plan::Having;
+use crate::rule::plan::{FieldRef, Having};
 
 /// For each step the shortest run of its events that meets what is asked of it, or all of the window.
 #[derive(Clone, Debug)]
@@ -17,8 +17,8 @@ pub(super) struct All {
 
 impl All {
     /// No event yet.
-    pub(super) fn new(stages: &[Having]) -> All {
-        All { runs: stages.iter().map(Run::new).collect(), last: None }
+    pub(super) fn new(stages: &[Having], payload: &[FieldRef]) -> All {
+        All { runs: stages.iter().map(|having| Run::new(having, payload)).collect(), last: None }
     }
 
     /// Takes the next event, which fits the steps in the bit mask; whether it completes a match.
@@ -67,5 +67,34 @@ impl All {
 
     pub(super) fn amend(&mut self, amendment: &Amendment) -> bool {
         self.runs.iter_mut().fold(false, |touched, run| run.amend(amendment) || touched)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::correlate::trial::{episodes, rule};
+    use crate::rule::plan::{Form, Having};
+
+    #[test]
+    fn steps_come_in_any_order() {
+        let rule = rule(Form::All { within: 10, stages: vec![Having::one(), Having::count(2)] }, 0);
+        assert_eq!(episodes(&rule, "0b 1a", 0), "");
+        assert_eq!(episodes(&rule, "0b 1a 2b", 0), "0-2×3");
+        assert_eq!(episodes(&rule, "0a 1b 2b 3a", 0), "0-3×4");
+        assert_eq!(episodes(&rule, "0b 1b 10a", 0), "0-10×3", "the window's end is in it");
+        assert_eq!(episodes(&rule, "0b 1b 11a", 0), "");
+    }
+
+    #[test]
+    fn one_event_serves_several_steps() {
+        let rule = rule(Form::All { within: 10, stages: vec![Having::one(), Having::one()] }, 0);
+        assert_eq!(episodes(&rule, "5ab", 0), "5-5×1");
+    }
+
+    #[test]
+    fn the_start_is_the_latest() {
+        let rule = rule(Form::All { within: 10, stages: vec![Having::one(), Having::one()] }, 0);
+        assert_eq!(episodes(&rule, "0a 1b 2a 5b", 0), "0-5×4");
+        assert_eq!(episodes(&rule, "0a 20b 21a", 0), "20-21×2");
     }
 }

@@ -6,7 +6,7 @@ use super::episode::{Point, Proof};
 use super::novel::Activity;
 use super::tally::Tally;
 use super::usual::{Figure, Usual};
-use crate::rule::plan::{Aggregate, Deviation};
+use crate::rule::plan::{Aggregate, Deviation, FieldRef};
 
 /// What the form asks for; see [`Form::Baseline`](crate::rule::plan::Form::Baseline).
 #[derive(Clone, Copy, Debug)]
@@ -36,8 +36,8 @@ pub(super) struct Baseline {
 
 impl Baseline {
     /// No event yet.
-    pub(super) fn new(aggregate: Aggregate) -> Baseline {
-        let tally = Tally::of_one(aggregate);
+    pub(super) fn new(aggregate: Aggregate, payload: &[FieldRef]) -> Baseline {
+        let tally = Tally::of_one(aggregate, payload);
         Baseline {
             activity: Activity::default(),
             bucket: i64::MIN,
@@ -55,7 +55,8 @@ impl Baseline {
         if bucket != self.bucket {
             let figure = self.tally.figure(terms.aggregate).unwrap_or((0, 1));
             self.over.push_back((self.bucket, figure));
-            (self.bucket, self.tally) = (bucket, Tally::of_one(terms.aggregate));
+            self.tally.clear();
+            self.bucket = bucket;
         }
         self.tally.add(&point.values);
         let begins = self.activity.step(time, terms.over);
@@ -104,5 +105,51 @@ impl Baseline {
             && self.bucket == other.bucket
             && self.tally == other.tally
             && self.over == other.over
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::correlate::trial::{episodes, rule};
+    use crate::rule::plan::{Aggregate, Deviation, Form, Rule};
+
+    fn baseline(learn: i64, aggregate: Aggregate, above: Deviation, least: Option<i128>) -> Rule {
+        rule(Form::Baseline { every: 10, over: 30, learn, aggregate, above, least }, 0)
+    }
+
+    const TWICE: Deviation = Deviation::Times(2000);
+
+    #[test]
+    fn a_bucket_stands_out_at_the_event_that_makes_it() {
+        let rule = baseline(20, Aggregate::Count, TWICE, None);
+        assert_eq!(episodes(&rule, "1 11 12 22 23 24", 0), "", "twice the mean of 1 and 2 is not above");
+        assert_eq!(episodes(&rule, "1 11 12 22 23 24 25", 0), "25-25×1");
+        assert_eq!(episodes(&rule, "1 11 12 20 20 20 20", 0), "", "not known for long enough");
+    }
+
+    #[test]
+    fn history_is_of_whole_buckets_that_are_over() {
+        let rule = baseline(0, Aggregate::Count, TWICE, None);
+        assert_eq!(episodes(&rule, "5 6 7", 0), "", "there is none yet");
+        assert_eq!(episodes(&rule, "5 6 15 16 17 18 19", 0), "19-19×1");
+        // At 30 the buckets have 4, 0 and 1; at 31 the first one is out of reach.
+        assert_eq!(episodes(&rule, "0 0 0 0 29 30 30 30", 0), "");
+        assert_eq!(episodes(&rule, "0 0 0 0 29 30 30 30 30", 0), "30-30×1");
+        assert_eq!(episodes(&rule, "0 0 0 0 29 31 31", 0), "31-31×1");
+    }
+
+    #[test]
+    fn a_long_gap_begins_anew() {
+        let rule = baseline(10, Aggregate::Count, TWICE, None);
+        assert_eq!(episodes(&rule, "0 30 30", 0), "30-30×2");
+        assert_eq!(episodes(&rule, "0 31 31 31", 0), "");
+    }
+
+    #[test]
+    fn the_least_value_that_matches() {
+        let sum = Aggregate::Sum { slot: 0, unsigned: true };
+        let rule = baseline(0, sum, Deviation::Mad(4000), Some(100));
+        assert_eq!(episodes(&rule, "0/10 10/12 20/11 30/99", 0), "");
+        assert_eq!(episodes(&rule, "0/10 10/12 20/11 30/100", 0), "30-30×1");
     }
 }

@@ -19,7 +19,7 @@ use crate::rule::plan::Tuple;
 /// An event with which a step can be complete.
 #[derive(Clone, Debug)]
 pub(super) struct Candidate {
-    pub(super) point: Point,
+    place: Place,
     /// Where the run of the step's events that ends with it starts.
     pub(super) first: Place,
     /// The latest-starting chain that ends with it, by the conditions between these steps.
@@ -32,13 +32,14 @@ pub(super) struct Candidate {
     other: u64,
 }
 
-/// Events through some steps.
+/// Events through some steps. Their numbers do not count.
 #[derive(Debug)]
 pub(super) struct Chain {
     pub(super) start: Place,
-    /// The last of these steps, and its events. Their numbers do not count.
+    /// The last of these steps, its last event, and those of its events that came before.
     pub(super) step: usize,
-    pub(super) points: Vec<Point>,
+    pub(super) last: Point,
+    pub(super) run: Vec<Point>,
     pub(super) before: Option<Rc<Chain>>,
 }
 
@@ -80,7 +81,8 @@ impl Candidates {
     }
 
     /// Takes the latest event.
-    pub(super) fn push(&mut self, point: Point, first: Place, chain: Rc<Chain>, ordinal: u64) {
+    pub(super) fn push(&mut self, first: Place, chain: Rc<Chain>, ordinal: u64) {
+        let point = &chain.last;
         let number = self.from + self.all.len() as u64;
         let greatest = self.all.back().map_or(chain.start, |c| c.greatest.max(chain.start));
         for ((slot, numbers), lists) in &mut self.listed {
@@ -92,11 +94,11 @@ impl Candidates {
         let other = match (self.told_apart, self.all.back()) {
             (Some((slot, numbers)), Some(last)) => {
                 let of = |values: &Tuple| identity(values, slot, numbers);
-                if of(&last.point.values) == of(&point.values) { last.other } else { number - 1 }
+                if of(last.values()) == of(&point.values) { last.other } else { number - 1 }
             }
             (Some(_) | None, _) => number - 1,
         };
-        self.all.push_back(Candidate { point, first, chain, ordinal, greatest, other });
+        self.all.push_back(Candidate { place: point.place, first, chain, ordinal, greatest, other });
     }
 
     /// Drops those at the beginning whose chains start before `horizon` (µs).
@@ -106,7 +108,7 @@ impl Candidates {
         {
             self.from += 1;
             for ((slot, numbers), lists) in &mut self.listed {
-                let Some(value) = identity(&gone.point.values, *slot, *numbers) else { continue };
+                let Some(value) = identity(gone.values(), *slot, *numbers) else { continue };
                 let Some(list) = lists.get_mut(&value) else { continue };
                 list.pop_front();
                 if list.is_empty() {
@@ -123,7 +125,7 @@ impl Candidates {
 
     /// All that lie before `place`.
     pub(super) fn before(&self, place: Place) -> Walk<'_> {
-        let count = self.all.partition_point(|c| c.point.place < place);
+        let count = self.all.partition_point(|c| c.place < place);
         Walk { all: self, list: None, at: self.from + count as u64 }
     }
 
@@ -131,7 +133,7 @@ impl Candidates {
     pub(super) fn with(&self, value: Trait, identity: &CompactString, place: Place) -> Option<Walk<'_>> {
         let (_, lists) = self.listed.iter().find(|(known, _)| *known == value)?;
         let list = lists.get(identity)?;
-        let at = list.partition_point(|(number, _)| self.get(*number).is_some_and(|c| c.point.place < place));
+        let at = list.partition_point(|(number, _)| self.get(*number).is_some_and(|c| c.place < place));
         Some(Walk { all: self, list: Some(list), at: at as u64 })
     }
 
@@ -145,7 +147,7 @@ impl Candidates {
 
     pub(super) fn same(&self, other: &Candidates) -> bool {
         let same = |(a, b): (&Candidate, &Candidate)| {
-            a.point.same(&b.point) && a.first == b.first && (Rc::ptr_eq(&a.chain, &b.chain) || a.chain.same(&b.chain))
+            a.first == b.first && (Rc::ptr_eq(&a.chain, &b.chain) || a.chain.same(&b.chain))
         };
         self.all.len() == other.all.len() && self.all.iter().zip(&other.all).all(same)
     }
@@ -154,7 +156,6 @@ impl Candidates {
         let mut touched = false;
         for candidate in &mut self.all {
             touched |= amendment.number(candidate.chain.start, &mut candidate.ordinal);
-            amendment.point(&mut candidate.point);
         }
         touched
     }
@@ -181,6 +182,16 @@ impl<'a> Walk<'a> {
     }
 }
 
+impl Candidate {
+    pub(super) fn place(&self) -> Place {
+        self.place
+    }
+
+    pub(super) fn values(&self) -> &Tuple {
+        &self.chain.last.values
+    }
+}
+
 impl Chain {
     fn same(&self, other: &Chain) -> bool {
         let before = match (&self.before, &other.before) {
@@ -188,8 +199,10 @@ impl Chain {
             (Some(a), Some(b)) => Rc::ptr_eq(a, b) || a.same(b),
             (Some(_), None) | (None, Some(_)) => false,
         };
-        let points = |(a, b): (&Point, &Point)| a.same(b);
-        before && self.points.len() == other.points.len() && self.points.iter().zip(&other.points).all(points)
+        before
+            && self.last.same(&other.last)
+            && self.run.len() == other.run.len()
+            && self.run.iter().zip(&other.run).all(|(a, b)| a.same(b))
     }
 
     /// Its events, the first of which has this number.
@@ -197,7 +210,7 @@ impl Chain {
         let mut proof = Proof::new();
         let mut next = Some(self);
         while let Some(chain) = next {
-            proof.extend(chain.points.iter().rev().map(|p| (chain.step, p.clone())));
+            proof.extend(std::iter::once(&chain.last).chain(chain.run.iter().rev()).map(|p| (chain.step, p.clone())));
             next = chain.before.as_deref();
         }
         proof.reverse();

@@ -60,3 +60,19 @@ impl Distinct {
         amendment.points(self.seen.iter_mut().map(|s| &mut s.point))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::correlate::trial::{episodes, rule};
+    use crate::rule::plan::Form;
+
+    #[test]
+    fn so_many_values_within_the_window() {
+        let rule = rule(Form::Distinct { within: 10, count: 3, slot: 1 }, 0);
+        assert_eq!(episodes(&rule, "0/-,a 1/-,b 2/-,a", 0), "");
+        assert_eq!(episodes(&rule, "0/-,a 5/-,b 10/-,c", 0), "0-10×3");
+        assert_eq!(episodes(&rule, "0/-,a 5/-,b 11/-,c", 0), "");
+        assert_eq!(episodes(&rule, "0/-,a 1/-,b 2/-,a 3/-,c", 0), "1-3×3", "the latest a");
+        assert_eq!(episodes(&rule, "0/-,a 1/-,b 2/-,- 3/-,c", 0), "0-3×3", "without the value it takes no part");
+    }
+}

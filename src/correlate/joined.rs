@@ -15,7 +15,7 @@ use super::residual::{holds, identity, is_equality};
 use super::run::Run;
 use super::stages::{Outline, having};
 use super::waiting::Waiting;
-use crate::rule::plan::{Residual, Stage};
+use crate::rule::plan::{FieldRef, Residual, Stage, Tuple};
 
 /// The key's events of the window that matter.
 #[derive(Clone, Debug)]
@@ -53,7 +53,7 @@ type Best = Option<(Rc<Chain>, u64)>;
 /// The events chosen for later steps.
 struct Chosen<'a> {
     at: usize,
-    point: &'a Point,
+    values: &'a Tuple,
     /// The candidate, and with which event its run begins; the event that looks for a chain is none.
     candidate: Option<(&'a Candidate, Option<Place>)>,
     later: Option<&'a Chosen<'a>>,
@@ -61,7 +61,7 @@ struct Chosen<'a> {
 
 impl Joined {
     /// No event yet.
-    pub(super) fn new(stages: &[Stage], residuals: &[Residual]) -> Joined {
+    pub(super) fn new(stages: &[Stage], residuals: &[Residual], payload: &[FieldRef]) -> Joined {
         let outline = Outline::new(stages);
         let find = |step: usize| outline.present.iter().position(|p| p.step == step);
         let tie = |r: &Residual| Some(Tie { later: find(r.step)?, earlier: find(r.other)?, residual: r.clone() });
@@ -70,7 +70,7 @@ impl Joined {
             let of = |equality| ties.iter().filter(move |t| t.earlier == at && is_equality(&t.residual) == equality);
             let value = |t: &Tie| (t.residual.other_slot, t.residual.numbers);
             let alike = of(false).next().map(value);
-            let run = (!present.single).then(|| Run::new(having(stages, present.step)));
+            let run = (!present.single).then(|| Run::new(having(stages, present.step), payload));
             let candidates = Candidates::new(of(true).map(value), alike);
             Progress { candidates, run, events: VecDeque::new(), breaks: VecDeque::new() }
         };
@@ -112,7 +112,7 @@ impl Joined {
                 self.found = Some((chain, ordinal));
             } else {
                 let first = self.steps[at].first(point);
-                self.steps[at].candidates.push(point.clone(), first, chain, ordinal);
+                self.steps[at].candidates.push(first, chain, ordinal);
             }
         }
         if self.found.is_some() && outline.end != 0 {
@@ -125,19 +125,20 @@ impl Joined {
     /// The latest-starting chain that ends with this event of a step.
     fn chain(&self, at: usize, horizon: i64, point: &Point) -> Best {
         let progress = &self.steps[at];
-        let events: Vec<Point> = match &progress.run {
-            Some(run) => ends(run.points().iter()).cloned().collect(),
-            None => vec![point.clone()],
+        let run: Vec<Point> = match &progress.run {
+            Some(run) => ends(run.points().iter()).filter(|p| p.place != point.place).cloned().collect(),
+            None => Vec::new(),
         };
-        let step = self.outline.present[at].step;
+        let (step, last) = (self.outline.present[at].step, point.clone());
         let Some(earlier) = at.checked_sub(1) else {
-            let (start, ordinal) = (events[0].place, events[0].ordinal);
-            return Some((Rc::new(Chain { start, step, points: events, before: None }), ordinal));
+            let first = run.first().unwrap_or(point);
+            let (start, ordinal) = (first.place, first.ordinal);
+            return Some((Rc::new(Chain { start, step, last, run, before: None }), ordinal));
         };
         let mut best = None;
         let first = progress.first(point);
         for begin in progress.begins(first) {
-            let chosen = Chosen { at, point, candidate: None, later: None };
+            let chosen = Chosen { at, values: &point.values, candidate: None, later: None };
             let before = best.as_ref().map(|(chain, _): &(Rc<Chain>, u64)| chain.start);
             let from = begin.unwrap_or(first);
             if before.is_some_and(|before| from <= before) {
@@ -148,8 +149,8 @@ impl Joined {
             if let Some((chain, ordinal)) = found
                 && before.is_none_or(|before| chain.start > before)
             {
-                let points = progress.events_from(begin, first, &events);
-                let chain = Chain { start: chain.start, step, points, before: Some(chain) };
+                let (run, last) = (progress.run_from(begin, first, &run), last.clone());
+                let chain = Chain { start: chain.start, step, last, run, before: Some(chain) };
                 best = Some((Rc::new(chain), ordinal));
             }
         }
@@ -170,7 +171,7 @@ impl Joined {
         let mut walk = match equality {
             None => progress.candidates.before(next),
             Some(Tie { later, residual: r, .. }) => {
-                let values = &chosen.find(*later).point.values;
+                let values = chosen.find(*later).values;
                 let Some(identity) = identity(values, r.slot, r.numbers) else { return };
                 let Some(walk) = progress.candidates.with((r.other_slot, r.numbers), &identity, next) else { return };
                 walk
@@ -178,10 +179,10 @@ impl Joined {
         };
         while let Some((candidate, greatest)) = walk.next() {
             let hopeless = greatest.time < horizon || best.as_ref().is_some_and(|(chain, _)| greatest <= chain.start);
-            if hopeless || broken.is_some_and(|broken| candidate.point.place < broken) {
+            if hopeless || broken.is_some_and(|broken| candidate.place() < broken) {
                 return;
             }
-            let fails = |t: &&Tie| !holds(&t.residual, &chosen.find(t.later).point.values, &candidate.point.values);
+            let fails = |t: &&Tie| !holds(&t.residual, chosen.find(t.later).values, candidate.values());
             if let Some(tie) = self.ties.iter().filter(tied).find(fails) {
                 walk.leave_alike(candidate, (tie.residual.other_slot, tie.residual.numbers));
                 continue;
@@ -195,7 +196,7 @@ impl Joined {
                         break;
                     }
                     let taken = Some((candidate, begin));
-                    let chosen = Chosen { at, point: &candidate.point, candidate: taken, later: Some(chosen) };
+                    let chosen = Chosen { at, values: candidate.values(), candidate: taken, later: Some(chosen) };
                     self.search(earlier, from, horizon, &chosen, best);
                 }
             }
@@ -214,8 +215,9 @@ impl Joined {
         let mut chain = candidate.chain.clone();
         let mut next = Some(chosen);
         while let Some(Chosen { at, candidate: Some((taken, begin)), later, .. }) = next {
-            let points = self.steps[*at].events_from(*begin, taken.first, &taken.chain.points);
-            chain = Rc::new(Chain { start, step: taken.chain.step, points, before: Some(chain) });
+            let Chain { step, last, run, .. } = &*taken.chain;
+            let run = self.steps[*at].run_from(*begin, taken.first, run);
+            chain = Rc::new(Chain { start, step: *step, last: last.clone(), run, before: Some(chain) });
             next = *later;
         }
         *best = Some((chain, candidate.ordinal));
@@ -305,8 +307,8 @@ impl Progress {
         std::iter::once(None).chain(self.events.range(..count).rev().map(|p| Some(p.place)))
     }
 
-    /// The run's events, begun with an earlier one.
-    fn events_from(&self, begin: Option<Place>, first: Place, run: &[Point]) -> Vec<Point> {
+    /// The events of the run before its last one, begun with an earlier one.
+    fn run_from(&self, begin: Option<Place>, first: Place, run: &[Point]) -> Vec<Point> {
         let begin = begin.and_then(|place| self.events.iter().find(|p| p.place == place));
         begin.into_iter().chain(run.iter().filter(|p| p.place >= first)).cloned().collect()
     }
@@ -318,8 +320,7 @@ impl Progress {
 
     fn size(&self) -> usize {
         let run = self.run.as_ref().map_or(0, |run| run.points().len());
-        // A candidate is larger than an event of its own.
-        2 * self.candidates.size() + run + self.events.len() + self.breaks.len()
+        self.candidates.size() + run + self.events.len() + self.breaks.len()
     }
 
     fn same(&self, other: &Progress) -> bool {
@@ -338,5 +339,82 @@ impl Progress {
         let run = self.run.as_mut().is_some_and(|run| run.amend(amendment));
         let events = amendment.points(&mut self.events);
         self.candidates.amend(amendment) || run || events
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::correlate::trial::{episodes, rule};
+    use crate::rule::plan::{Compare, Form, Having, Residual, Rule, Stage};
+
+    const ONE: fn() -> Stage = || Stage::Present(Having::one());
+
+    /// Ties: later step and slot, comparison, earlier step and slot; `!=` is a denied equality.
+    fn sequence(stages: Vec<Stage>, ties: &[(usize, usize, Compare, usize, usize)]) -> Rule {
+        let residual = |&(step, slot, compare, other, other_slot): &(usize, usize, Compare, usize, usize)| {
+            let negated = compare == Compare::Unequal;
+            let numbers = matches!(compare, Compare::Less | Compare::AtMost | Compare::Greater | Compare::AtLeast);
+            let compare = if negated { Compare::Equal } else { compare };
+            Residual { step, slot, compare, negated, other, other_slot, numbers }
+        };
+        let residuals = ties.iter().map(residual).collect();
+        rule(Form::Sequence { within: 10, stages, until: None, residuals }, 0)
+    }
+
+    #[test]
+    fn values_of_two_steps_compare() {
+        let same = sequence(vec![ONE(), ONE()], &[(1, 0, Compare::Equal, 0, 0)]);
+        assert_eq!(episodes(&same, "0a/x 1a/y 2b/X", 0), "0-2×3", "without case");
+        assert_eq!(episodes(&same, "0a/x 1b/y", 0), "");
+        assert_eq!(episodes(&same, "0a/- 1b/-", 0), "");
+        assert_eq!(episodes(&same, "0a/x 10b/x", 0), "0-10×2");
+        assert_eq!(episodes(&same, "0a/x 11b/x", 0), "");
+        let other = sequence(vec![ONE(), ONE()], &[(1, 0, Compare::Unequal, 0, 0)]);
+        assert_eq!(episodes(&other, "0a/x 1a/y 2a/y 3b/y", 0), "0-3×4");
+        assert_eq!(episodes(&other, "0a/y 1b/y", 0), "");
+        assert_eq!(episodes(&other, "0a/- 1b/y", 0), "0-1×2");
+        let more = sequence(vec![ONE(), ONE()], &[(1, 0, Compare::Greater, 0, 0)]);
+        assert_eq!(episodes(&more, "0a/9 1a/11 2b/10", 0), "0-2×3");
+    }
+
+    #[test]
+    fn all_conditions_hold_at_once() {
+        let ties = [(2, 0, Compare::Equal, 0, 0), (1, 1, Compare::Equal, 0, 1), (2, 2, Compare::Unequal, 1, 2)];
+        let rule = sequence(vec![ONE(), ONE(), ONE()], &ties);
+        // The later pair of a and b does for b, but not for c.
+        assert_eq!(episodes(&rule, "0a/x,1,- 1b/-,1,p 2a/y,2,- 3b/-,2,q 4c/x,-,q", 0), "0-4×5");
+        assert_eq!(episodes(&rule, "0a/x,1,- 1b/-,1,q 2a/y,2,- 3b/-,2,q 4c/x,-,q", 0), "");
+    }
+
+    #[test]
+    fn a_later_match_may_start_before_and_join_others() {
+        let rule = sequence(vec![ONE(), ONE()], &[(1, 0, Compare::Equal, 0, 0)]);
+        assert_eq!(episodes(&rule, "0a/x 1a/y 2b/y 4a/z 5b/z", 0), "1-2×2 4-5×2");
+        assert_eq!(episodes(&rule, "0a/x 1a/y 2b/y 4a/z 5b/z 6b/x", 0), "0-6×6");
+    }
+
+    #[test]
+    fn absences_hold_for_the_chain_that_is_chosen() {
+        let rule = sequence(vec![ONE(), Stage::Absent, ONE()], &[(2, 0, Compare::Equal, 0, 0)]);
+        assert_eq!(episodes(&rule, "0a/x 2a/y 3c/x", 0), "0-3×3");
+        assert_eq!(episodes(&rule, "0a/x 1b 2a/y 3c/x", 0), "");
+        assert_eq!(episodes(&rule, "0a/x 1b 2a/y 3c/y", 0), "2-3×2");
+        let end = sequence(vec![ONE(), ONE(), Stage::Absent], &[(1, 0, Compare::Equal, 0, 0)]);
+        assert_eq!(episodes(&end, "0a/x 4a/y 5b/y 6b/x", 11), "0-6×4");
+        assert_eq!(episodes(&end, "0a/x 4a/y 5b/y 6b/x 10c", 30), "");
+        assert_eq!(episodes(&end, "0a/x 4a/y 5b/y 6b/x 12c", 30), "0-6×4");
+    }
+
+    #[test]
+    fn steps_without_conditions_ask_for_more_than_one_event() {
+        let stages = vec![ONE(), Stage::Absent, Stage::Present(Having::count(2)), ONE()];
+        let rule = sequence(stages, &[(3, 0, Compare::Equal, 0, 0)]);
+        assert_eq!(episodes(&rule, "0a/x 1c 2c 3d/x", 0), "0-3×4");
+        assert_eq!(
+            episodes(&rule, "0a/x 1c 2b 3c 4c 5d/x", 0),
+            "0-5×6",
+            "the first event may be any before the absent one"
+        );
+        assert_eq!(episodes(&rule, "0a/x 1b 2c 3c 5d/x", 0), "");
     }
 }

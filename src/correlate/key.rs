@@ -92,4 +92,10 @@ impl Key {
     pub(super) fn latest(&self) -> i64 {
         self.latest
     }
+
+    /// About how many events the state after the final ones holds.
+    #[cfg(test)]
+    pub(super) fn size(&self) -> usize {
+        self.base.size()
+    }
 }

@@ -69,6 +69,7 @@ enum Part {
 impl Machine {
     /// Before any event. [`Form::Single`] has no state and is a threshold of one if it comes here.
     pub(super) fn new(rule: &plan::Rule) -> Machine {
+        let payload = &rule.payload;
         let automaton = match &rule.form {
             Form::Single | Form::Threshold { .. } => Automaton::Threshold(Threshold::default()),
             Form::Distinct { .. } => Automaton::Distinct(Distinct::default()),
@@ -76,13 +77,15 @@ impl Machine {
                 Automaton::Sequence(Sequence::new(stages))
             }
             Form::Sequence { stages, residuals, .. } if residuals.is_empty() => {
-                Automaton::Stages(Box::new(Stages::new(stages)))
+                Automaton::Stages(Box::new(Stages::new(stages, payload)))
             }
-            Form::Sequence { stages, residuals, .. } => Automaton::Joined(Box::new(Joined::new(stages, residuals))),
-            Form::Aggregate { having, .. } => Automaton::Aggregate(Box::new(Aggregate::new(having))),
-            Form::All { stages, .. } => Automaton::All(Box::new(All::new(stages))),
+            Form::Sequence { stages, residuals, .. } => {
+                Automaton::Joined(Box::new(Joined::new(stages, residuals, payload)))
+            }
+            Form::Aggregate { having, .. } => Automaton::Aggregate(Box::new(Aggregate::new(having, payload))),
+            Form::All { stages, .. } => Automaton::All(Box::new(All::new(stages, payload))),
             Form::Novel { .. } => Automaton::Novel(Box::default()),
-            Form::Baseline { aggregate, .. } => Automaton::Baseline(Box::new(Baseline::new(*aggregate))),
+            Form::Baseline { aggregate, .. } => Automaton::Baseline(Box::new(Baseline::new(*aggregate, payload))),
         };
         Machine { automaton, episode: None, events: 0 }
     }

@@ -45,6 +45,8 @@ mod tally;
 #[cfg(test)]
 mod tests;
 mod threshold;
+#[cfg(test)]
+mod trial;
 mod unsettled;
 mod usual;
 mod waiting;

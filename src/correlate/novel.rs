@@ -123,3 +123,46 @@ impl Seen {
         times
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::correlate::key::Key;
+    use crate::correlate::trial::{episodes, rows, rule};
+    use crate::rule::plan::{Form, Rule};
+
+    fn novel(learn: i64, fewer_than: usize) -> Rule {
+        rule(Form::Novel { over: 10, learn, fewer_than, slot: 0 }, 0)
+    }
+
+    #[test]
+    fn a_value_is_new_when_it_was_not_seen_for_long() {
+        assert_eq!(episodes(&novel(0, 1), "0/x 1/x 11/x", 0), "0-0×1");
+        assert_eq!(episodes(&novel(0, 1), "0/x 10/y 11/x", 0), "0-0×1 10-10×1 11-11×1");
+        assert_eq!(episodes(&novel(0, 1), "5/x 5/y 5/x", 0), "5-5×1 5-5×1", "two values of one instant are two");
+        assert_eq!(episodes(&novel(0, 1), "0/-", 0), "");
+    }
+
+    #[test]
+    fn nothing_is_new_while_the_key_is_learnt() {
+        assert_eq!(episodes(&novel(5, 1), "0/x 4/y", 0), "");
+        assert_eq!(episodes(&novel(5, 1), "0/x 5/y", 0), "5-5×1");
+        assert_eq!(episodes(&novel(5, 1), "0/x 10/y 21/z", 0), "10-10×1", "a gap begins anew");
+    }
+
+    #[test]
+    fn a_value_is_rare_while_it_was_seen_seldom() {
+        assert_eq!(episodes(&novel(0, 2), "0/x 1/x 2/x 11/x 12/x", 0), "0-0×1 1-1×1");
+        assert_eq!(episodes(&novel(0, 2), "0/x 1/x 12/x", 0), "0-0×1 1-1×1 12-12×1");
+    }
+
+    #[test]
+    fn values_not_seen_for_long_are_freed() {
+        let (rule, mut ended) = (novel(0, 1), Vec::new());
+        let mut key = Key::new(&rule);
+        for n in 0..10_000 {
+            rows(&format!("{}/v{n}", n / 10)).iter().for_each(|row| key.push_final(&rule, row, &mut ended));
+        }
+        assert_eq!(ended.len(), 10_000);
+        assert!(key.size() < 300, "{}", key.size());
+    }
+}

@@ -10,7 +10,7 @@ use std::collections::VecDeque;
 use super::amend::Amendment;
 use super::episode::{Point, ends};
 use super::tally::Tally;
-use crate::rule::plan::Having;
+use crate::rule::plan::{FieldRef, Having};
 
 /// Events in order, each as a point or with one in it.
 #[derive(Clone, Debug)]
@@ -22,8 +22,8 @@ pub(super) struct Run<P> {
 
 impl<P: Borrow<Point> + BorrowMut<Point>> Run<P> {
     /// No event yet.
-    pub(super) fn new(having: &Having) -> Run<P> {
-        let tally = Tally::of(having);
+    pub(super) fn new(having: &Having, payload: &[FieldRef]) -> Run<P> {
+        let tally = Tally::of(having, payload);
         let holds = tally.holds(having);
         Run { points: VecDeque::new(), tally, holds }
     }
@@ -76,7 +76,9 @@ impl<P: Borrow<Point> + BorrowMut<Point>> Run<P> {
 
     /// Forgets all events.
     pub(super) fn clear(&mut self, having: &Having) {
-        *self = Run::new(having);
+        self.points.clear();
+        self.tally.clear();
+        self.judge(having);
     }
 
     /// The events.

@@ -198,3 +198,27 @@ impl Chain {
         self.events.len() == other.events.len() && self.events.iter().zip(&other.events).all(|(a, b)| a.1.same(&b.1))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::correlate::trial::{episodes, rule};
+    use crate::rule::plan::Form;
+
+    #[test]
+    fn steps_follow_one_another() {
+        let rule = rule(Form::sequence(10, [2, 1], None), 0);
+        assert_eq!(episodes(&rule, "0a 1b", 0), "");
+        assert_eq!(episodes(&rule, "0a 1a 2b", 0), "0-2×3");
+        assert_eq!(episodes(&rule, "0a 1ab 2b", 0), "0-2×3", "an event does not prove itself");
+        assert_eq!(episodes(&rule, "0a 5a 10b 11b", 0), "0-10×3");
+        assert_eq!(episodes(&rule, "0a 1a 2a 3b", 0), "1-3×3", "the latest start");
+    }
+
+    #[test]
+    fn until_breaks_what_has_begun() {
+        let rule = rule(Form::sequence(10, [1, 1, 2], Some(3)), 3);
+        assert_eq!(episodes(&rule, "0a 1b 2c 3c", 0), "0-3×4");
+        assert_eq!(episodes(&rule, "0a 1b 2d 3c 4c", 0), "");
+        assert_eq!(episodes(&rule, "0a 1b 2c 3c 4d 6a 7b 8c 9c", 0), "0-9×8", "the event that breaks is not counted");
+    }
+}

@@ -10,8 +10,10 @@ use crate::rule::plan;
 /// A stretch has at least so many events, so that checkpoints are a small part of memory and of work. (Tests have few
 /// events and want many checkpoints.)
 pub(super) const LEAST: usize = if cfg!(test) { 2 } else { 64 };
-/// And so many times as many as its checkpoint holds.
+/// And so many times as many as its checkpoint holds, while that is less than [`LARGE`]; then as many as that holds.
 const SPARSE: usize = if cfg!(test) { 0 } else { 4 };
+/// A large stretch.
+const LARGE: usize = if cfg!(test) { 0 } else { 4096 };
 
 /// Events between two checkpoints. There is always one.
 pub(super) struct Stretch {
@@ -33,7 +35,8 @@ pub(super) struct Changes {
 
 /// How many events there should be between checkpoints like this state.
 pub(super) fn length(machine: &Machine) -> usize {
-    LEAST.max(SPARSE * machine.size())
+    let size = machine.size();
+    LEAST.max((SPARSE * size).min(LARGE.max(size)))
 }
 
 /// Leaves out events that came and went at once. `late` is sorted; so is `gone` then.

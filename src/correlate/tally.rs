@@ -7,7 +7,8 @@ use hashbrown::HashMap;
 use rustc_hash::FxBuildHasher;
 
 use super::rank::Ranked;
-use crate::rule::plan::{Aggregate, Bound, Having, Tuple};
+use crate::event::Type;
+use crate::rule::plan::{Aggregate, Bound, FieldRef, Having, Tuple};
 
 /// The figures that conditions need.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -25,8 +26,11 @@ struct Figure {
 
 #[derive(Clone, Debug, PartialEq)]
 enum Values {
-    /// How often each is there.
-    Distinct(HashMap<CompactString, u32, FxBuildHasher>),
+    /// How often each is there; of lists, how often each element is.
+    Distinct {
+        seen: HashMap<CompactString, u32, FxBuildHasher>,
+        lists: bool,
+    },
     /// How many numbers, and their sum.
     Sum {
         count: u64,
@@ -38,32 +42,48 @@ enum Values {
 }
 
 impl Tally {
-    /// Of no events yet, for this condition.
-    pub(super) fn of(having: &Having) -> Tally {
+    /// Of no events yet, for this condition on this payload.
+    pub(super) fn of(having: &Having, payload: &[FieldRef]) -> Tally {
         let mut tally = Tally::default();
-        tally.prepare(having);
+        tally.prepare(having, payload);
         tally
     }
 
-    /// Of no events yet, for this figure.
-    pub(super) fn of_one(aggregate: Aggregate) -> Tally {
+    /// Of no events yet, for this figure of this payload.
+    pub(super) fn of_one(aggregate: Aggregate, payload: &[FieldRef]) -> Tally {
         let mut tally = Tally::default();
-        tally.add_figure(aggregate);
+        tally.add_figure(aggregate, payload);
         tally
     }
 
-    fn prepare(&mut self, having: &Having) {
-        match having {
-            Having::Bound(bound) => self.add_figure(bound.aggregate),
-            Having::And(all) | Having::Or(all) => all.iter().for_each(|h| self.prepare(h)),
+    /// Of no events again.
+    pub(super) fn clear(&mut self) {
+        self.count = 0;
+        for Figure { values, .. } in &mut self.figures {
+            match values {
+                Values::Distinct { seen, .. } => *seen = HashMap::default(),
+                Values::Sum { count, sum } => (*count, *sum) = (0, 0),
+                Values::Ordered(numbers) => numbers.clear(),
+                Values::Ranked(ranked) => *ranked = Ranked::new(ranked.thousandths()),
+            }
         }
     }
 
-    fn add_figure(&mut self, aggregate: Aggregate) {
+    fn prepare(&mut self, having: &Having, payload: &[FieldRef]) {
+        match having {
+            Having::Bound(bound) => self.add_figure(bound.aggregate, payload),
+            Having::And(all) | Having::Or(all) => all.iter().for_each(|h| self.prepare(h, payload)),
+        }
+    }
+
+    fn add_figure(&mut self, aggregate: Aggregate, payload: &[FieldRef]) {
         if aggregate != Aggregate::Count && self.find(aggregate).is_none() {
             let (slot, values) = match aggregate {
                 Aggregate::Count => return,
-                Aggregate::Distinct { slot } => (slot, Values::Distinct(HashMap::default())),
+                Aggregate::Distinct { slot } => {
+                    let lists = payload.get(slot).is_some_and(|field| field.ty() == Type::TextList);
+                    (slot, Values::Distinct { seen: HashMap::default(), lists })
+                }
                 Aggregate::Sum { slot, .. } | Aggregate::Average { slot } => (slot, Values::Sum { count: 0, sum: 0 }),
                 Aggregate::Least { slot } | Aggregate::Greatest { slot } => (slot, Values::Ordered(BTreeMap::new())),
                 Aggregate::Percentile { slot, thousandths } => (slot, Values::Ranked(Ranked::new(thousandths))),
@@ -74,7 +94,7 @@ impl Tally {
 
     fn find(&self, aggregate: Aggregate) -> Option<&Values> {
         let fits = |f: &&Figure| match (aggregate, &f.values) {
-            (Aggregate::Distinct { slot }, Values::Distinct(_))
+            (Aggregate::Distinct { slot }, Values::Distinct { .. })
             | (Aggregate::Sum { slot, .. } | Aggregate::Average { slot }, Values::Sum { .. })
             | (Aggregate::Least { slot } | Aggregate::Greatest { slot }, Values::Ordered(_)) => f.slot == slot,
             (Aggregate::Percentile { slot, thousandths }, Values::Ranked(ranked)) => {
@@ -88,7 +108,7 @@ impl Tally {
                 | Aggregate::Least { .. }
                 | Aggregate::Greatest { .. }
                 | Aggregate::Percentile { .. },
-                Values::Distinct(_) | Values::Sum { .. } | Values::Ordered(_) | Values::Ranked(_),
+                Values::Distinct { .. } | Values::Sum { .. } | Values::Ordered(_) | Values::Ranked(_),
             ) => false,
         };
         self.figures.iter().find(fits).map(|f| &f.values)
@@ -100,12 +120,16 @@ impl Tally {
         for Figure { slot, values } in &mut self.figures {
             let Some(part) = part(tuple, *slot) else { continue };
             match values {
-                Values::Distinct(seen) => match seen.get_mut(part) {
-                    Some(times) => *times += 1,
-                    None => {
-                        seen.insert(part.into(), 1);
+                Values::Distinct { seen, lists } => {
+                    for value in elements(part, *lists) {
+                        match seen.get_mut(value) {
+                            Some(times) => *times += 1,
+                            None => {
+                                seen.insert(value.into(), 1);
+                            }
+                        }
                     }
-                },
+                }
                 Values::Sum { count, sum } => {
                     if let Some(n) = number(part) {
                         (*count, *sum) = (*count + 1, *sum + n);
@@ -131,11 +155,12 @@ impl Tally {
         for Figure { slot, values } in &mut self.figures {
             let Some(part) = part(tuple, *slot) else { continue };
             match values {
-                Values::Distinct(seen) => {
-                    if let Some(times) = seen.get_mut(part) {
+                Values::Distinct { seen, lists } => {
+                    for value in elements(part, *lists) {
+                        let Some(times) = seen.get_mut(value) else { continue };
                         *times -= 1;
                         if *times == 0 {
-                            seen.remove(part);
+                            seen.remove(value);
                         }
                     }
                 }
@@ -166,7 +191,7 @@ impl Tally {
     /// How many values it holds.
     pub(super) fn size(&self) -> usize {
         let size = |figure: &Figure| match &figure.values {
-            Values::Distinct(seen) => seen.len(),
+            Values::Distinct { seen, .. } => seen.len(),
             Values::Sum { .. } => 1,
             Values::Ordered(numbers) => numbers.len(),
             Values::Ranked(ranked) => ranked.size(),
@@ -179,7 +204,7 @@ impl Tally {
         let whole = |n: i128| (n, 1);
         match (aggregate, self.find(aggregate)) {
             (Aggregate::Count, _) => Some(whole(i128::from(self.count))),
-            (Aggregate::Distinct { .. }, Some(Values::Distinct(seen))) => Some(whole(seen.len() as i128)),
+            (Aggregate::Distinct { .. }, Some(Values::Distinct { seen, .. })) => Some(whole(seen.len() as i128)),
             (Aggregate::Sum { .. }, Some(Values::Sum { count, sum })) => (*count > 0).then_some(whole(*sum)),
             (Aggregate::Average { .. }, Some(Values::Sum { count, sum })) => {
                 (*count > 0).then_some((*sum, i128::from(*count)))
@@ -217,6 +242,12 @@ pub(super) fn part(tuple: &Tuple, slot: usize) -> Option<&str> {
     tuple.0.split('\u{1f}').nth(slot).filter(|part| *part != "\0")
 }
 
+/// The elements of a list, or the one value.
+fn elements(part: &str, list: bool) -> impl Iterator<Item = &str> {
+    let (rest, one) = if list { (Some(part), None) } else { (None, Some(part)) };
+    one.into_iter().chain(rest.into_iter().flat_map(|part| part.split(", ")))
+}
+
 /// The number that a value is. No field has numbers beyond 64 bits, signed or not, so nothing else is one.
 pub(super) fn number(part: &str) -> Option<i128> {
     match part.parse::<i64>() {
@@ -228,6 +259,7 @@ pub(super) fn number(part: &str) -> Option<i128> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::event::FieldId;
     use crate::rule::plan::Compare;
 
     fn tuple(value: &str) -> Tuple {
@@ -246,7 +278,7 @@ mod tests {
             Aggregate::Greatest { slot: 0 },
             Aggregate::Percentile { slot: 0, thousandths: 50_000 },
         ];
-        let mut tally = Tally::of(&Having::And(all.map(bound).to_vec()));
+        let mut tally = Tally::of(&Having::And(all.map(bound).to_vec()), &[]);
         let figures = |tally: &Tally| all.map(|a| tally.figure(a));
         let none = [Some((0, 1)), Some((0, 1)), None, None, None, None, None];
         assert_eq!(figures(&tally), none);
@@ -262,10 +294,24 @@ mod tests {
     }
 
     #[test]
+    fn every_element_of_a_list_is_a_value() {
+        let list = (0..).map(FieldId).find(|id| id.ty() == Type::TextList).map(FieldRef::Column).unwrap();
+        let (lists, distinct) = (Tuple::new([Some("a, b"), Some("a, b")]), |slot| Aggregate::Distinct { slot });
+        let both =
+            [0, 1].map(|slot| Having::Bound(Bound { aggregate: distinct(slot), compare: Compare::AtLeast, value: 0 }));
+        let mut tally = Tally::of(&Having::And(both.to_vec()), &[list, FieldRef::Extra("text".into())]);
+        tally.add(&lists);
+        tally.add(&Tuple::new([Some("b, c"), Some("b, c")]));
+        assert_eq!((tally.figure(distinct(0)), tally.figure(distinct(1))), (Some((3, 1)), Some((2, 1))));
+        tally.remove(&lists);
+        assert_eq!((tally.figure(distinct(0)), tally.figure(distinct(1))), (Some((2, 1)), Some((1, 1))));
+    }
+
+    #[test]
     fn bounds_beyond_any_sum_compare_rightly() {
         let average =
             |compare, value| Having::Bound(Bound { aggregate: Aggregate::Average { slot: 0 }, compare, value });
-        let mut tally = Tally::of(&average(Compare::Less, 0));
+        let mut tally = Tally::of(&average(Compare::Less, 0), &[]);
         assert!(!tally.holds(&average(Compare::Less, i128::MAX)), "false over no values");
         ["1", "2"].iter().for_each(|e| tally.add(&tuple(e)));
         assert!(tally.holds(&average(Compare::Less, i128::MAX)) && tally.holds(&average(Compare::Greater, i128::MIN)));

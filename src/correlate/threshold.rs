@@ -46,3 +46,24 @@ impl Threshold {
         amendment.points(&mut self.ring)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::correlate::trial::{episodes, rule};
+    use crate::rule::plan::Form;
+
+    #[test]
+    fn so_many_events_within_the_window() {
+        let rule = rule(Form::Threshold { within: 10, count: 3 }, 0);
+        assert_eq!(episodes(&rule, "0 1", 0), "");
+        assert_eq!(episodes(&rule, "0 5 10", 0), "0-10×3");
+        assert_eq!(episodes(&rule, "0 5 11", 0), "");
+        assert_eq!(episodes(&rule, "0 1 2 8 9 20 21 22", 0), "0-9×5 20-22×3");
+    }
+
+    #[test]
+    fn a_cooldown_joins_matches_that_follow() {
+        let rule = rule(Form::Threshold { within: 0, count: 1 }, 5);
+        assert_eq!(episodes(&rule, "0 5 11", 0), "0-5×2 11-11×1");
+    }
+}
