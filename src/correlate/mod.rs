@@ -6,7 +6,8 @@
 //!
 //! Reading order: `machine` says when a key's events make a match (`threshold`, `distinct`,
 //! `sequence`) and how matches grow into an episode ([`episode`]); `key` keeps one key exact
-//! under late arrivals; `window` is the operator around all keys; `climb` makes rows of alerts for the
+//! under late arrivals; `window` is the operator around all keys; before it, `lists` keeps
+//! candidates of rules whose lists change (`listed`, `retained`); `climb` makes rows of alerts for the
 //! rules over alerts; `render` puts them into a dataflow, `epochs` is the frame of its operators; [`driver`] runs that dataflow on worker threads; [`changes`] turns differences of
 //! episodes into alert changes. Beside them, [`clock`] computes the live watermark and [`spool`]
 //! puts the rows of a finite input into time order, whatever its size.
@@ -19,8 +20,11 @@ pub mod driver;
 pub mod episode;
 mod epochs;
 mod key;
+mod listed;
+mod lists;
 mod machine;
 mod render;
+mod retained;
 mod sequence;
 pub mod spool;
 #[cfg(test)]
@@ -31,3 +35,4 @@ mod window;
 
 pub use driver::{CorrelateError, Emit, Input, Output, Outputs, start};
 pub use episode::Record;
+pub use listed::ListChange;
