@@ -1,6 +1,7 @@
 //! Properties of the whole dataflow against plain code.
 
 mod levels;
+mod lists;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -13,11 +13,13 @@ pub use crate::event::field::FieldRef;
 pub use form::{Aggregate, Bound, Compare, Deviation, Form, Having, Residual, Stage, Window};
 pub use group::{Group, Member};
 pub use predicate::{Atom, Network, Predicate, Test, mapped};
+pub use retro::{Known, Retro, Shape};
 pub use tuple::Tuple;
 
 mod form;
 mod group;
 mod predicate;
+mod retro;
 mod tuple;
 
 /// All rules of a folder, compiled as one program. A rule's position is its number in the dataflow.
