@@ -31,6 +31,7 @@ fn rule(name: &str, form: Form, steps: usize, cooldown: i64) -> Rule {
         form,
         cooldown,
         retro: 0,
+        exceptions: Default::default(),
         level: 0,
         file: "test".into(),
     }

@@ -28,7 +28,7 @@ mod read;
 mod sink;
 mod store;
 
-pub use alerts::AlertLog;
+pub use alerts::{AlertLog, alert_changes};
 pub use bulk::BulkWriter;
 pub use manifest::{Checkpoint, Manifest, StoredFile};
 pub use part::{Encoding, write_file};
