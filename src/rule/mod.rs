@@ -17,7 +17,7 @@ mod form;
 mod having;
 mod literal;
 pub mod load;
-mod nearest;
+pub(crate) mod nearest;
 mod operand;
 mod pack;
 mod parse;
