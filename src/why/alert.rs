@@ -249,13 +249,14 @@ impl Explanation {
 
     /// How the episode went on after its first match.
     fn grew(&mut self, rule: &Rule, rows: &[Row], matches: &[Match], found: &Match) {
-        let (mut end, mut more) = (found.end, 0);
+        let (mut end, mut more, mut latest) = (found.end, 0, rows[found.last].time);
         let after = matches.iter().filter(|m| (m.end, m.last) > (found.end, found.last));
         for m in after.take_while(|m| m.start <= self.alert.last.saturating_add(rule.cooldown)) {
             if m.start > end.saturating_add(rule.cooldown) {
                 break;
             }
             end = end.max(m.end);
+            latest = latest.max(rows[m.last].time);
             more += 1;
         }
         let opened = rows[found.last].time;
@@ -275,8 +276,9 @@ impl Explanation {
             };
             self.episode.push(text);
         }
-        if end > self.alert.last {
-            self.episode.push(format!("the rule would extend it to {} now", instant(end)));
+        // The end of an absence is no event.
+        if latest > self.alert.last {
+            self.episode.push(format!("the rule would extend it to {} now", instant(latest)));
         }
     }
 
@@ -291,9 +293,8 @@ impl Explanation {
     ) -> Result<(), WhyError> {
         let mut events = found.events(rule, rows);
         self.met = near::met(rule, rows, found);
-        if events.len() > EVENTS {
-            let left_out = events.len() - EVENTS;
-            events.drain(EVENTS / 2..EVENTS / 2 + left_out);
+        let left_out = trim(&mut events);
+        if left_out > 0 {
             self.notes.push(format!("{} of the first match are not shown", counted(left_out, "event")));
         }
         let proof: FxHashSet<EventId> = events.iter().map(|(_, row)| rows[*row].id).collect();
@@ -340,16 +341,26 @@ impl Explanation {
     }
 }
 
+/// Leaves the first and the last of many events; how many went.
+pub(super) fn trim(events: &mut Vec<(usize, usize)>) -> usize {
+    let left_out = events.len().saturating_sub(EVENTS);
+    if left_out > 0 {
+        events.drain(EVENTS / 2..EVENTS / 2 + left_out);
+    }
+    left_out
+}
+
 /// A step as it stands before an event; none where a rule has one only.
 fn label(rule: &Rule, step: usize) -> Option<String> {
     let name = rule.steps.get(step)?.name.clone();
+    let name = name.or_else(|| (near::until(rule) == Some(step)).then(|| "until".to_owned()));
     name.or_else(|| (rule.steps.len() > 1).then(|| format!("step {}", step + 1)))
 }
 
 /// An event alone.
 fn bare(id: EventId, event: &crate::event::EventBatch, first: i64) -> Shown {
     let time = event.times().first().copied().unwrap_or_default();
-    Shown { id, time, offset_us: time - first, step: None, raw: Some(evidence::raw(event)), because: None }
+    Shown { id, time, offset_us: time - first, step: None, place: None, raw: Some(evidence::raw(event)), because: None }
 }
 
 /// Events of a match or a miss with their lines, and what made each satisfy its step.
@@ -361,7 +372,8 @@ pub(super) fn show<'p>(
     exhibits: &Exhibits,
 ) -> Vec<Shown> {
     let first = events.iter().map(|(_, row)| rows[*row].time).min().unwrap_or_default();
-    let totals = |step: usize| events.iter().filter(|(s, _)| *s == step).count();
+    let mut totals = vec![0; rule.steps.len()];
+    events.iter().for_each(|(step, _)| totals[*step] += 1);
     let mut seen = vec![0; rule.steps.len()];
     let mut out = Vec::new();
     for (step, row) in events {
@@ -369,19 +381,15 @@ pub(super) fn show<'p>(
         let event = exhibits.get(&row.id);
         let bare = rule.exceptions.bare.get(*step).or_else(|| rule.steps.get(*step).map(|s| &s.predicate));
         let predicate = if row.exception.is_some() { bare } else { rule.steps.get(*step).map(|s| &s.predicate) };
-        if let Some(count) = seen.get_mut(*step) {
-            *count += 1;
-        }
-        let number = seen.get(*step).copied().unwrap_or_default();
-        let step_label = label(rule, *step).map(|l| match totals(*step) {
-            0 | 1 => l,
-            all => format!("{l} {number} of {all}"),
-        });
+        seen[*step] += 1;
+        let number = seen[*step];
+        let all = totals[*step];
         out.push(Shown {
             id: row.id,
             time: row.time,
             offset_us: row.time - first,
-            step: step_label,
+            step: label(rule, *step),
+            place: (all > 1 && rule.steps.len() > 1).then(|| format!("{number} of {all}")),
             raw: event.map(evidence::raw),
             because: event.zip(predicate).map(|(e, p)| judge.explain(p, e, 0).decisive()),
         });

@@ -7,7 +7,7 @@ use std::path::Path;
 use rustc_hash::{FxHashMap, FxHashSet};
 use serde::Serialize;
 
-use super::alert::show;
+use super::alert::{show, trim};
 use super::evidence::{self, Gathered, MOST, Wanted};
 use super::near::{self, Finding, Kind, Match, Row};
 use super::predicate::{Judge, Judged};
@@ -246,7 +246,7 @@ fn note<'p>(rule: &'p Rule, judge: &Judge<'p>, event: &EventBatch) -> EventNote 
     };
     let (id, time) = (event.id(0), event.times().first().copied().unwrap_or_default());
     let raw = Some(evidence::raw(event));
-    let event = Shown { id, time, offset_us: 0, step: None, raw, because: None };
+    let event = Shown { id, time, offset_us: 0, step: None, place: None, raw, because: None };
     EventNote { event, steps: rule.steps.iter().enumerate().map(step).collect() }
 }
 
@@ -256,7 +256,12 @@ fn steps(rule: &Rule, gathered: &Gathered) -> Vec<StepNote> {
         of_key: tally.of_key,
         satisfied: tally.satisfied,
         excepted: tally.excepted,
-        misses: tally.nearest(WAYS).into_iter().map(|w| MissNote { events: w.events, because: w.because }).collect(),
+        // Nobody misses an `until` event.
+        misses: tally
+            .nearest(if near::until(rule) == Some(at) { 0 } else { WAYS })
+            .into_iter()
+            .map(|w| MissNote { events: w.events, because: w.because })
+            .collect(),
     };
     gathered.steps.iter().enumerate().map(note).collect()
 }
@@ -280,9 +285,26 @@ impl Verdict {
         if !self.fired.is_empty() {
             return Ok(());
         }
+        // What fired at another time does not explain this one.
+        let inside: Vec<Row>;
+        let (rows, pending) = match matches.iter().find(|m| !m.pending) {
+            None => (rows, pending),
+            Some(other) => {
+                self.notes.push(format!(
+                    "it fired at another time: {} to {}",
+                    instant(other.start),
+                    instant(other.end)
+                ));
+                inside = rows.iter().filter(|r| (from..=to).contains(&r.time)).cloned().collect();
+                (&inside, None)
+            }
+        };
         let mut misses = near::misses(rule, rows, end);
-        misses.splice(0..0, pending.map(|m| near::undecided(rule, rows, m, end)));
+        misses.extend(pending.map(|m| near::undecided(rule, rows, m, end)));
         misses.truncate(FINDINGS);
+        for miss in &mut misses {
+            trim(&mut miss.events);
+        }
         let ids: FxHashSet<EventId> = misses.iter().flat_map(|m| &m.events).map(|(_, row)| rows[*row].id).collect();
         let times = misses.iter().flat_map(|m| &m.events).map(|(_, row)| rows[*row].time);
         let (first, last) = times.fold((i64::MAX, i64::MIN), |(a, b), t| (a.min(t), b.max(t)));
@@ -292,7 +314,7 @@ impl Verdict {
             self.findings.push(Found { finding: miss.finding, events });
         }
         if self.findings.is_empty() {
-            self.findings.extend(self.unsatisfied());
+            self.findings.push(self.unsatisfied());
         }
         Ok(())
     }
@@ -345,18 +367,18 @@ impl Verdict {
     }
 
     /// The first step that no event satisfies.
-    fn unsatisfied(&self) -> Option<Found> {
-        let step = self.steps.iter().find(|s| s.satisfied == 0)?;
-        let lack = match step.misses.first() {
-            Some(miss) => {
+    fn unsatisfied(&self) -> Found {
+        let step = self.steps.iter().find(|s| s.satisfied == 0);
+        let text = match step.map(|s| (&s.step, s.misses.first())) {
+            Some((step, Some(miss))) => {
                 let events = counted(miss.events as usize, "event");
                 let lines: Vec<String> = miss.because.lines().iter().map(|l| l.trim().to_owned()).collect();
-                format!(": {events} came nearest, but {}", lines.join(", "))
+                format!("no event satisfied {step}: {events} came nearest, but {}", lines.join(", "))
             }
-            None => String::new(),
+            Some((step, None)) => format!("no event satisfied {step}"),
+            None => "its steps were never complete in one window".to_owned(),
         };
-        let text = format!("no event satisfied {}{lack}", step.step);
-        let finding = Finding { kind: Kind::Step, text, reached: Some(0.0), wanted: None };
-        Some(Found { finding, events: Vec::new() })
+        let finding = Finding { kind: Kind::Step, text, reached: None, wanted: None };
+        Found { finding, events: Vec::new() }
     }
 }

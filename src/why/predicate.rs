@@ -263,14 +263,8 @@ impl Judged {
         let head = |text: &str| format!("{pad}{text} {mark}");
         match &self.question {
             Question::Constant => out.push(head(if self.holds { "always" } else { "never" })),
-            Question::Field { field, value: Some(value), condition } if condition == "exists" => {
-                out.push(head(&format!("{field} = {value} → exists")));
-            }
-            Question::Field { field, value: Some(value), condition } => {
-                out.push(head(&format!("{field} = {value} → {condition}")));
-            }
-            Question::Field { field, value: None, condition } => {
-                out.push(head(&format!("{field} is missing → {condition}")));
+            Question::Field { field, value, condition } => {
+                out.push(head(&asked(field, value.as_deref(), condition)));
             }
             // The top of a tree is a list of what must hold.
             Question::All { parts } if indent == 0 => parts.iter().for_each(|p| p.write(indent, out)),
@@ -282,10 +276,22 @@ impl Judged {
                 out.push(head("any of"));
                 parts.iter().for_each(|p| p.write(indent + 2, out));
             }
-            Question::Not { part } => {
-                out.push(head("not"));
-                part.write(indent + 2, out);
-            }
+            Question::Not { part } => match &part.question {
+                Question::Field { field, value, condition } => {
+                    out.push(head(&asked(field, value.as_deref(), &format!("not {condition}"))));
+                }
+                Question::Constant | Question::All { .. } | Question::Any { .. } | Question::Not { .. } => {
+                    out.push(head("not"));
+                    part.write(indent + 2, out);
+                }
+            },
         }
+    }
+}
+
+fn asked(field: &str, value: Option<&str>, condition: &str) -> String {
+    match value {
+        Some(value) => format!("{field} = {value} → {condition}"),
+        None => format!("{field} is missing → {condition}"),
     }
 }

@@ -25,6 +25,9 @@ pub struct Shown {
     /// The step it satisfied, by its label or number.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub step: Option<String>,
+    /// Which of several events of the step it is: `2 of 3`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub place: Option<String>,
     /// Its raw line.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub raw: Option<String>,
@@ -68,13 +71,15 @@ impl Page {
     /// Events, a line each. What made one satisfy its step is said again only where it differs.
     fn events(&mut self, indent: usize, events: &[Shown]) {
         let mut said: FxHashMap<Option<&str>, &Judged> = FxHashMap::default();
-        let wide = events.iter().filter_map(|e| e.step.as_ref()).map(|s| s.chars().count()).max().unwrap_or(0);
+        let label =
+            |event: &Shown| [&event.step, &event.place].into_iter().flatten().cloned().collect::<Vec<_>>().join(" ");
+        let wide = events.iter().map(|e| label(e).chars().count()).max().unwrap_or(0);
         let mut before = None;
         for event in events {
             let time = before.map_or_else(|| instant(event.time), |b| instant_beside(event.time, b));
             before = before.or(Some(event.time));
             let offset = format!("+{}", duration(event.offset_us));
-            let step = event.step.as_deref().unwrap_or_default();
+            let step = label(event);
             let raw = event.raw.as_deref().unwrap_or("(not in the archive any more)");
             let step = if wide > 0 { format!("  {step:<wide$}") } else { String::new() };
             self.line(indent, &format!("{time:>19}  {offset:>8}{step}  {raw}"));
@@ -238,7 +243,8 @@ impl StepNote {
         };
         page.line(2, &format!("{}: {} of {of} satisfy it{excepted}", self.step, grouped(i128::from(self.satisfied))));
         for miss in &self.misses {
-            page.line(4, &format!("{} lack", counted(miss.events as usize, "event")));
+            let verb = if miss.events == 1 { "does not" } else { "do not" };
+            page.line(4, &format!("{} {verb}:", grouped(i128::from(miss.events))));
             page.judged(6, &miss.because);
         }
     }

@@ -72,9 +72,9 @@ pub(super) fn misses(rule: &Rule, rows: &[Row]) -> Vec<Miss> {
         let events = nearest.events(rule, rows);
         let (first, last) = (events[0], events[events.len() - 1]);
         let text = format!(
-            "all steps came, but within {} of {}: {} at {}, {} at {}, {} too late",
+            "all steps came, but it took {} of {}: {} at {}, {} at {}, {} too late",
             duration(took),
-            explain::duration(within),
+            duration(within),
             step_name(rule, first.0),
             instant(rows[first.1].time),
             step_name(rule, last.0),

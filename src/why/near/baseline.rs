@@ -6,7 +6,6 @@ use std::rc::Rc;
 use super::gauge::{Gauge, bucket_start};
 use super::usual::Usual;
 use super::{Kind, Link, Match, Miss, Row, members, shown};
-use crate::rule::explain;
 use crate::rule::plan::{Aggregate, Bound, Compare, Deviation, Form, Having, Rule};
 use crate::why::sentence;
 use crate::why::value::{counted, duration, instant, instant_beside};
@@ -154,15 +153,19 @@ pub(super) fn misses(rule: &Rule, rows: &[Row]) -> Vec<Miss> {
     let Some(baseline) = parts(&rule.form) else { return Vec::new() };
     let members = members(rows, 0);
     let all = baseline.standings(rows, &members);
-    let above = |s: &&Standing| s.value - s.needed;
-    let best = all.iter().filter(|s| s.known >= baseline.learn).max_by(|a, b| above(a).total_cmp(&above(b)));
+    // What share of what it needs it has.
+    let share =
+        |s: &&Standing| s.value / s.needed.max(baseline.least.unwrap_or_default() as f64).max(f64::MIN_POSITIVE);
+    let best = all.iter().filter(|s| s.known >= baseline.learn).max_by(|a, b| share(a).total_cmp(&share(b)));
     let Some(best) = best else { return learning(&baseline, rows, &members).into_iter().collect() };
     let events = shown(0, &members[best.first..=best.at]);
-    let text = baseline.tell(rule, best, rows[members[best.at]].time);
-    if best.value > best.needed {
-        let least = baseline.least.unwrap_or_default();
+    let mut text = baseline.tell(rule, best, rows[members[best.at]].time);
+    let least = baseline.least.unwrap_or_default();
+    if best.value < least as f64 {
         let wanted = sentence::figure(baseline.aggregate, &rule.payload, least);
-        let text = format!("{text}; but at least {wanted} is wanted");
+        text.push_str(&format!("; at least {wanted} is wanted"));
+    }
+    if best.value > best.needed {
         return vec![Miss::new(Kind::Deviation, text).of(best.value as i128, least).events(events)];
     }
     let (reached, wanted) = best.scale(baseline.above);
@@ -231,7 +234,7 @@ fn learning(baseline: &Baseline, rows: &[Row], members: &[usize]) -> Option<Miss
     let text = format!(
         "the key was being learnt: it was known for {} of {}, since {}",
         duration(last - since),
-        explain::duration(baseline.learn),
+        duration(baseline.learn),
         instant(since)
     );
     Some(Miss::new(Kind::Learning, text).of(last - since, baseline.learn).events(shown(0, members)))

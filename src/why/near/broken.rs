@@ -3,7 +3,6 @@
 use super::chain::Stages;
 use super::sequence::{Parts, breakers, complete, found};
 use super::{Kind, Match, Miss, Row, all, members, residual, shown, step_name};
-use crate::rule::explain;
 use crate::rule::plan::{Having, Rule, Stage};
 use crate::why::sentence;
 use crate::why::value::{counted, duration, instant};
@@ -24,7 +23,22 @@ pub(super) fn misses(rule: &Rule, rows: &[Row], end: i64) -> Vec<Miss> {
         let progress = progress(rule, parts, rows);
         out.splice(0..0, progress);
     }
+    if out.is_empty() {
+        out.extend(cut_short(rule, parts, rows));
+    }
     out
+}
+
+/// An `until` event came before the first step was complete, again and again.
+fn cut_short(rule: &Rule, parts: Parts<'_>, rows: &[Row]) -> Option<Miss> {
+    let step = parts.until?;
+    let last = *members(rows, step).last()?;
+    let text = format!(
+        "{} came before the steps were complete, the last time at {}",
+        step_name(rule, step),
+        instant(rows[last].time)
+    );
+    Some(Miss::new(Kind::Until, text).events(vec![(step, last)]))
 }
 
 /// Broken by an `until` event.
@@ -39,7 +53,7 @@ fn until(rule: &Rule, parts: Parts<'_>, rows: &[Row], end: i64) -> Option<Miss> 
     events.push((step, at));
     events.sort_by_key(|(_, row)| *row);
     let text = format!(
-        "the chain was broken by until ({}) at {}, {} after its first event",
+        "the chain was broken by {} at {}, {} after its first event",
         step_name(rule, step),
         instant(rows[at].time),
         duration(rows[at].time - relaxed.start)
@@ -103,7 +117,7 @@ fn silence(rule: &Rule, parts: Parts<'_>, rows: &[Row], chains: &[Match], stages
         step_name(rule, step),
         instant(rows[at].time),
         duration(lasted),
-        explain::duration(parts.within)
+        duration(parts.within)
     );
     Some(Miss::new(Kind::Absence, text).of(lasted, parts.within).events(events))
 }
@@ -150,7 +164,7 @@ fn window(rule: &Rule, parts: Parts<'_>, rows: &[Row]) -> Option<(Miss, i64)> {
     let text = format!(
         "the chain took {} of {}: {} came {} too late, at {}",
         duration(took),
-        explain::duration(parts.within),
+        duration(parts.within),
         step_name(rule, step),
         duration(over),
         instant(rows[last].time)

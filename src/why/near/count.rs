@@ -71,12 +71,16 @@ fn reached(rule: &Rule, having: &Having, window: Window, rows: &[Row], members: 
     let run = &members[best.first..=best.last];
     let (first, last) = (run[0], run[run.len() - 1]);
     let text = match (having, &best.readings[..]) {
+        (Having::Bound(bound), [Reading { value: None, .. }]) => {
+            let name = sentence::aggregate(bound.aggregate, &rule.payload);
+            format!("{name} has no value: no event has a number there")
+        }
         (Having::Bound(bound), [reading]) => {
             format!("{}, {}", one(bound, reading, &rule.payload, window), span(rows, first, last))
         }
         (Having::Bound(_) | Having::And(_) | Having::Or(_), readings) => {
             let at = instant(rows[last].time);
-            format!("nearest in the window ending {at}: {}", several(readings, &rule.payload))
+            format!("in the window ending {at} it came nearest: {}", several(readings, &rule.payload))
         }
     };
     let failing = best.readings.iter().find(|r| !r.holds);
@@ -107,7 +111,7 @@ fn one(bound: &Bound, reading: &Reading, payload: &[FieldRef], window: Window) -
             let value = figure(bound.aggregate, payload, value);
             format!("{name} came to {value}, not {} {wanted}, {within} at best", sign(bound.compare))
         }
-        (_, None) => format!("{name} has no values: no event has a number there"),
+        (_, None) => format!("{name} has no value"),
     }
 }
 
@@ -142,7 +146,8 @@ fn too_late(
     let over = took.saturating_sub(within);
     let run = &members[start..=at];
     let wanted = explain::duration(within);
-    let events = shown(0, run);
+    let allowed = duration(within);
+    let events = shown(0, &one_a_value(rule, rows, run));
     let by_count = having.only_count();
     let by_value = match &rule.form {
         Form::Distinct { count, slot, .. } => Some((*count, rule.payload.get(*slot)?.name())),
@@ -168,7 +173,7 @@ fn too_late(
                     duration(over),
                 ),
                 false => format!(
-                    "{} took {} ({place}): the {} came {} too late",
+                    "{} took {} of {allowed} ({place}): the {} came {} too late",
                     counted(count, "event"),
                     duration(took),
                     ordinal(count),
@@ -179,7 +184,7 @@ fn too_late(
         }
         (None, Some((count, field))) => {
             let text = format!(
-                "{count} different {field} took {} ({place}): the {} came {} too late",
+                "{count} different {field} took {} of {allowed} ({place}): the {} came {} too late",
                 duration(took),
                 ordinal(count),
                 duration(over)
@@ -187,11 +192,31 @@ fn too_late(
             (text, false)
         }
         (None, None) => {
-            let text = format!("all of it took {} of {wanted} ({place}): {} too long", duration(took), duration(over));
+            let text = format!("all of it took {} of {allowed} ({place}): {} too long", duration(took), duration(over));
             (text, false)
         }
     };
     Some((Miss::new(Kind::Window, text).of(took, within).events(events), whole))
+}
+
+/// Of a rule that counts values one event a value, the latest; else all.
+fn one_a_value(rule: &Rule, rows: &[Row], run: &[usize]) -> Vec<usize> {
+    let mut out = run.to_vec();
+    if let Some((Aggregate::Distinct { slot }, _)) = condition(&rule.form).and_then(|(having, _)| single(&having)) {
+        let mut seen = rustc_hash::FxHashSet::default();
+        out.reverse();
+        out.retain(|row| seen.insert(rows[*row].values.get(slot)));
+        out.reverse();
+    }
+    out
+}
+
+/// The one comparison that a condition is made of.
+fn single(having: &Having) -> Option<(Aggregate, Bound)> {
+    match having {
+        Having::Bound(bound) => Some((bound.aggregate, *bound)),
+        Having::And(_) | Having::Or(_) => None,
+    }
 }
 
 /// A run that is short enough, but lies in two buckets.

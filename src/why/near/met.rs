@@ -15,7 +15,7 @@ pub(in crate::why) fn met(rule: &Rule, rows: &[Row], found: &Match) -> Vec<Strin
         let after = if after > 0 { format!(", {} after the first", duration(after)) } else { String::new() };
         format!("{}{after}", instant(rows[row].time))
     };
-    let allowed = |within: i64| format!("({} are allowed)", explain::duration(within));
+    let allowed = |within: i64| format!("({} allowed)", duration(within));
     match &rule.form {
         Form::Single => Vec::new(),
         Form::Threshold { within: 0, count: 1 } => Vec::new(),
@@ -44,7 +44,8 @@ pub(in crate::why) fn met(rule: &Rule, rows: &[Row], found: &Match) -> Vec<Strin
                 });
             }
             if let Some(until) = until {
-                out.push(format!("no {} (until) in between", step_name(rule, *until)));
+                let name = step_name(rule, *until);
+                out.push(format!("no {} in between", name.trim_start_matches("the ")));
             }
             out.push(format!("{} in all {}", duration(found.end - found.start), allowed(*within)));
             out

@@ -272,9 +272,15 @@ fn members(rows: &[Row], step: usize) -> Rc<[usize]> {
 pub(super) fn step_name(rule: &Rule, step: usize) -> String {
     match rule.steps.get(step).and_then(|s| s.name.as_deref()) {
         Some(name) => format!("step `{name}`"),
+        None if until(rule) == Some(step) => "the `until` event".to_owned(),
         None if rule.steps.len() == 1 => "the condition".to_owned(),
         None => format!("step {}", step + 1),
     }
+}
+
+/// The step that breaks a chain.
+pub(super) fn until(rule: &Rule) -> Option<usize> {
+    sequence::Parts::of(rule).and_then(|parts| parts.until)
 }
 
 /// `a to b`, of two events' times.

@@ -113,7 +113,7 @@ pub(super) fn misses(rule: &Rule, rows: &[Row]) -> Vec<Miss> {
             value(seen.row),
             instant(rows[seen.row].time),
             duration(seen.known),
-            explain::duration(novel.learn),
+            duration(novel.learn),
             instant(rows[seen.row].time - seen.known)
         );
         out.push(Miss::new(Kind::Learning, text).of(seen.known, novel.learn).events(vec![(0, seen.row)]));

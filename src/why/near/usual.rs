@@ -6,12 +6,16 @@ pub(super) struct Usual {
     sorted: Vec<f64>,
     /// How many more there are, all 0.
     pub(super) zeros: u64,
+    sum: f64,
+    squares: f64,
 }
 
 impl Usual {
     pub(super) fn add(&mut self, figure: f64) {
         let at = self.sorted.partition_point(|f| *f < figure);
         self.sorted.insert(at, figure);
+        self.sum += figure;
+        self.squares += figure * figure;
     }
 
     /// Takes one back that was added.
@@ -19,6 +23,8 @@ impl Usual {
         let at = self.sorted.partition_point(|f| *f < figure);
         if self.sorted.get(at) == Some(&figure) {
             self.sorted.remove(at);
+            self.sum -= figure;
+            self.squares -= figure * figure;
         }
     }
 
@@ -74,9 +80,8 @@ impl Usual {
         if count == 0.0 {
             return None;
         }
-        let mean = self.sorted.iter().sum::<f64>() / count;
-        let squares: f64 = self.sorted.iter().map(|f| (f - mean) * (f - mean)).sum();
-        Some((mean, ((squares + self.zeros as f64 * mean * mean) / count).sqrt()))
+        let mean = self.sum / count;
+        Some((mean, (self.squares / count - mean * mean).max(0.0).sqrt()))
     }
 }
 
