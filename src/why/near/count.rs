@@ -12,7 +12,7 @@ use crate::why::value::{counted, duration, grouped, instant, ordinal};
 
 /// Every event is a match.
 pub(super) fn each(rows: &[Row]) -> Vec<Match> {
-    runs(rows, &members(rows, 0), |at| Some(at))
+    runs(rows, &members(rows, 0), Some)
 }
 
 /// A match for each member with a start.

@@ -61,7 +61,10 @@ pub(super) fn events(text: &str) -> EventBatch {
                     Type::Ip => assert!(builder.set_ip(id, value)),
                     Type::TextList => builder.set_list(id, &value.split(',').collect::<Vec<_>>()),
                     Type::Text | Type::LongText => builder.set_text(id, value),
-                    _ => assert!(builder.set_number(id, value.parse().unwrap())),
+                    Type::Timestamp | Type::Id => panic!("{name} is set for each event"),
+                    Type::U16 | Type::U32 | Type::U64 | Type::I64 => {
+                        assert!(builder.set_number(id, value.parse().unwrap()))
+                    }
                 }
             }
             builder.end_row();
