@@ -35,6 +35,7 @@ pub(super) fn rule(name: &str, level: u32, form: Form, predicates: Vec<Predicate
         payload: vec![],
         form,
         cooldown,
+        exceptions: Default::default(),
         retro: 0,
         level,
         file: "test".into(),
