@@ -1,11 +1,11 @@
 //! The plan as a dataflow: collections in, collections out.
 //!
 //! ```text
-//!  rows of events ──▶ (lists) ──▶ windows of level 0 ──▶ records ─────────────┐
-//!                            │ alerts that opened                 │
-//!                            ▼                                    ▼
-//!                     climb ──▶ rows ──▶ windows of level 1 ──▶ records of all levels
-//!                                               └──▶ … (level 2 hears of levels 0 and 1)
+//!  rows of events ──▶ lists ──▶ windows of level 0 ──▶ records ─────────┐
+//!                                      │ alerts that opened               │
+//!                                      ▼                                  ▼
+//!                               climb ──▶ rows ──▶ windows of level 1 ──▶ records of all levels
+//!                                                         └──▶ … (level 2 hears of levels 0 and 1)
 //! ```
 
 use std::cell::Cell;
