@@ -6,5 +6,6 @@ mod correlate;
 mod page;
 mod program;
 mod reference;
+mod roster;
 mod run;
 mod scan;

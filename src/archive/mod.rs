@@ -12,6 +12,7 @@
 //! DIR/log/000000000001.log                   committed epochs, see `log`
 //! DIR/events/date=2026-01-15/part-1.parquet  sorted by @timestamp within row groups
 //! DIR/alerts.ndjson                          every change of every alert, see `alerts`
+//! DIR/lists.ndjson                           what stood in lists, and from which event on, see `lists`
 //! ```
 
 use std::io;
@@ -21,6 +22,7 @@ mod alerts;
 mod bulk;
 mod gather;
 mod layout;
+mod lists;
 mod log;
 mod manifest;
 mod part;
@@ -30,6 +32,7 @@ mod store;
 
 pub use alerts::AlertLog;
 pub use bulk::BulkWriter;
+pub use lists::{ListHistory, ListLog, Lists};
 pub use manifest::{Checkpoint, Manifest, StoredFile};
 pub use part::{Encoding, write_file};
 pub use read::{Reader, Snapshot, files, greatest_time, read, snapshot};

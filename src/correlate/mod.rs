@@ -7,7 +7,8 @@
 //! Reading order: `machine` says when a key's events make a match (`threshold`, `distinct`,
 //! `sequence`) and how matches grow into an episode ([`episode`]); `key` keeps one key exact
 //! under late arrivals; `window` is the operator around all keys; `render` puts it into a
-//! dataflow; [`driver`] runs that dataflow on worker threads; [`changes`] turns differences of
+//! dataflow; [`driver`] runs that dataflow on worker threads, with one program after the other ([`roster`]) whose
+//! new rules take the past in beside what comes (`fill`); [`changes`] turns differences of
 //! episodes into alert changes. Beside them, [`clock`] computes the live watermark and [`spool`]
 //! puts the rows of a finite input into time order, whatever its size.
 
@@ -16,9 +17,11 @@ pub mod clock;
 mod distinct;
 pub mod driver;
 pub mod episode;
+mod fill;
 mod key;
 mod machine;
 mod render;
+pub mod roster;
 mod sequence;
 pub mod spool;
 mod threshold;
@@ -26,3 +29,4 @@ mod window;
 
 pub use driver::{CorrelateError, Emit, Input, Output, Outputs, start};
 pub use episode::Record;
+pub use roster::Roster;

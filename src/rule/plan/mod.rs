@@ -18,6 +18,7 @@ pub use tuple::Tuple;
 mod form;
 mod group;
 mod predicate;
+mod same;
 mod tuple;
 
 /// All rules of a folder, compiled as one program. A rule's position is its number in the dataflow.
@@ -46,7 +47,7 @@ pub struct List {
 }
 
 /// One rule.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Rule {
     /// Unique name; part of every alert id.
     pub name: String,
@@ -83,7 +84,7 @@ pub struct Rule {
 }
 
 /// One kind of event a rule looks for.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Step {
     /// Its label in the rule (`fail:`), if any.
     pub name: Option<String>,
