@@ -6,6 +6,7 @@ mod correlate;
 mod page;
 mod program;
 mod reference;
+mod reload;
 mod roster;
 mod run;
 mod scan;

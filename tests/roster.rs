@@ -144,6 +144,8 @@ fn from_the_start(shape: &Shape, events: &[Event], size: usize) -> Vec<Said> {
         sum(&mut said, &program, receive(&mut outputs).changes);
         all.push(said);
     }
+    // The workers are waited for, and they wait for this.
+    drop(input);
     all
 }
 
