@@ -220,6 +220,18 @@ pub enum Change {
     Withdrawn,
 }
 
+/// Why an alert came, changed or went, where it was not just the next event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Cause {
+    /// An event came after later ones.
+    LateEvent,
+    /// The rule is new, and was filled from what is archived.
+    RuleAdded,
+    /// The rule says something else than it did.
+    RuleChanged,
+}
+
 /// One difference of the alert relation.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct AlertChange {
@@ -229,6 +241,9 @@ pub struct AlertChange {
     /// When it was written, µs UTC (RFC 3339 in JSON).
     #[serde(with = "instant")]
     pub at: i64,
+    /// Why, where it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<Cause>,
     /// The alert as it is now; for superseded and withdrawn ones as it was last.
     pub alert: Alert,
 }

@@ -42,6 +42,9 @@ pub struct Metrics {
     log_bytes: Gauge,
     commits: Histogram,
     queues: Family<Labels, Gauge>,
+    rules: Gauge,
+    rules_errors: Gauge,
+    rules_filling: Gauge,
 }
 
 /// What came from one source so far.
@@ -85,6 +88,9 @@ impl Metrics {
             log_bytes: Gauge::default(),
             commits,
             queues: Family::default(),
+            rules: Gauge::default(),
+            rules_errors: Gauge::default(),
+            rules_filling: Gauge::default(),
         };
         metrics.register();
         metrics
@@ -109,6 +115,17 @@ impl Metrics {
         r.register_with_unit("log", "Size of the log not yet in Parquet", Unit::Bytes, self.log_bytes.clone());
         r.register_with_unit("archive_commit", "Time to make events durable", Unit::Seconds, self.commits.clone());
         r.register("queue_depth", "Blocks waiting before a stage", self.queues.clone());
+        r.register("rules", "Rules that run", self.rules.clone());
+        r.register(
+            "rules_errors",
+            "Errors in the rules folder; while there are any, nothing of it takes effect",
+            self.rules_errors.clone(),
+        );
+        r.register(
+            "rules_filling",
+            "New and changed rules that are being filled from the archive",
+            self.rules_filling.clone(),
+        );
     }
 
     fn source(&self, name: &str) -> Labels {
@@ -180,6 +197,21 @@ impl Metrics {
     pub fn queue(&self, stage: &'static str, depth: usize) {
         let depth = i64::try_from(depth).unwrap_or(i64::MAX);
         self.queues.get_or_create(&vec![("stage", stage.to_owned())]).set(depth);
+    }
+
+    /// So many rules run.
+    pub fn rules(&self, count: usize) {
+        self.rules.set(i64::try_from(count).unwrap_or(i64::MAX));
+    }
+
+    /// The rules folder has so many errors.
+    pub fn rules_errors(&self, count: usize) {
+        self.rules_errors.set(i64::try_from(count).unwrap_or(i64::MAX));
+    }
+
+    /// So many rules are being filled.
+    pub fn rules_filling(&self, count: usize) {
+        self.rules_filling.set(i64::try_from(count).unwrap_or(i64::MAX));
     }
 
     /// What came from each source, in the order they first appeared; `other` is last.

@@ -6,6 +6,8 @@ mod correlate;
 mod page;
 mod program;
 mod reference;
+mod reload;
+mod roster;
 mod run;
 mod scan;
 mod why;

@@ -12,7 +12,7 @@ use serde_json::Value;
 use crate::program::{json, run, stderr, stdout, weir};
 
 /// How long anything may take before the test fails.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A running server; killed when dropped.
 pub(crate) struct Server {
@@ -74,10 +74,15 @@ impl Server {
         self.child.wait().expect("it ends");
     }
 
+    /// Sends it a signal.
+    pub(crate) fn signal(&self, name: &str) {
+        let id = self.child.id().to_string();
+        assert!(Command::new("kill").args([name, &id]).status().expect("kill is there").success());
+    }
+
     /// Ctrl-C, and waits for the end.
     pub(crate) fn stop(mut self) {
-        let id = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-INT", &id]).status().expect("kill is there").success());
+        self.signal("-INT");
         let status = self.child.wait().expect("it ends");
         assert!(status.success(), "{status}");
     }
@@ -91,7 +96,7 @@ impl Drop for Server {
     }
 }
 
-fn attack(second: usize, source: usize, failures: usize) -> String {
+pub(crate) fn attack(second: usize, source: usize, failures: usize) -> String {
     (0..failures)
         .map(|n| {
             let at = second + n;
@@ -106,7 +111,7 @@ fn attack(second: usize, source: usize, failures: usize) -> String {
         .collect()
 }
 
-fn append(path: &Path, text: &str) {
+pub(crate) fn append(path: &Path, text: &str) {
     let mut file = std::fs::File::options().create(true).append(true).open(path).expect("the file opens");
     file.write_all(text.as_bytes()).expect("it is written");
 }

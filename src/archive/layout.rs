@@ -27,6 +27,11 @@ pub fn alerts(dir: &Path) -> PathBuf {
     dir.join("alerts.ndjson")
 }
 
+/// `DIR/lists.ndjson`
+pub(super) fn lists(dir: &Path) -> PathBuf {
+    dir.join("lists.ndjson")
+}
+
 pub(super) fn segment(dir: &Path, number: u64) -> PathBuf {
     log_folder(dir).join(format!("{number:012}{SEGMENT_SUFFIX}"))
 }

@@ -12,6 +12,7 @@
 //! DIR/log/000000000001.log                   committed epochs, see `log`
 //! DIR/events/date=2026-01-15/part-1.parquet  sorted by @timestamp within row groups
 //! DIR/alerts.ndjson                          every change of every alert, see `alerts`
+//! DIR/lists.ndjson                           what stood in lists, and from which event on, see `lists`
 //! ```
 
 use std::io;
@@ -24,6 +25,7 @@ mod coded;
 mod columns;
 mod gather;
 mod layout;
+mod lists;
 mod log;
 mod manifest;
 mod pack;
@@ -36,6 +38,7 @@ mod texts;
 
 pub use alerts::{AlertLog, alert_changes};
 pub use bulk::BulkWriter;
+pub use lists::{ListHistory, ListLog, Lists};
 pub use manifest::{Checkpoint, Manifest, StoredFile};
 pub use part::{Encoding, write_file};
 pub use read::{Reader, Snapshot, files, greatest_time, read, snapshot};

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeSet, VecDeque};
 use std::fs::File;
-use std::ops::RangeInclusive;
+use std::ops::{Range, RangeInclusive};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -79,6 +79,26 @@ impl Snapshot {
         &self.files
     }
 
+    /// Events whose time lies in the range and whose number, as they were accepted, in the other: as [`read`] gives them. Of
+    /// Parquet files that hold events of several ranges of numbers all belong to that of the first; see [`Archive::cut`](super::Archive::cut).
+    pub fn read(
+        &self,
+        columns: Option<&BTreeSet<FieldRef>>,
+        range: RangeInclusive<i64>,
+        numbers: Range<u64>,
+    ) -> Result<Reader, ArchiveError> {
+        let overlaps = |f: &&StoredFile| f.min_time <= *range.end() && f.max_time >= *range.start();
+        let mut files: Vec<&StoredFile> =
+            self.files.iter().filter(overlaps).filter(|f| numbers.contains(&f.min_sequence)).collect();
+        files.sort_by(|a, b| (a.min_time, &a.path).cmp(&(b.min_time, &b.path)));
+        let mut sources: VecDeque<Source> = files.iter().map(|f| Source::Parquet(self.dir.join(&f.path))).collect();
+        for (path, file) in &self.segments {
+            let file = file.try_clone().map_err(ArchiveError::io("open", path))?;
+            sources.push_back(Source::Log(path.clone(), file));
+        }
+        Ok(Reader { sources, open: None, columns: columns.cloned(), range, numbers })
+    }
+
     /// The events that are only in the log yet.
     pub fn tail(&self) -> Result<Vec<EventBatch>, ArchiveError> {
         let mut batches = Vec::new();
@@ -105,11 +125,7 @@ pub fn read(
     if !path.is_dir() {
         sources.push_back(Source::Parquet(path.to_owned()));
     } else if layout::manifest(path).exists() {
-        let mut snapshot = snapshot(path)?;
-        snapshot.files.sort_by(|a, b| (a.min_time, &a.path).cmp(&(b.min_time, &b.path)));
-        let overlapping = snapshot.files.iter().filter(|f| f.min_time <= *range.end() && f.max_time >= *range.start());
-        sources.extend(overlapping.map(|f| Source::Parquet(path.join(&f.path))));
-        sources.extend(snapshot.segments.into_iter().map(|(path, file)| Source::Log(path, file)));
+        return snapshot(path)?.read(columns, range, 0..u64::MAX);
     } else {
         let mut found = Vec::new();
         parquet_files(path, &mut found)?;
@@ -119,7 +135,7 @@ pub fn read(
         found.sort();
         sources.extend(found.into_iter().map(Source::Parquet));
     }
-    Ok(Reader { sources, open: None, columns: columns.cloned(), range })
+    Ok(Reader { sources, open: None, columns: columns.cloned(), range, numbers: 0..u64::MAX })
 }
 
 fn parquet_files(folder: &Path, found: &mut Vec<PathBuf>) -> Result<(), ArchiveError> {
@@ -150,6 +166,8 @@ pub struct Reader {
     open: Option<Open>,
     columns: Option<BTreeSet<FieldRef>>,
     range: RangeInclusive<i64>,
+    /// Which frames of the log count.
+    numbers: Range<u64>,
 }
 
 impl Iterator for Reader {
@@ -164,7 +182,7 @@ impl Iterator for Reader {
                     Err(error) => return Some(Err(error)),
                 }
             }
-            match self.open.as_mut().and_then(Open::next) {
+            match self.open.as_mut().and_then(|open| open.next(&self.numbers)) {
                 None => self.open = None,
                 Some(Err(error)) => {
                     self.open = None;
@@ -194,6 +212,8 @@ impl Reader {
     fn open_source(&self, source: Source) -> Result<Open, ArchiveError> {
         match source {
             Source::Log(path, file) => {
+                // Clones of a handle share their place in the file.
+                std::io::Seek::rewind(&mut &file).map_err(ArchiveError::io("read", &path))?;
                 Ok(Open::Log { frames: Box::new(Frames::new(file, &path)?), ready: VecDeque::new() })
             }
             Source::Parquet(path) => {
@@ -262,14 +282,15 @@ fn may_overlap(group: &RowGroupMetaData, range: &RangeInclusive<i64>) -> bool {
 }
 
 impl Open {
-    fn next(&mut self) -> Option<Result<EventBatch, ArchiveError>> {
+    fn next(&mut self, numbers: &Range<u64>) -> Option<Result<EventBatch, ArchiveError>> {
         match self {
             Open::Log { frames, ready } => loop {
                 if let Some(batch) = ready.pop_front() {
                     return Some(Ok(batch));
                 }
                 match frames.next()? {
-                    Ok(frame) => ready.extend(frame.batches),
+                    Ok(frame) if numbers.contains(&frame.head.sequence) => ready.extend(frame.batches),
+                    Ok(_) => {}
                     Err(error) => return Some(Err(error)),
                 }
             },

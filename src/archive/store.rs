@@ -266,6 +266,13 @@ impl Archive {
         self.roll()
     }
 
+    /// Ends the segment, so that no file will hold events of before and of after. Everything must be committed. Returns
+    /// [`Archive::sequence`].
+    pub fn cut(&mut self) -> u64 {
+        self.seal();
+        self.sequence
+    }
+
     fn seal(&mut self) {
         self.sealed.extend(self.current.take().map(|c| c.segment.number));
     }

@@ -314,7 +314,7 @@ fn change(change: Change, key: &str, count: u64) -> AlertChange {
         runbook: None,
         risk: None,
     };
-    AlertChange { change, at: T0, alert }
+    AlertChange { change, at: T0, cause: None, alert }
 }
 
 #[test]

@@ -38,14 +38,15 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
-    let rules = arguments.rules.load()?;
+    let (origin, rules) = arguments.rules.live()?;
     let temporary = match arguments.data {
         Some(_) => None,
         None => Some(tempfile::Builder::new().prefix("weir-demo-").tempdir()?),
     };
     let data = arguments.data.or_else(|| temporary.as_ref().map(|t| t.path().to_owned())).unwrap_or_default();
     serving::serve(serving::Settings {
-        program: rules.program,
+        rules,
+        origin,
         data,
         listen: arguments.listen,
         lateness: LATENESS,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 
+use crate::engine::rules::{self, Origin};
 use crate::ingest;
 use crate::rule::{self, plan::Program};
 
@@ -35,6 +36,17 @@ impl Rules {
             eprintln!("weir: rules with errors are left out; {} go on", compiled.program.rules.len());
         }
         Ok(Loaded { program: Arc::new(compiled.program), broken })
+    }
+
+    /// Compiles the rules of a running engine, as [`Rules::load`] does.
+    pub(super) fn live(&self) -> anyhow::Result<(Origin, rules::Rules)> {
+        let origin = Origin::from(self.rules.as_deref());
+        let loaded = origin.load()?;
+        if !loaded.diagnostics.is_empty() {
+            let color = std::io::IsTerminal::is_terminal(&std::io::stderr());
+            eprint!("{}", rule::render(&loaded.diagnostics, &loaded.files, color));
+        }
+        Ok((origin, loaded))
     }
 
     /// Compiles the rules and says nothing.

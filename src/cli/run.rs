@@ -13,6 +13,9 @@ use crate::event::time::SECOND;
 ///
 /// What is archived survives a crash: started again on the same folder, weir goes on where it was, reads
 /// what files gained meanwhile, and raises no alert twice.
+///
+/// Rules are read again when a file of theirs changes, on SIGHUP, and on POST /api/v1/rules/reload: new and changed ones
+/// are filled from the archive, the others go on. While there is an error in the folder, the rules that run go on.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -53,9 +56,10 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
-    let rules = arguments.rules.load()?;
+    let (origin, rules) = arguments.rules.live()?;
     serving::serve(serving::Settings {
-        program: rules.program,
+        rules,
+        origin,
         data: arguments.data,
         listen: arguments.listen,
         lateness: arguments.lateness * SECOND,

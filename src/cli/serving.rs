@@ -12,19 +12,24 @@ use tokio_util::sync::CancellationToken;
 
 use crate::collect::{self, follow, generate, stdin, syslog};
 use crate::engine::live;
+use crate::engine::reload::Reloader;
+use crate::engine::rules::{Origin, Rules};
 use crate::event::raw::{RawLog, Source};
 use crate::event::time;
 use crate::metrics::Metrics;
-use crate::rule::plan::Program;
-use crate::serve::{self, Hub, Limits, Lookup, RuleInfo, Search, SearchError};
+use crate::serve::{self, Hub, Limits, Lookup, Reload, RuleInfo, Search, SearchError, Unloadable};
 use crate::{ingest, query};
 
+/// How often it is looked whether rule files changed.
+const LOOK: Duration = Duration::from_secs(1);
 /// Searches of the archive at a time.
 const SEARCHES: usize = 2;
 
 /// What to run.
 pub(super) struct Settings {
-    pub(super) program: Arc<Program>,
+    pub(super) rules: Rules,
+    /// Where the rules are read again from.
+    pub(super) origin: Origin,
     pub(super) data: PathBuf,
     pub(super) listen: SocketAddr,
     /// µs.
@@ -62,7 +67,7 @@ pub(super) fn serve(settings: Settings) -> anyhow::Result<ExitCode> {
 }
 
 async fn run(settings: Settings) -> anyhow::Result<ExitCode> {
-    let Settings { program, data, listen, lateness, workers, ingest, collectors } = settings;
+    let Settings { rules, origin, data, listen, lateness, workers, ingest, collectors } = settings;
     let (hub, metrics) = (Hub::new(serve::live::Settings::default()), Arc::new(Metrics::new()));
     // An address that cannot be had is said before anything is opened.
     let stop = CancellationToken::new();
@@ -71,7 +76,8 @@ async fn run(settings: Settings) -> anyhow::Result<ExitCode> {
     let engine = live::start(
         live::Settings {
             data: data.clone(),
-            program: program.clone(),
+            rules,
+            origin,
             workers,
             lateness,
             ingest,
@@ -81,22 +87,27 @@ async fn run(settings: Settings) -> anyhow::Result<ExitCode> {
         hub.clone(),
         metrics.clone(),
     )?;
+    let rules = engine.reloader.rules();
     let context = Arc::new(serve::Context {
         hub: hub.clone(),
         ingest: engine.blocks.clone(),
         metrics,
         search: search(&data),
         evidence: lookup(&data),
-        rules: RwLock::new(program.rules.iter().map(RuleInfo::from).collect()),
+        rules: RwLock::new(rules.program.rules.iter().map(RuleInfo::from).collect()),
+        reload: reload(engine.reloader.clone()),
         limits: Limits::default(),
     });
     let checkpoints = engine.checkpoints.iter().map(position).collect();
     start(collectors, checkpoints, &engine.blocks, &stop).await?;
     let going = stop.clone();
+    // From here on a hang-up is a request to read the rules again, and no longer the end.
+    let hangup = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup())?;
+    tokio::spawn(watch(engine.reloader.clone(), context.clone(), hangup, stop.clone()));
     let (address, server) = serve::serve(reserved, context, async move { going.cancelled().await })?;
     eprintln!(
         "weir: http://{address}/ shows {} rules at work on {}; Ctrl-C stops",
-        program.rules.len(),
+        rules.program.rules.len(),
         data.display()
     );
     let server = tokio::spawn(server);
@@ -107,6 +118,42 @@ async fn run(settings: Settings) -> anyhow::Result<ExitCode> {
     server.await.context("the web server panicked; please report it with the log")?;
     tokio::task::spawn_blocking(move || engine.join()).await??;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Reads the rules again, beside what goes on.
+fn reload(reloader: Arc<Reloader>) -> Reload {
+    Arc::new(move || {
+        let reloader = reloader.clone();
+        Box::pin(async move {
+            let failed = |error: tokio::task::JoinError| {
+                Err(Unloadable { message: format!("reading the rules failed: {error}"), diagnostics: Vec::new() })
+            };
+            tokio::task::spawn_blocking(move || reloader.reload()).await.unwrap_or_else(failed)
+        })
+    })
+}
+
+/// Reads the rules again when their files change and on SIGHUP.
+async fn watch(
+    reloader: Arc<Reloader>,
+    context: Arc<serve::Context>,
+    mut hangup: tokio::signal::unix::Signal,
+    stop: CancellationToken,
+) {
+    loop {
+        let wanted = tokio::select! {
+            () = stop.cancelled() => return,
+            _ = hangup.recv() => true,
+            () = tokio::time::sleep(LOOK) => {
+                let reloader = reloader.clone();
+                tokio::task::spawn_blocking(move || reloader.is_stale()).await.unwrap_or(false)
+            }
+        };
+        if wanted {
+            // What is wrong is logged and shown.
+            drop(context.reload().await);
+        }
+    }
 }
 
 async fn interrupted() -> std::io::Result<()> {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::episode::Record;
-use crate::alert::{Alert, AlertChange, AlertId, Change};
+use crate::alert::{Alert, AlertChange, AlertId, Cause, Change};
 use crate::event::Type;
 use crate::rule::plan::{FieldRef, Form, Piece, Program, Rule, Tuple};
 
@@ -70,7 +70,8 @@ pub(super) fn title(rule: &Rule, key: &Tuple, values: &[Option<Tuple>], count: O
 /// The alert changes that one epoch's consolidated record changes make, ordered by alert. `at` is the time of writing, µs UTC.
 ///
 /// A record that went while one of the same rule and key came over an overlapping span was superseded by it; its
-/// start moved, or it was merged into another. One that went without such a heir is withdrawn.
+/// start moved, or it was merged into another. One that went without such a heir is withdrawn. Of a rule that looks at events
+/// and at no list that changes, both come from a late event.
 pub fn changes(program: &Program, records: &[(Record, isize)], at: i64) -> Vec<AlertChange> {
     let mut came: BTreeMap<AlertId, (Alert, &Record)> = BTreeMap::new();
     let mut went: BTreeMap<AlertId, (Alert, &Record)> = BTreeMap::new();
@@ -84,18 +85,20 @@ pub fn changes(program: &Program, records: &[(Record, isize)], at: i64) -> Vec<A
         if came.contains_key(id) {
             continue;
         }
-        let cooldown = program.rules[record.rule as usize].cooldown;
+        let rule = &program.rules[record.rule as usize];
+        let cooldown = rule.cooldown;
         let heir =
             came.values().find(|(_, c)| c.rule == record.rule && c.key == record.key && touch(c, record, cooldown));
         let change = match heir {
             Some((heir, _)) => Change::Superseded { by: heir.id },
             None => Change::Withdrawn,
         };
-        out.push(AlertChange { change, at, alert: alert.clone() });
+        let cause = (rule.level == 0 && rule.retro == 0).then_some(Cause::LateEvent);
+        out.push(AlertChange { change, at, cause, alert: alert.clone() });
     }
     for (id, (alert, _)) in came {
         let change = if went.contains_key(&id) { Change::Changed } else { Change::Added };
-        out.push(AlertChange { change, at, alert });
+        out.push(AlertChange { change, at, cause: None, alert });
     }
     out.sort_by(|a, b| order(&a.alert).cmp(&order(&b.alert)));
     out
@@ -110,18 +113,28 @@ pub fn order(alert: &Alert) -> (i64, &str, AlertId) {
     (alert.first, &alert.rule, alert.id)
 }
 
+/// How the past of a rule is judged that was rebuilt from the archive.
+#[derive(Clone, Copy, Debug)]
+pub struct Judged {
+    /// Only episodes that start at or after this (µs) are: earlier ones were rebuilt from a cold start, and what was said of
+    /// them stands.
+    pub exact_from: i64,
+    /// What is said to be the cause.
+    pub cause: Option<Cause>,
+}
+
 /// What has to be said after state was rebuilt from the archive: the difference between what was said before and
-/// what is true now. Only episodes that start at or after `exact_from` (µs) are judged: earlier ones were rebuilt
-/// from a cold start, and what was said of them stands.
+/// what is true now. Rules that are not judged are left alone.
 pub fn reconcile(
     said: &BTreeMap<AlertId, Alert>,
     rebuilt: &BTreeMap<AlertId, Alert>,
-    exact_from: i64,
+    judged: &dyn Fn(&str) -> Option<Judged>,
     at: i64,
 ) -> Vec<AlertChange> {
-    let judged = |a: &&Alert| a.first >= exact_from;
+    let judge = |a: &Alert| judged(&a.rule).filter(|j| a.first >= j.exact_from);
     let mut out = Vec::new();
-    for alert in said.values().filter(judged).filter(|a| !rebuilt.contains_key(&a.id)) {
+    for alert in said.values().filter(|a| !rebuilt.contains_key(&a.id)) {
+        let Some(Judged { cause, .. }) = judge(alert) else { continue };
         let heir = rebuilt
             .values()
             .find(|r| r.rule == alert.rule && r.key == alert.key && r.first <= alert.last && alert.first <= r.last);
@@ -129,14 +142,16 @@ pub fn reconcile(
             Some(heir) => Change::Superseded { by: heir.id },
             None => Change::Withdrawn,
         };
-        out.push(AlertChange { change, at, alert: alert.clone() });
+        out.push(AlertChange { change, at, cause, alert: alert.clone() });
     }
-    for alert in rebuilt.values().filter(judged) {
-        match said.get(&alert.id) {
-            Some(before) if before == alert => {}
-            Some(_) => out.push(AlertChange { change: Change::Changed, at, alert: alert.clone() }),
-            None => out.push(AlertChange { change: Change::Added, at, alert: alert.clone() }),
-        }
+    for alert in rebuilt.values() {
+        let Some(Judged { cause, .. }) = judge(alert) else { continue };
+        let change = match said.get(&alert.id) {
+            Some(before) if before == alert => continue,
+            Some(_) => Change::Changed,
+            None => Change::Added,
+        };
+        out.push(AlertChange { change, at, cause, alert: alert.clone() });
     }
     out.sort_by(|a, b| order(&a.alert).cmp(&order(&b.alert)));
     out

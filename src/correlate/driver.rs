@@ -17,7 +17,8 @@ use timely::dataflow::operators::probe::Handle;
 
 use super::episode::Record;
 use super::listed::{Changes, ListChange};
-use super::render::{Epoch, Mark, Update, render};
+use super::render::{Epoch, Mark, Part, Shared, Status, Update, render};
+use super::roster::{Roster, only_at_start};
 use crate::matching::MatchRow;
 use crate::rule::plan::Program;
 
@@ -42,6 +43,11 @@ pub struct Output {
     pub changes: Vec<(Record, isize)>,
     /// How many (rule, key) pairs have state on all workers.
     pub keys: usize,
+    /// The program of the epoch: what the rules of [`Output::changes`] refer to.
+    pub roster: Arc<Roster>,
+    /// Whether [`Roster::filling`] are being filled still. When they no longer are, all that is to be said of their past
+    /// was said in this epoch or before.
+    pub filling: bool,
 }
 
 struct Command {
@@ -52,7 +58,7 @@ struct Command {
 
 enum Report {
     Changes(Vec<(Record, Epoch, isize)>),
-    Done { epoch: Epoch, keys: usize },
+    Done { epoch: Epoch, status: Status, roster: Arc<Roster> },
 }
 
 /// The dataflow could not be started or stopped before its input ended.
@@ -64,6 +70,9 @@ pub enum CorrelateError {
     /// A worker thread panicked.
     #[error("a dataflow worker stopped: {0}; this is a bug in weir, please report it with the log")]
     Stopped(String),
+    /// Another program cannot take the place of the one that runs: see [`only_at_start`].
+    #[error("rules over alerts and rules with `retro` ({0}) are taken up at the next start; the running rules go on")]
+    OnlyAtStart(String),
 }
 
 /// Starts `workers` threads with the program. The dataflow ends when its [`Input`] is dropped.
@@ -73,6 +82,8 @@ pub fn start(program: Arc<Program>, workers: usize, emit: Emit) -> Result<(Input
     let receivers: Arc<Mutex<Vec<Option<Receiver<Command>>>>> =
         Arc::new(Mutex::new(receivers.into_iter().map(Some).collect()));
     let (report, reports) = unbounded();
+    let roster = Arc::new(Roster::new(program));
+    let first = roster.clone();
     let config = if workers == 1 { timely::Config::thread() } else { timely::Config::process(workers) };
     let guards = timely::execute(config, move |worker| {
         let commands = receivers
@@ -81,11 +92,12 @@ pub fn start(program: Arc<Program>, workers: usize, emit: Emit) -> Result<(Input
             .get_mut(worker.index())
             .and_then(Option::take)
             .expect("each worker takes its own receiver once");
-        run(worker, program.clone(), emit, &commands, &report);
+        run(worker, first.clone(), emit, &commands, &report);
     })
     .map_err(CorrelateError::Start)?;
     let outputs = Outputs { reports, guards: Some(guards), workers, next: 0, open: VecDeque::new() };
-    Ok((Input { commands, next: 0, turn: 0, lists: Vec::new() }, outputs))
+    let lists = Vec::new();
+    Ok((Input { commands, next: 0, turn: 0, watermark: i64::MIN, roster, sending: false, lists }, outputs))
 }
 
 /// Where epochs go in.
@@ -93,6 +105,10 @@ pub struct Input {
     commands: Vec<Sender<Command>>,
     next: Epoch,
     turn: usize,
+    watermark: i64,
+    roster: Arc<Roster>,
+    /// More of the past of the rules that joined may come.
+    sending: bool,
     /// Changes of lists that go with the next epoch.
     lists: Vec<ListChange>,
 }
@@ -108,6 +124,54 @@ impl Input {
     /// Sends one epoch: its rows and the watermark that holds after them (µs; events before it will not come any more).
     /// Waits while a few epochs are under way. Returns the epoch's number, from 0.
     pub fn send(&mut self, rows: Vec<MatchRow>, watermark: i64) -> Result<u64, CorrelateError> {
+        self.watermark = self.watermark.max(watermark);
+        self.epoch(rows, Part::Live)
+    }
+
+    /// From this epoch on, which has no rows, another program runs. `continues` says for each of its rules which rule of the
+    /// program before it is, if any: that one's state stays. The others start anew ([`Roster::filling`]): their
+    /// past is expected by [`Input::fill`] and [`Input::filled`]. State of rules that are gone goes, and nothing is said of it. Rules that
+    /// were being filled by a past that has not come to its end start anew, too. For [`Emit::Running`].
+    ///
+    /// Programs with rules that are [`only_at_start`] neither come nor go; nothing changes then.
+    pub fn change(
+        &mut self,
+        program: Arc<Program>,
+        continues: impl Fn(u32) -> Option<u32>,
+    ) -> Result<Arc<Roster>, CorrelateError> {
+        let both = self.roster.program().rules.iter().chain(&program.rules);
+        if let Some(rule) = both.into_iter().find(|rule| only_at_start(rule)) {
+            return Err(CorrelateError::OnlyAtStart(rule.name.clone()));
+        }
+        let sending = self.sending;
+        let next = self.roster.next(program, |position| {
+            continues(position).filter(|before| !(sending && self.roster.is_filling(*before)))
+        });
+        self.sending = next.filling().next().is_some();
+        self.roster = Arc::new(next);
+        self.epoch(Vec::new(), Part::Live)?;
+        Ok(self.roster.clone())
+    }
+
+    /// Sends an epoch with more of the past of the rules that joined with the present program: rows of theirs only, in time
+    /// order over all chunks, and the time before which all have come, µs. A few ten thousand rows keep
+    /// live epochs from waiting.
+    pub fn fill(&mut self, rows: Vec<MatchRow>, reached: i64) -> Result<u64, CorrelateError> {
+        self.epoch(rows, Part::Fill { reached })
+    }
+
+    /// The past of the rules that joined has come.
+    pub fn filled(&mut self) -> Result<u64, CorrelateError> {
+        self.sending = false;
+        self.epoch(Vec::new(), Part::Filled)
+    }
+
+    /// The present program.
+    pub fn roster(&self) -> &Arc<Roster> {
+        &self.roster
+    }
+
+    fn epoch(&mut self, rows: Vec<MatchRow>, part: Part) -> Result<u64, CorrelateError> {
         let number = self.next;
         self.next += 1;
         let mut rows = Some(rows);
@@ -116,7 +180,8 @@ impl Input {
         self.turn = (self.turn + 1) % self.commands.len();
         for (worker, commands) in self.commands.iter().enumerate() {
             let rows = if worker == self.turn { rows.take().unwrap_or_default() } else { Vec::new() };
-            let command = Command { number, rows, mark: Mark { watermark, lists: lists.clone() } };
+            let mark = Mark { watermark: self.watermark, part, roster: self.roster.clone(), lists: lists.clone() };
+            let command = Command { number, rows, mark };
             commands.send(command).map_err(|_| CorrelateError::Stopped("its input is closed".to_owned()))?;
         }
         Ok(number)
@@ -141,6 +206,7 @@ impl Outputs {
             if self.open.front().is_some_and(|(done, _)| *done == self.workers) {
                 let (_, mut output) = self.open.pop_front().expect("it was just seen");
                 self.next += 1;
+                output.roster.translate(&mut output.changes);
                 // What only came cannot cancel out.
                 if output.changes.iter().any(|(_, diff)| *diff < 0) {
                     differential_dataflow::consolidation::consolidate(&mut output.changes);
@@ -164,10 +230,12 @@ impl Outputs {
                     self.epoch(epoch).1.changes.push((record, diff));
                 }
             }
-            Report::Done { epoch, keys } => {
+            Report::Done { epoch, status, roster } => {
                 let (done, output) = self.epoch(epoch);
                 *done += 1;
-                output.keys += keys;
+                output.keys += status.keys;
+                output.filling |= status.filling;
+                output.roster = roster;
             }
         }
     }
@@ -184,19 +252,20 @@ impl Outputs {
 
 fn run(
     worker: &mut timely::worker::Worker,
-    program: Arc<Program>,
+    roster: Arc<Roster>,
     emit: Emit,
     commands: &Receiver<Command>,
     report: &Sender<Report>,
 ) {
     let mut rows: InputHandle<Epoch, CapacityContainerBuilder<Vec<Update>>> = InputHandle::new();
     let mut marks: InputHandle<Epoch, CapacityContainerBuilder<Vec<Mark>>> = InputHandle::new();
-    let keys = Rc::new(Cell::new(0));
+    // INVARIANT: an epoch is done before the next one is sent, so that its roster is the one its rows are spread by.
+    let shared = Rc::new(Shared { roster: RefCell::new(roster), status: Cell::default() });
     let changes: Rc<RefCell<Vec<(Record, Epoch, isize)>>> = Rc::default();
     let probe = worker.dataflow::<Epoch, _, _>(|scope| {
         let collection = rows.to_stream(scope).as_collection();
         let marks = marks.to_stream(scope);
-        let records = render(program, emit, collection, marks, keys.clone());
+        let records = render(emit, collection, marks, shared.clone());
         let sink = changes.clone();
         let probe: Handle<Epoch> = Handle::new();
         // An operator of its own, so that records are moved out and not copied.
@@ -207,6 +276,8 @@ fn run(
         probe
     });
     while let Ok(Command { number, rows: new, mark }) = commands.recv() {
+        let roster = mark.roster.clone();
+        shared.roster.replace(roster.clone());
         // As one container: nothing is copied on the way to the operator while there is one worker.
         rows.send_batch(&mut new.into_iter().map(|row| (row, number, 1)).collect());
         marks.send(mark);
@@ -217,7 +288,7 @@ fn run(
         if !batch.is_empty() && report.send(Report::Changes(batch)).is_err() {
             break;
         }
-        if report.send(Report::Done { epoch: number, keys: keys.get() }).is_err() {
+        if report.send(Report::Done { epoch: number, status: shared.status.get(), roster }).is_err() {
             break;
         }
     }

@@ -10,13 +10,15 @@
 //! `stages` (with conditions and absences) and `joined` (with conditions between events: `residual`, `candidates`)
 //! on `waiting` (chains whose deadline is to come), `novel`, `baseline` (with `usual`). `key` keeps one key exact
 //! under late arrivals: `live` holds what is not final, in `stretch`es between checkpoints; `amend` is what late
-//! events change behind them. `window` is the operator around all keys; before it,
+//! events change behind them. `window` is the operator around all keys, `agenda` its clock; before it,
 //! `lists` keeps candidates of rules whose lists change (`listed`, `retained`); `climb` makes rows of alerts for the rules
 //! over alerts; `render` puts them into a dataflow, `epochs` is the frame of its operators; [`driver`] runs that
-//! dataflow on worker threads; [`changes`] turns differences of
+//! dataflow on worker threads, with one program after the other ([`roster`]) whose
+//! new rules take the past in beside what comes (`fill`; programs of one level without lists that change); [`changes`] turns differences of
 //! episodes into alert changes. Beside them, [`clock`] computes the live watermark and [`spool`]
 //! puts the rows of a finite input into time order, whatever its size.
 
+mod agenda;
 mod aggregate;
 mod all;
 mod amend;
@@ -29,6 +31,7 @@ mod distinct;
 pub mod driver;
 pub mod episode;
 mod epochs;
+mod fill;
 mod joined;
 mod key;
 mod listed;
@@ -40,6 +43,7 @@ mod rank;
 mod render;
 mod residual;
 mod retained;
+pub mod roster;
 mod run;
 mod sequence;
 pub mod spool;
@@ -59,3 +63,4 @@ mod window;
 pub use driver::{CorrelateError, Emit, Input, Output, Outputs, start};
 pub use episode::Record;
 pub use listed::ListChange;
+pub use roster::Roster;

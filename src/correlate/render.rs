@@ -8,7 +8,7 @@
 //!                                                         └──▶ … (level 2 hears of levels 0 and 1)
 //! ```
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -26,6 +26,7 @@ pub(super) use super::epochs::Epoch;
 use super::epochs::{Updates, by_epoch};
 use super::listed::Changes;
 use super::lists::Lists;
+use super::roster::Roster;
 use super::window::Windows;
 use crate::matching::MatchRow;
 use crate::rule::plan::Program;
@@ -38,33 +39,64 @@ pub(super) type Update = super::epochs::Update<MatchRow>;
 pub(super) struct Mark {
     /// The watermark after it, µs.
     pub(super) watermark: i64,
+    pub(super) part: Part,
+    /// What its rows refer to.
+    pub(super) roster: Arc<Roster>,
     /// What changed in lists before its rows.
     pub(super) lists: Changes,
 }
 
-/// Renders the whole program. `rows` is a collection of match rows, `marks` one mark an epoch on
-/// every worker; the result is the collection of episodes. `keys` is told how many keys have state.
+/// Where an epoch's rows come from.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Part {
+    /// The rows of all rules, as events come.
+    Live,
+    /// The past of the rules that joined, of which all before this time (µs) has come.
+    Fill { reached: i64 },
+    /// That past has come to its end.
+    Filled,
+}
+
+/// What the dataflow of a worker and the loop that feeds it tell each other.
+pub(super) struct Shared {
+    /// Of the epoch that is under way.
+    pub(super) roster: RefCell<Arc<Roster>>,
+    pub(super) status: Cell<Status>,
+}
+
+/// How a worker stands after an epoch.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Status {
+    /// How many keys of rules have state.
+    pub(super) keys: usize,
+    /// Rules are being filled.
+    pub(super) filling: bool,
+}
+
+/// Renders all programs that come. `rows` is a collection of match rows, `marks` one mark an epoch on
+/// every worker; the result is the collection of episodes, their rules by [`Roster::number`]. Levels and lists are those of
+/// the first program: one that has more than its one level, or lists that change, is followed by none ([`only_at_start`](super::roster::only_at_start)).
 pub(super) fn render<'scope>(
-    program: Arc<Program>,
     emit: Emit,
     rows: VecCollection<'scope, Epoch, MatchRow, isize>,
     marks: Stream<'scope, Epoch, Vec<Mark>>,
-    keys: Rc<Cell<usize>>,
+    shared: Rc<Shared>,
 ) -> VecCollection<'scope, Epoch, Record, isize> {
     let scope = rows.inner.scope();
+    let program = shared.roster.borrow().program().clone();
     let rows = match emit {
         Emit::Running => lists(&program, rows.inner, marks.clone()),
         // Matching looked at the lists, which stay as they are.
         Emit::Final => rows.inner,
     };
-    let (records, new) = windows(&program, emit, 0, rows, marks.clone(), keys.clone());
+    let (records, new) = windows(emit, 0, rows, marks.clone(), shared.clone());
     if program.levels() == 1 {
         return records.as_collection();
     }
     let (mut records, mut opened) = (vec![records], vec![new]);
     for level in 1..program.levels() {
         let rows = climb(program.clone(), level, scope.concatenate(opened.clone()));
-        let (more, new) = windows(&program, emit, level, rows, marks.clone(), keys.clone());
+        let (more, new) = windows(emit, level, rows, marks.clone(), shared.clone());
         records.push(more);
         opened.push(new);
     }
@@ -86,29 +118,30 @@ fn lists<'scope>(
 
 /// The windows of a level: its records, and the alerts that opened and went again.
 fn windows<'scope>(
-    program: &Arc<Program>,
     emit: Emit,
     level: u32,
     rows: Updates<'scope, MatchRow>,
     marks: Stream<'scope, Epoch, Vec<Mark>>,
-    keys: Rc<Cell<usize>>,
+    shared: Rc<Shared>,
 ) -> (Updates<'scope, Record>, Updates<'scope, Opened>) {
     // A key lives on one worker; rules without state are spread by event.
-    let placed = program.clone();
+    let placed = shared.clone();
     let exchange = Exchange::new(move |(row, _, _): &Update| {
         use std::hash::BuildHasher;
-        match placed.groups().get(row.group as usize) {
-            Some(group) if !group.single => rustc_hash::FxBuildHasher.hash_one((row.group, &row.key)),
-            _ => row.id.low(),
+        match placed.roster.borrow().salt(row.group) {
+            Some(salt) => rustc_hash::FxBuildHasher.hash_one((salt, &row.key)),
+            None => row.id.low(),
         }
     });
-    let mut windows = Windows::new(program.clone(), emit, level);
+    let mut windows = Windows::new(shared.roster.borrow().clone(), emit, level);
     let mut counted = 0;
     by_epoch("windows", rows, exchange, marks, move |rows, mark, records, opened| {
-        windows.epoch(rows, mark.watermark, records);
+        windows.epoch(rows, mark, records);
         opened.append(&mut windows.opened());
-        keys.set(keys.get() - counted + windows.len());
-        counted = windows.len();
+        let before = shared.status.get();
+        let Status { keys, filling } = windows.status();
+        shared.status.set(Status { keys: before.keys - counted + keys, filling });
+        counted = keys;
     })
 }
 

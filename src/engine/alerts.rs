@@ -1,18 +1,22 @@
 //! The alert thread of a running engine: what the dataflow says becomes alert changes, stored and then shown.
 //!
-//! After a restart it first compares what the archive's replay found with what was said before.
+//! Of rules whose past is being read (all of them after a restart, later those that join) nothing is said
+//! until it has come to its end: then what was found is compared with what was said before.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use super::{EngineError, restart};
-use crate::alert::{Alert, AlertChange, AlertId, Change};
+use super::EngineError;
+use super::past::Filler;
+use super::restart::{Floors, Rebuilt};
+use crate::alert::{Alert, AlertChange, AlertId, Cause, Change};
 use crate::archive::AlertLog;
-use crate::correlate::{Outputs, changes};
+use crate::correlate::changes::Judged;
+use crate::correlate::{Output, Outputs, Roster, changes};
 use crate::event::time;
 use crate::metrics::Metrics;
-use crate::rule::plan::Program;
 use crate::serve::live::Hub;
 
 /// How long a failed write waits before it is tried again.
@@ -22,49 +26,141 @@ const DAMPING: Duration = Duration::from_secs(1);
 
 /// State of the thread.
 pub(super) struct Alerts {
-    pub(super) program: Arc<Program>,
-    pub(super) log: AlertLog,
-    pub(super) rebuilding: Option<restart::Rebuilt>,
-    pub(super) rebuilt: BTreeMap<AlertId, Alert>,
+    roster: Arc<Roster>,
+    log: AlertLog,
+    past: Option<Past>,
     /// Alerts of which something was written lately: when, and what came since.
-    pub(super) held: HashMap<AlertId, (Instant, Option<AlertChange>)>,
-    pub(super) hub: Arc<Hub>,
-    pub(super) metrics: Arc<Metrics>,
+    held: HashMap<AlertId, (Instant, Option<AlertChange>)>,
+    /// For each program with rules that join, who reads their past.
+    fillers: crossbeam_channel::Receiver<Filler>,
+    hub: Arc<Hub>,
+    metrics: Arc<Metrics>,
+}
+
+/// Rules whose past is being read.
+struct Past {
+    floors: Floors,
+    found: BTreeMap<AlertId, Alert>,
+    kind: Kind,
+}
+
+enum Kind {
+    /// After a restart, in so many epochs.
+    Restart { epochs: u64 },
+    /// Of rules that joined. These ran before, and were changed.
+    Joined { changed: BTreeSet<String>, failed: Arc<AtomicBool> },
 }
 
 impl Alerts {
+    /// A thread's state after a restart.
+    pub(super) fn new(
+        roster: Arc<Roster>,
+        log: AlertLog,
+        Rebuilt { epochs, floors, .. }: Rebuilt,
+        fillers: crossbeam_channel::Receiver<Filler>,
+        hub: Arc<Hub>,
+        metrics: Arc<Metrics>,
+    ) -> Alerts {
+        let past = Some(Past { floors, found: BTreeMap::new(), kind: Kind::Restart { epochs } });
+        Alerts { roster, log, past, held: HashMap::new(), fillers, hub, metrics }
+    }
+
     /// Runs until the dataflow ends.
     pub(super) fn run(mut self, mut outputs: Outputs) -> Result<(), EngineError> {
         while let Some(output) = outputs.receive()? {
-            let changes = changes::changes(&self.program, &output.changes, time::now());
-            match &self.rebuilding {
-                Some(rebuilt) if output.epoch < rebuilt.epochs => {
-                    for change in changes {
-                        match change.change {
-                            Change::Added | Change::Changed => self.rebuilt.insert(change.alert.id, change.alert),
-                            Change::Superseded { .. } | Change::Withdrawn => self.rebuilt.remove(&change.alert.id),
-                        };
-                    }
-                }
-                _ => {
-                    self.reconcile();
-                    let due = self.damp(changes);
-                    self.write(due);
-                }
+            if let Some(Past { kind: Kind::Restart { epochs }, .. }) = self.past
+                && output.epoch >= epochs
+            {
+                self.reconcile();
+            }
+            let changes = changes::changes(output.roster.program(), &output.changes, time::now());
+            let present = self.keep_past(changes);
+            let due = self.damp(present);
+            self.write(due);
+            if output.roster.generation() != self.roster.generation() {
+                self.change(output);
+            } else if !output.filling && matches!(self.past, Some(Past { kind: Kind::Joined { .. }, .. })) {
+                self.reconcile();
             }
         }
-        self.reconcile();
+        // A past that is not at its end is read again after the restart.
+        if let Some(Past { kind: Kind::Restart { .. }, .. }) = self.past {
+            self.reconcile();
+        }
         let rest = self.held.drain().filter_map(|(_, (_, change))| change).collect();
         self.write(rest);
         Ok(())
     }
 
+    /// Keeps what is said of rules whose past is being read; returns the rest.
+    fn keep_past(&mut self, changes: Vec<AlertChange>) -> Vec<AlertChange> {
+        let Some(Past { floors, found, .. }) = &mut self.past else { return changes };
+        let (past, present): (Vec<_>, Vec<_>) =
+            changes.into_iter().partition(|change| floors.exact(&change.alert.rule).is_some());
+        for change in past {
+            match change.change {
+                Change::Added | Change::Changed => found.insert(change.alert.id, change.alert),
+                Change::Superseded { .. } | Change::Withdrawn => found.remove(&change.alert.id),
+            };
+        }
+        present
+    }
+
     /// Says, once, what the archive knows and the alert log does not.
     fn reconcile(&mut self) {
-        let Some(rebuilt) = self.rebuilding.take() else { return };
-        let now = std::mem::take(&mut self.rebuilt);
-        let said = self.log.current().clone();
-        self.write(changes::reconcile(&said, &now, rebuilt.exact_from, time::now()));
+        let Some(Past { mut floors, found, kind }) = self.past.take() else { return };
+        if let Kind::Joined { failed, .. } = &kind
+            && failed.load(Ordering::Relaxed)
+        {
+            floors.nothing();
+        }
+        let cause = |rule: &str| match &kind {
+            Kind::Restart { .. } => None,
+            Kind::Joined { changed, .. } if changed.contains(rule) => Some(Cause::RuleChanged),
+            Kind::Joined { .. } => Some(Cause::RuleAdded),
+        };
+        let judged = |rule: &str| Some(Judged { exact_from: floors.exact(rule)?, cause: cause(rule) });
+        let due = changes::reconcile(self.log.current(), &found, &judged, time::now());
+        self.write(due);
+        self.show_filling();
+    }
+
+    /// Another program runs since this epoch: the past of the rules that joined with it is read from now on.
+    fn change(&mut self, output: Output) {
+        let before = std::mem::replace(&mut self.roster, output.roster);
+        let program = self.roster.program().clone();
+        let joined: BTreeSet<&str> = self.roster.filling().map(|at| &*program.rules[at as usize].name).collect();
+        // Rules whose past was being read either have all of it now, or begin again, or are gone.
+        if let Some(past) = &mut self.past {
+            past.floors.retain(|rule| !joined.contains(rule) && program.position(rule).is_some());
+            self.reconcile();
+        }
+        let (of_joined, held) = self.held.drain().partition(|(_, (_, change))| {
+            change.as_ref().is_some_and(|change| joined.contains(change.alert.rule.as_str()))
+        });
+        self.held = held;
+        let of_joined: HashMap<AlertId, (Instant, Option<AlertChange>)> = of_joined;
+        self.write(of_joined.into_values().filter_map(|(_, change)| change).collect());
+        if joined.is_empty() {
+            return;
+        }
+        // It is sent after the epoch; only the one of this program is of use.
+        let Some(filler) = self.fillers.iter().find(|f| f.generation == self.roster.generation()) else { return };
+        let rules = program.rules.iter().filter(|rule| joined.contains(rule.name.as_str()));
+        let floors = Floors::new(rules, self.log.current(), filler.watermark, 0);
+        let changed = joined.iter().filter(|rule| before.program().position(rule).is_some());
+        let changed = changed.map(|rule| (*rule).to_owned()).collect();
+        let (from, failed) = (floors.from, filler.failed.clone());
+        self.past = Some(Past { floors, found: BTreeMap::new(), kind: Kind::Joined { changed, failed } });
+        self.show_filling();
+        filler.start(from);
+    }
+
+    fn show_filling(&self) {
+        let rules: BTreeSet<String> =
+            self.past.as_ref().map(|past| past.floors.rules().cloned().collect()).unwrap_or_default();
+        self.metrics.rules_filling(rules.len());
+        self.hub.filling(rules);
     }
 
     /// What must be written now: everything but changes of an alert that was written less than [`DAMPING`] ago.

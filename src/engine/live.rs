@@ -3,19 +3,24 @@
 //! Two threads. The *pipeline* bundles what arrives in some tens of milliseconds into an epoch: it
 //! parses, marks what is late, matches, writes the archive's log, and only once that is on disk
 //! acknowledges the blocks and hands the rows to the dataflow. The *alert* thread turns what the
-//! dataflow says into alert changes, stores them, and shows them.
+//! dataflow says into alert changes, stores them, and shows them. Between epochs the pipeline takes another
+//! program (`join`), and the past of its new rules, which a thread of their own reads.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 
 use super::alerts::Alerts;
+use super::past::{Filled, Filler, Past};
+use super::reload::{Change, Reloader};
+use super::rules::{Origin, Rules};
 use super::{EngineError, LATE, drop_late, restart};
-use crate::archive::{AlertLog, Archive, Checkpoint};
+use crate::archive::{self, AlertLog, Archive, Checkpoint, ListLog};
 use crate::correlate::clock::Clock;
 use crate::correlate::{self, Emit, Input};
 use crate::event::raw::{Acknowledge, RawLog, Receipt, Source};
@@ -25,6 +30,8 @@ use crate::matching::{MatchRow, Matcher, Scratch};
 use crate::metrics::Metrics;
 use crate::rule::plan::Program;
 use crate::serve::live::Hub;
+
+mod join;
 
 /// How late an event may be, by default, µs.
 pub use crate::correlate::clock::LATENESS;
@@ -42,13 +49,17 @@ const RETRY: Duration = Duration::from_secs(1);
 /// Sources whose parser state is kept; beyond it those that were silent for [`FORGET`] go.
 const SOURCES: usize = 4096;
 const FORGET: Duration = Duration::from_secs(600);
+/// Chunks of the past that wait between live epochs.
+const CHUNKS: usize = 2;
 
 /// What a live engine needs.
 pub struct Settings {
     /// Data folder.
     pub data: PathBuf,
     /// The rules.
-    pub program: Arc<Program>,
+    pub rules: Rules,
+    /// Where they are read again from.
+    pub origin: Origin,
     /// Dataflow workers.
     pub workers: usize,
     /// Allowed lateness, µs.
@@ -67,6 +78,8 @@ pub struct Engine {
     pub blocks: mpsc::Sender<RawLog>,
     /// Where each file was when the archive was last written.
     pub checkpoints: Vec<Checkpoint>,
+    /// Reads the rules again.
+    pub reloader: Arc<Reloader>,
     threads: Vec<JoinHandle<Result<(), EngineError>>>,
 }
 
@@ -84,34 +97,44 @@ impl Engine {
 /// Opens the data folder, rebuilds state from it and starts the threads. Must be called inside a tokio runtime,
 /// which only lends its clock to the pipeline.
 pub fn start(settings: Settings, hub: Arc<Hub>, metrics: Arc<Metrics>) -> Result<Engine, EngineError> {
-    let archive = Archive::open(&settings.data, settings.archive.clone())?;
+    let mut archive = Archive::open(&settings.data, settings.archive.clone())?;
     let log = AlertLog::open(&settings.data)?;
-    let (mut input, outputs) = correlate::start(settings.program.clone(), settings.workers, Emit::Running)?;
-    let rebuilt =
-        restart::rebuild(&settings.data, &settings.program, &archive, log.current(), settings.lateness, &mut input)?;
+    let mut lists = ListLog::open(&settings.data)?;
+    let rules = Arc::new(settings.rules);
+    // What is archived was judged by the lists as they were.
+    lists.record(archive.cut(), time::now(), &rules.lists)?;
+    let (mut input, outputs) = correlate::start(rules.program.clone(), settings.workers, Emit::Running)?;
+    let past = Past {
+        snapshot: archive::snapshot(&settings.data)?,
+        history: lists.history().clone(),
+        before: archive.sequence(),
+    };
+    let rebuilt = restart::rebuild(&rules, &archive, &past, log.current(), settings.lateness, &mut input)?;
     hub.load_alerts(log.current().values().cloned().collect());
     let checkpoints = archive.checkpoints();
     let (blocks, receiver) = mpsc::channel(QUEUE);
+    let (changes, changed) = mpsc::channel(1);
+    let (fill, fills) = mpsc::channel(CHUNKS);
+    let (fillers, filler) = crossbeam_channel::unbounded();
     let mut clock = Clock::new(settings.lateness, rebuilt.watermark);
     settings.held.iter().for_each(|name| clock.expect(name.as_str().into(), time::now()));
+    let inlets = Inlets { blocks: receiver, changes: changed, fills, ticked: tokio::time::Instant::now() };
+    let alerts = Alerts::new(input.roster().clone(), log, rebuilt, filler, hub.clone(), metrics.clone());
+    let reloader = Reloader::new(settings.origin, rules.clone(), changes, hub.clone(), metrics.clone());
     let pipeline = Pipeline {
-        matcher: Matcher::live(&settings.program),
+        matcher: Matcher::live(&rules.program),
         scratch: Scratch::default(),
         clock,
         sources: HashMap::new(),
         settings: settings.ingest,
-        program: settings.program.clone(),
+        program: rules.program.clone(),
+        data: settings.data,
         archive,
+        lists,
         input,
-        hub: hub.clone(),
-        metrics: metrics.clone(),
-    };
-    let alerts = Alerts {
-        program: settings.program,
-        log,
-        rebuilt: BTreeMap::new(),
-        rebuilding: Some(rebuilt),
-        held: HashMap::new(),
+        fill,
+        fillers,
+        present: Arc::default(),
         hub,
         metrics,
     };
@@ -120,10 +143,10 @@ pub fn start(settings: Settings, hub: Arc<Hub>, metrics: Arc<Metrics>) -> Result
         std::thread::Builder::new().name(name.to_owned()).spawn(body).map_err(EngineError::Thread)
     };
     let threads = vec![
-        spawn("pipeline", Box::new(move || pipeline.run(receiver, &runtime)))?,
+        spawn("pipeline", Box::new(move || pipeline.run(inlets, &runtime)))?,
         spawn("alerts", Box::new(move || alerts.run(outputs)))?,
     ];
-    Ok(Engine { blocks, checkpoints, threads })
+    Ok(Engine { blocks, checkpoints, reloader: Arc::new(reloader), threads })
 }
 
 struct Pipeline {
@@ -133,10 +156,35 @@ struct Pipeline {
     scratch: Scratch,
     clock: Clock,
     sources: HashMap<Arc<str>, (Ingest, Instant)>,
+    data: PathBuf,
     archive: Archive,
+    lists: ListLog,
     input: Input,
+    /// For whoever reads the past of rules that join …
+    fill: mpsc::Sender<Filled>,
+    /// … and where to start them.
+    fillers: crossbeam_channel::Sender<Filler>,
+    /// Which program runs: see [`Roster::generation`](crate::correlate::Roster::generation).
+    present: Arc<AtomicU64>,
     hub: Arc<Hub>,
     metrics: Arc<Metrics>,
+}
+
+/// What comes to the pipeline.
+struct Inlets {
+    blocks: mpsc::Receiver<RawLog>,
+    changes: mpsc::Receiver<Change>,
+    fills: mpsc::Receiver<Filled>,
+    /// When the last live epoch was gathered.
+    ticked: tokio::time::Instant,
+}
+
+/// What the pipeline does next.
+enum Next {
+    /// A live epoch of these blocks; and whether more can come.
+    Epoch(Vec<RawLog>, bool),
+    Change(Change),
+    Fill(Filled),
 }
 
 /// A block on its way to disk.
@@ -148,10 +196,20 @@ struct Accepted {
 }
 
 impl Pipeline {
-    fn run(mut self, mut blocks: mpsc::Receiver<RawLog>, runtime: &tokio::runtime::Handle) -> Result<(), EngineError> {
+    fn run(mut self, mut inlets: Inlets, runtime: &tokio::runtime::Handle) -> Result<(), EngineError> {
         let mut last_tick = 0;
         loop {
-            let (gathered, open) = runtime.block_on(gather(&mut blocks));
+            let (gathered, open) = match runtime.block_on(gather(&mut inlets)) {
+                Next::Epoch(gathered, open) => (gathered, open),
+                Next::Change(change) => {
+                    self.change(change)?;
+                    continue;
+                }
+                Next::Fill(filled) => {
+                    self.fill(filled)?;
+                    continue;
+                }
+            };
             let mut accepted: Vec<Accepted> = gathered.into_iter().map(|block| self.accept(block)).collect();
             self.store(&mut accepted);
             let rows = self.matches(&accepted);
@@ -165,6 +223,10 @@ impl Pipeline {
             });
             self.input.send(rows, watermark)?;
             self.acknowledge(accepted);
+            // However much comes, the past gets its turn.
+            if let Ok(filled) = inlets.fills.try_recv() {
+                self.fill(filled)?;
+            }
             if now - last_tick >= time::SECOND {
                 last_tick = now;
                 self.hub.tick(now);
@@ -274,27 +336,33 @@ impl Pipeline {
     }
 }
 
-/// What arrives within an epoch; and whether more can come.
-async fn gather(blocks: &mut mpsc::Receiver<RawLog>) -> (Vec<RawLog>, bool) {
+/// What arrives within an epoch. Another program, or a chunk of the past, is taken between epochs.
+async fn gather(inlets: &mut Inlets) -> Next {
     let mut gathered = Vec::new();
     let mut bytes = 0;
-    let mut deadline = tokio::time::Instant::now() + TICK;
-    loop {
-        match tokio::time::timeout_at(deadline, blocks.recv()).await {
-            Err(_) => return (gathered, true),
-            Ok(None) => return (gathered, false),
-            Ok(Some(block)) => {
+    let mut deadline = inlets.ticked + TICK;
+    let open = loop {
+        let between = gathered.is_empty();
+        tokio::select! {
+            biased;
+            Some(change) = inlets.changes.recv(), if between => return Next::Change(change),
+            block = inlets.blocks.recv() => {
+                let Some(block) = block else { break false };
                 bytes += block.lines.len();
-                if gathered.is_empty() {
+                if between {
                     deadline = tokio::time::Instant::now() + GATHER;
                 }
                 gathered.push(block);
                 if bytes >= EPOCH_BYTES {
-                    return (gathered, true);
+                    break true;
                 }
             }
+            () = tokio::time::sleep_until(deadline) => break true,
+            Some(filled) = inlets.fills.recv(), if between => return Next::Fill(filled),
         }
-    }
+    };
+    inlets.ticked = tokio::time::Instant::now();
+    Next::Epoch(gathered, open)
 }
 
 fn checkpoint(block: &RawLog) -> Option<Checkpoint> {

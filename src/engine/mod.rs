@@ -1,13 +1,17 @@
 //! Composition root: the stages joined by channels.
 //!
 //! [`batch`] takes a finite input whole (`weir scan`, `weir replay`); [`live`] runs for ever (`weir
-//! run`, `weir demo`); `restart` rebuilds what live state was from the archive.
+//! run`, `weir demo`); `restart` rebuilds what live state was from the archive. [`rules`] are read again while it
+//! runs ([`reload`]), and those that are new are filled from the archive (`past`).
 
 mod alerts;
 pub mod batch;
 pub mod findings;
 pub mod live;
+mod past;
+pub mod reload;
 mod restart;
+pub mod rules;
 
 use crate::correlate::CorrelateError;
 use crate::event::{EventBatch, field};
@@ -26,6 +30,9 @@ pub enum EngineError {
     /// The archive.
     #[error(transparent)]
     Archive(#[from] crate::archive::ArchiveError),
+    /// What is archived could not be read when rules joined.
+    #[error("{0}")]
+    Past(String),
     /// Temporary space.
     #[error(transparent)]
     Spool(#[from] crate::correlate::spool::SpoolError),

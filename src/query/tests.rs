@@ -67,7 +67,7 @@ fn alert(change: Change, rule: &str, count: u64) -> AlertChange {
         runbook: None,
         risk: None,
     };
-    AlertChange { change, at: T0, alert }
+    AlertChange { change, at: T0, cause: None, alert }
 }
 
 /// Files, a log's tail, and alerts.

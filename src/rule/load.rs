@@ -28,26 +28,38 @@ pub enum LoadError {
 /// Reads and compiles the `*.weir` files of a folder and its subfolders, in the order of their paths;
 /// or one file, whose lists are then looked for beside it.
 pub fn load(path: &Path) -> Result<Compiled, LoadError> {
+    let folder = lists_folder(path);
+    let mut compiled = compile(&sources(path)?, &|list| fs::read_to_string(folder.join(list)));
+    for file in compiled.program.lists.iter_mut().filter_map(|list| list.file.as_mut()) {
+        *file = folder.join(&file);
+    }
+    Ok(compiled)
+}
+
+/// The files that [`load`] compiles.
+pub fn sources(path: &Path) -> Result<Vec<SourceFile>, LoadError> {
+    paths(path)?.iter().map(|p| read(p)).collect()
+}
+
+/// Paths of the files that [`load`] compiles.
+pub fn paths(path: &Path) -> Result<Vec<PathBuf>, LoadError> {
     let unreadable = |source| LoadError::Unreadable { path: path.to_owned(), source };
     let meta = fs::metadata(path).map_err(|e| match e.kind() {
         io::ErrorKind::NotFound => LoadError::Missing(path.to_owned()),
         _ => unreadable(e),
     })?;
     let mut paths = Vec::new();
-    let folder = if meta.is_dir() {
-        walk(path, &mut paths)?;
-        path
-    } else {
-        paths.push(path.to_owned());
-        path.parent().unwrap_or(Path::new("."))
-    };
-    paths.sort();
-    let files: Vec<SourceFile> = paths.iter().map(|p| read(p)).collect::<Result<_, _>>()?;
-    let mut compiled = compile(&files, &|list| fs::read_to_string(folder.join(list)));
-    for file in compiled.program.lists.iter_mut().filter_map(|list| list.file.as_mut()) {
-        *file = folder.join(&file);
+    match meta.is_dir() {
+        true => walk(path, &mut paths)?,
+        false => paths.push(path.to_owned()),
     }
-    Ok(compiled)
+    paths.sort();
+    Ok(paths)
+}
+
+/// Where the lists of rules at this path are looked for.
+pub fn lists_folder(path: &Path) -> &Path {
+    if path.is_dir() { path } else { path.parent().unwrap_or(Path::new(".")) }
 }
 
 fn read(path: &Path) -> Result<SourceFile, LoadError> {

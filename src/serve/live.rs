@@ -9,7 +9,7 @@ mod book;
 mod rates;
 mod recent;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -19,6 +19,7 @@ use tokio::sync::broadcast;
 use crate::alert::{Alert, AlertChange, AlertId};
 use crate::event::time::{now, rfc3339};
 use crate::event::{EventBatch, EventId};
+use crate::rule::Diagnostic;
 
 use book::Book;
 pub use book::{AlertFilter, Page};
@@ -75,6 +76,18 @@ struct State {
     rates: Rates,
     book: Book,
     trouble: Option<String>,
+    rules: RuleState,
+}
+
+/// How the rules folder stands.
+#[derive(Clone, Debug, Default)]
+pub struct RuleState {
+    /// Why what is in it does not take effect.
+    pub trouble: Option<String>,
+    /// What is wrong in it.
+    pub diagnostics: Vec<Diagnostic>,
+    /// Names of the rules whose past is being read: they say nothing yet.
+    pub filling: BTreeSet<String>,
 }
 
 /// One message of the stream.
@@ -146,6 +159,7 @@ impl Hub {
             rates: Rates::new(settings.seconds),
             book: Book::new(settings.alerts),
             trouble: None,
+            rules: RuleState::default(),
         };
         let run = format!("{started:x}");
         Arc::new(Hub { settings, run, started, state: Mutex::new(state), streams: AtomicUsize::new(0) })
@@ -194,7 +208,7 @@ impl Hub {
         state.tell(Kind::Stats, stats, self.settings.backlog);
     }
 
-    /// What is wrong right now (a full disk, a broken rule file), for the page and `/health`; `None` when all is well.
+    /// What is wrong right now (a full disk), for the page and `/health`; `None` when all is well.
     pub fn trouble(&self, what: Option<String>) {
         let mut state = self.state();
         if state.trouble != what {
@@ -207,6 +221,31 @@ impl Hub {
     /// What is wrong right now.
     pub fn current_trouble(&self) -> Option<String> {
         self.state().trouble.clone()
+    }
+
+    /// Why the rules folder does not take effect, for the page and `/health`; `None` when it does.
+    pub fn rule_trouble(&self, what: Option<String>) {
+        let mut state = self.state();
+        if state.rules.trouble != what {
+            state.rules.trouble = what;
+            let stats = self.summary(&state).to_string();
+            state.tell(Kind::Stats, stats, self.settings.backlog);
+        }
+    }
+
+    /// What is wrong in the rules folder.
+    pub fn rule_diagnostics(&self, found: Vec<Diagnostic>) {
+        self.state().rules.diagnostics = found;
+    }
+
+    /// Names of the rules whose past is being read.
+    pub fn filling(&self, rules: BTreeSet<String>) {
+        self.state().rules.filling = rules;
+    }
+
+    /// How the rules folder stands.
+    pub fn rules(&self) -> RuleState {
+        self.state().rules.clone()
     }
 
     /// Ends every stream, so that the server can go down.
@@ -226,7 +265,7 @@ impl Hub {
             "sampled": state.rates.latest() > self.settings.sample as f64,
             "alerts": state.book.counts(),
             "alerts_per_second": state.rates.latest_alerts(),
-            "trouble": state.trouble,
+            "trouble": state.trouble.as_ref().or(state.rules.trouble.as_ref()),
         })
     }
 

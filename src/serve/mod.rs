@@ -13,7 +13,7 @@ mod problem;
 
 use std::future::Future;
 use std::net::SocketAddr;
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use futures::future::BoxFuture;
@@ -26,7 +26,7 @@ use crate::alert::Severity;
 use crate::event::EventId;
 use crate::event::raw::RawLog;
 use crate::metrics::Metrics;
-use crate::rule::plan;
+use crate::rule::{Diagnostic, plan};
 
 pub use live::Hub;
 use problem::Problem;
@@ -48,6 +48,8 @@ pub struct Context {
     pub evidence: Lookup,
     /// The rules that run, by name; replaced when they are loaded anew.
     pub rules: RwLock<Vec<RuleInfo>>,
+    /// Reads the rules again.
+    pub reload: Reload,
     /// Bounds on what is posted.
     pub limits: Limits,
 }
@@ -59,6 +61,44 @@ pub type Search =
 /// Finds events by id.
 pub type Lookup =
     Arc<dyn Fn(Vec<EventId>) -> BoxFuture<'static, Result<Vec<serde_json::Value>, SearchError>> + Send + Sync>;
+
+/// Reads the rules again, and lets them run if they are right.
+pub type Reload = Arc<dyn Fn() -> BoxFuture<'static, Result<Reloaded, Unloadable>> + Send + Sync>;
+
+/// Rules that were read again, and run.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Reloaded {
+    /// All of them, by name.
+    #[serde(skip)]
+    pub rules: Vec<RuleInfo>,
+    /// Names of those that are new.
+    pub added: Vec<String>,
+    /// Names of those that say something else.
+    pub changed: Vec<String>,
+    /// Names of those that are gone.
+    pub removed: Vec<String>,
+    /// Paths of the lists that hold something else.
+    pub lists: Vec<String>,
+}
+
+/// Rules that were read again and do not run: those of before do.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct Unloadable {
+    /// What is wrong, and where.
+    pub message: String,
+    /// All that is wrong in the files.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+impl Context {
+    /// Reads the rules again.
+    pub async fn reload(&self) -> Result<Reloaded, Unloadable> {
+        let reloaded = (self.reload)().await?;
+        *self.rules.write().unwrap_or_else(PoisonError::into_inner) = reloaded.rules.clone();
+        Ok(reloaded)
+    }
+}
 
 /// What to search for; all conditions must hold.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

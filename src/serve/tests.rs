@@ -87,6 +87,7 @@ fn context(limits: Limits) -> (Arc<Context>, tokio::sync::mpsc::Receiver<RawLog>
             tags: vec![],
             file: "rules/ssh.weir".to_owned(),
         }]),
+        reload: Arc::new(|| async { Ok(Reloaded { added: vec!["new".to_owned()], ..Reloaded::default() }) }.boxed()),
         limits,
     };
     (Arc::new(context), blocks)
@@ -130,7 +131,7 @@ fn alert(n: u128, title: &str, evidence: Vec<EventId>) -> Alert {
 }
 
 fn change(change: Change, alert: Alert) -> AlertChange {
-    AlertChange { change, at: alert.last, alert }
+    AlertChange { change, at: alert.last, cause: None, alert }
 }
 
 #[tokio::test]

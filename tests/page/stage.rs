@@ -51,6 +51,7 @@ impl Stage {
                 async move { Ok(found) }.boxed()
             }),
             rules: RwLock::new(rules),
+            reload: Arc::new(|| Box::pin(async { Ok(Default::default()) })),
             limits: Limits::default(),
         };
         let (stop, stopped) = tokio::sync::oneshot::channel();
@@ -83,7 +84,7 @@ impl Stage {
     }
 
     pub(super) fn tell(&self, change: Change, alert: &Alert) {
-        self.hub.alert(&AlertChange { change, at: now(), alert: alert.clone() });
+        self.hub.alert(&AlertChange { change, at: now(), cause: None, alert: alert.clone() });
     }
 }
 

@@ -20,6 +20,7 @@ mod form;
 mod group;
 mod predicate;
 mod retro;
+mod same;
 mod tuple;
 
 /// All rules of a folder, compiled as one program. A rule's position is its number in the dataflow.
@@ -48,7 +49,7 @@ pub struct List {
 }
 
 /// One rule.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Rule {
     /// Unique name; part of every alert id.
     pub name: String,
@@ -87,7 +88,7 @@ pub struct Rule {
 }
 
 /// One kind of event a rule looks for.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Step {
     /// Its label in the rule (`fail:`), if any.
     pub name: Option<String>,
@@ -99,7 +100,7 @@ pub struct Step {
 
 impl Rule {
     /// How far back its state reaches, µs.
-    fn reach(&self) -> i64 {
+    pub fn reach(&self) -> i64 {
         self.form.within().saturating_add(self.cooldown).saturating_add(self.retro)
     }
 }

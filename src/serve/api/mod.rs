@@ -56,6 +56,7 @@ pub(super) fn routes(context: Arc<Context>) -> BoxedFilter<(Response,)> {
     let one_alert = at("alerts").and(warp::path::param()).and(end()).and(reading()).and(with.clone());
     let stats = at("dashboard").and(warp::path("stats")).and(end()).and(reading()).and(with.clone());
     let rules = at("rules").and(end()).and(reading()).and(with.clone());
+    let reload = at("rules").and(warp::path("reload")).and(end()).and(warp::post()).and(with.clone());
     let stream = at("stream").and(end()).and(warp::get()).and(with.clone());
     let ingest = warp::path("ingest").and(end()).and(warp::post()).and(with.clone()).and(query.clone());
     let health = warp::path("health").and(end()).and(reading()).and(with.clone());
@@ -84,6 +85,8 @@ pub(super) fn routes(context: Arc<Context>) -> BoxedFilter<(Response,)> {
         .unify()
         .or(rules.then(|c| answer(status::rules(c))))
         .unify()
+        .or(reload.then(|c| answer(status::reload(c))))
+        .unify()
         .boxed()
         .or(stream.and(warp::header::optional("last-event-id")).then(|c, last| answer(stream::stream(c, last))))
         .unify()
@@ -106,7 +109,7 @@ fn wrong_method() -> BoxedFilter<(Response,)> {
         .and_then(|path: warp::path::FullPath| {
             let takes = match path.as_str() {
                 "/api/v1/events" => Some("GET, HEAD, POST"),
-                "/ingest" => Some("POST"),
+                "/ingest" | "/api/v1/rules/reload" => Some("POST"),
                 "/api/v1/search"
                 | "/api/v1/alerts"
                 | "/api/v1/dashboard/stats"

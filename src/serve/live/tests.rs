@@ -29,7 +29,7 @@ fn alert(n: u128, severity: Severity) -> Alert {
 }
 
 fn change(change: Change, alert: Alert) -> AlertChange {
-    AlertChange { change, at: alert.last, alert }
+    AlertChange { change, at: alert.last, cause: None, alert }
 }
 
 #[test]

@@ -145,3 +145,31 @@ async fn broken_forms_are_refused() {
     assert_eq!(request(address, "POST", "/ingest", &[], b"x").await.status, 400);
     assert_eq!(request(address, "POST", "/ingest", &[("Content-Type", "text/plain")], b"x").await.status, 400);
 }
+
+#[tokio::test]
+async fn rules_are_read_again_on_request() {
+    let (address, context, _taken) = server().await;
+    let answer = request(address, "POST", "/api/v1/rules/reload", &[], b"").await;
+    assert_eq!((answer.status, &answer.json()["added"]), (200, &json!(["new"])));
+    assert_eq!(answer.json()["rules"], 0);
+    assert!(context.rules.read().unwrap().is_empty(), "those that run are shown");
+    let foreign = [("Origin", "https://example.com")];
+    assert_eq!(request(address, "POST", "/api/v1/rules/reload", &foreign, b"").await.status, 403);
+    let answer = get(address, "/api/v1/rules/reload").await;
+    assert_eq!((answer.status, answer.header("allow")), (405, Some("POST")));
+}
+
+#[tokio::test]
+async fn a_broken_rules_folder_is_shown() {
+    let (address, context, _taken) = server().await;
+    assert_eq!(get(address, "/api/v1/rules").await.json()["state"], "ok");
+    context.hub.rule_trouble(Some("rules has an error".to_owned()));
+    context.hub.filling(["ssh-brute-force".to_owned()].into());
+    let rules = get(address, "/api/v1/rules").await.json();
+    assert_eq!((&rules["state"], &rules["rules"][0]["state"]), (&json!("error"), &json!("filling")));
+    let health = get(address, "/health").await;
+    assert_eq!((health.status, &health.json()["rules"]), (200, &json!("rules has an error")));
+    context.hub.trouble(None);
+    let stats = get(address, "/api/v1/dashboard/stats").await.json();
+    assert_eq!(stats["trouble"], "rules has an error", "the disk being well does not hide it");
+}

@@ -127,6 +127,7 @@ impl Stage {
         let change = |(n, (change, alert)): (usize, &(Change, &Alert))| AlertChange {
             change: change.clone(),
             at: at(n),
+            cause: None,
             alert: (*alert).clone(),
         };
         let changes: Vec<AlertChange> = changes.iter().enumerate().map(change).collect();

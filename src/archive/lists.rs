@@ -1,0 +1,178 @@
+//! The list log: what stood in the files of lists, and from which event on, one JSON object a line.
+//!
+//! An event is judged by the lists as they were when it was accepted; a replay reads here what they were.
+//! A line holds the lists whose content is another than before, whole.
+
+use std::collections::BTreeMap;
+use std::fs::{File, OpenOptions};
+use std::io::Write;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::{ArchiveError, layout};
+
+/// What stands in lists, by their path in the rules folder.
+pub type Lists = BTreeMap<String, Arc<str>>;
+
+/// Lists over time.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ListHistory {
+    changes: Vec<Change>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Change {
+    /// Number of the first event that was judged by it.
+    from: u64,
+    /// When it was written (RFC 3339).
+    at: String,
+    lists: BTreeMap<String, String>,
+}
+
+/// Appends to the history.
+pub struct ListLog {
+    file: File,
+    path: PathBuf,
+    /// Length up to which lines are whole and durable.
+    committed: u64,
+    history: ListHistory,
+}
+
+impl ListLog {
+    /// Opens the list log of a data folder; makes it when there is none. A last line that was being written when the
+    /// process was killed is cut off. The caller holds the folder's lock (see [`super::Archive`]).
+    pub fn open(dir: &Path) -> Result<ListLog, ArchiveError> {
+        let path = layout::lists(dir);
+        let text = match std::fs::read(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
+            Err(error) => return Err(ArchiveError::io("read", &path)(error)),
+        };
+        let whole = text.iter().rposition(|b| *b == b'\n').map_or(0, |at| at + 1);
+        let line = |(number, line): (usize, &[u8])| {
+            serde_json::from_slice(line)
+                .map_err(|e| ArchiveError::Damaged { path: path.clone(), what: format!("line {}: {e}", number + 1) })
+        };
+        let lines = text[..whole].split(|b| *b == b'\n').enumerate().filter(|(_, line)| !line.is_empty());
+        let changes = lines.map(line).collect::<Result<_, _>>()?;
+        let open = || {
+            let file = OpenOptions::new().create(true).append(true).open(&path)?;
+            file.set_len(whole as u64)?;
+            file.sync_all()?;
+            Ok(file)
+        };
+        let file = open().map_err(ArchiveError::io("open", &path))?;
+        layout::sync_folder(dir)?;
+        Ok(ListLog { file, path, committed: whole as u64, history: ListHistory { changes } })
+    }
+
+    /// What was recorded.
+    pub fn history(&self) -> &ListHistory {
+        &self.history
+    }
+
+    /// Whether some of these lists stand otherwise than what was recorded last.
+    pub fn differs(&self, lists: &Lists) -> bool {
+        !self.history.news(lists).is_empty()
+    }
+
+    /// Records that events from this number on are judged by these lists; durable once it returns.
+    pub fn record(&mut self, from: u64, at: i64, lists: &Lists) -> Result<(), ArchiveError> {
+        let lists = self.history.news(lists);
+        if lists.is_empty() {
+            return Ok(());
+        }
+        let change = Change { from, at: crate::event::time::rfc3339(at), lists };
+        let mut line = serde_json::to_vec(&change).expect("a change of lists has text keys only");
+        line.push(b'\n');
+        let write = || {
+            self.file.set_len(self.committed)?;
+            (&self.file).write_all(&line)?;
+            self.file.sync_data()
+        };
+        write().map_err(ArchiveError::io("append to", &self.path))?;
+        self.committed += line.len() as u64;
+        self.history.changes.push(change);
+        Ok(())
+    }
+}
+
+impl ListHistory {
+    /// The contents that are not those recorded last.
+    fn news(&self, lists: &Lists) -> BTreeMap<String, String> {
+        let last = |path: &str| self.changes.iter().rev().find_map(|c| c.lists.get(path));
+        let new = lists.iter().filter(|(path, text)| last(path).map(String::as_str) != Some(text));
+        new.map(|(path, text)| (path.clone(), text.to_string())).collect()
+    }
+
+    /// Spans of event numbers, in order and without gaps up to `before`, each with these lists as they stood then. A list
+    /// stood at its first recorded content before that was recorded; one that never was stands as it does now.
+    pub fn spans(&self, now: &Lists, before: u64) -> Vec<(Range<u64>, Lists)> {
+        let starts = std::iter::once(0).chain(self.changes.iter().map(|c| c.from)).filter(|from| *from < before);
+        let mut spans: Vec<(Range<u64>, Lists)> = Vec::new();
+        for start in starts {
+            let content = |path: &String| {
+                let known = self.changes.iter().filter_map(|c| Some((c.from, c.lists.get(path)?)));
+                let stood = known.clone().take_while(|(from, _)| *from <= start).last();
+                stood.or_else(|| known.clone().next()).map(|(_, text)| Arc::from(text.as_str()))
+            };
+            let lists: Lists =
+                now.iter().map(|(path, text)| (path.clone(), content(path).unwrap_or_else(|| text.clone()))).collect();
+            match spans.last_mut() {
+                // Several changes before one event: the last counts.
+                Some((span, held)) if span.start == start => *held = lists,
+                Some((_, held)) if *held == lists => {}
+                Some((span, _)) => {
+                    span.end = start;
+                    spans.push((start..before, lists));
+                }
+                None => spans.push((start..before, lists)),
+            }
+        }
+        spans
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lists(all: &[(&str, &str)]) -> Lists {
+        all.iter().map(|(path, text)| ((*path).to_owned(), Arc::from(*text))).collect()
+    }
+
+    #[test]
+    fn what_stood_when_is_known_after_a_restart() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut log = ListLog::open(dir.path()).unwrap();
+        assert!(!log.differs(&Lists::new()));
+        log.record(0, 0, &lists(&[("a", "1")])).unwrap();
+        log.record(10, 0, &lists(&[("a", "1"), ("b", "x")])).unwrap();
+        log.record(20, 0, &lists(&[("a", "2"), ("b", "x")])).unwrap();
+        log.record(20, 0, &lists(&[("a", "3"), ("b", "x")])).unwrap();
+        let now = lists(&[("a", "3"), ("b", "x"), ("c", "new")]);
+        assert!(log.differs(&now) && !log.differs(&lists(&[("b", "x")])));
+        // A line that was being written.
+        std::fs::OpenOptions::new()
+            .append(true)
+            .open(layout::lists(dir.path()))
+            .unwrap()
+            .write_all(b"{\"from\":9")
+            .unwrap();
+        let mut log = ListLog::open(dir.path()).unwrap();
+        log.record(30, 0, &lists(&[("a", "1")])).unwrap();
+        let log = ListLog::open(dir.path()).unwrap();
+        let stood = |a: &str| lists(&[("a", a), ("b", "x"), ("c", "new")]);
+        assert_eq!(
+            log.history().spans(&now, 100),
+            [(0..20, stood("1")), (20..30, stood("3")), (30..100, stood("1"))],
+            "a list that comes is no change of what others saw"
+        );
+        assert_eq!(log.history().spans(&now, 15), [(0..15, stood("1"))]);
+        assert_eq!(ListHistory::default().spans(&now, 5), [(0..5, now.clone())]);
+        assert!(log.history().spans(&now, 0).is_empty());
+    }
+}

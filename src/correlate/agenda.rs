@@ -1,0 +1,347 @@
+//! What the keys of a worker share: how far time is, and what is to be done about which key when.
+//!
+//! A rule that takes the past in has a time of its own, [`Filling::frontier`], and deadlines of its own; all others go by
+//! the watermark.
+
+use super::climb::Opened;
+use super::driver::Emit;
+use super::episode::{Episode, Record};
+use super::fill::{Deadlines, Filling};
+use super::key::Key;
+use super::machine::Row;
+use super::roster::Roster;
+use super::unsettled::Unsettled;
+use crate::rule::plan::{Program, Rule, Tuple};
+
+/// Deadlines are rounded up to this, so that many keys share one, µs.
+const DEADLINE_GRAIN: i64 = 1_000_000;
+
+/// Time and timers of one worker.
+pub(super) struct Agenda {
+    emit: Emit,
+    /// The level of its rules. Only rows of events come in time order: those of alerts come when these open.
+    level: u32,
+    /// Whether there are rules over their alerts.
+    heard: bool,
+    /// How far the level stays behind the watermark, µs.
+    lag: i64,
+    pub(super) watermark: i64,
+    /// The last watermark that was not the end of a finite input, µs.
+    passed: i64,
+    /// What is said to rules over alerts.
+    pub(super) opened: Vec<(Opened, isize)>,
+    /// Records of stateless rules over alerts that may be taken back, in finite input, where nothing said is.
+    pub(super) unsettled: Unsettled,
+    /// When to look whether something waits for time alone to pass, or a key is over. Each rule and key stands under one
+    /// deadline, its slot's; others that are found here are out of date.
+    pub(super) deadlines: Deadlines,
+    pub(super) touched: Vec<(u32, Tuple)>,
+    /// Episodes that the event at hand has ended.
+    ended: Vec<Episode>,
+    /// How many slots there are.
+    pub(super) slots: usize,
+    /// The rules that take the past in.
+    pub(super) filling: Option<Filling>,
+}
+
+/// Which rule something is about.
+#[derive(Clone, Copy)]
+pub(super) struct For<'r> {
+    pub(super) number: u32,
+    pub(super) rule: &'r Rule,
+    /// It is of [`Agenda::filling`].
+    pub(super) filling: bool,
+}
+
+/// State of a rule and key.
+pub(super) struct Slot {
+    /// Number of the rule.
+    rule: u32,
+    pub(super) key: Key,
+    pub(super) touched: bool,
+    /// What was said and may have to be taken back.
+    said: Vec<Record>,
+    /// The deadline it stands under, µs.
+    pub(super) look: i64,
+}
+
+/// Where the slot of a rule is among those of a key, or belongs.
+pub(super) fn find(slots: &[Slot], rule: u32) -> Result<usize, usize> {
+    slots.binary_search_by_key(&rule, |s| s.rule)
+}
+
+impl Agenda {
+    /// For the rules of a level.
+    pub(super) fn new(program: &Program, emit: Emit, level: u32) -> Agenda {
+        Agenda {
+            emit,
+            level,
+            heard: level + 1 < program.levels(),
+            lag: program.lag(level),
+            watermark: i64::MIN,
+            passed: i64::MIN,
+            opened: Vec::new(),
+            unsettled: Unsettled::default(),
+            deadlines: Deadlines::new(),
+            touched: Vec::new(),
+            ended: Vec::new(),
+            slots: 0,
+            filling: None,
+        }
+    }
+
+    /// The rule of this number; `None` when it is gone.
+    pub(super) fn of<'r>(&self, roster: &'r Roster, number: u32) -> Option<For<'r>> {
+        let rule = roster.rule(number)?;
+        Some(For { number, rule, filling: self.filling.is_some() && roster.fills(number) })
+    }
+
+    /// The watermark of the level, given that of events.
+    pub(super) fn lagging(&self, watermark: i64) -> i64 {
+        if watermark == i64::MAX { watermark } else { watermark.saturating_sub(self.lag) }
+    }
+
+    /// How far time is: the end of a finite input, which is the greatest watermark, is not the passing of time.
+    pub(super) fn time(&self, watermark: i64) -> i64 {
+        if watermark == i64::MAX { self.passed } else { watermark }
+    }
+
+    /// How far the time of a rule is as of the end of the last epoch, µs.
+    pub(super) fn time_of(&self, rule: For<'_>) -> i64 {
+        self.time(self.frontier(rule))
+    }
+
+    /// No row of the rule before this time (µs) will come any more.
+    fn frontier(&self, rule: For<'_>) -> i64 {
+        match &self.filling {
+            Some(filling) if rule.filling => filling.frontier,
+            Some(_) | None => self.watermark,
+        }
+    }
+
+    /// Takes the watermark.
+    pub(super) fn advance(&mut self, watermark: i64) {
+        self.passed = self.time(watermark);
+        self.watermark = watermark;
+    }
+
+    /// Lets rules over alerts hear what was said in an epoch.
+    pub(super) fn hear(&mut self, said: &[(Record, isize)]) {
+        if self.heard && self.emit == Emit::Running {
+            self.opened.extend(said.iter().map(|(record, diff)| (Opened::of(record), *diff)));
+        }
+    }
+
+    /// Whether what was said of a key is remembered.
+    fn compares(&self) -> bool {
+        self.emit == Emit::Running || self.level > 0 || self.heard
+    }
+
+    /// Says what changed for a key, the first `same` of whose episodes are as they were.
+    pub(super) fn say(&mut self, slot: &mut Slot, key: &Tuple, same: usize, out: &mut Vec<(Record, isize)>) {
+        if !self.compares() {
+            return;
+        }
+        let now: Vec<Record> = slot.key.episodes().skip(same).map(|e| e.record(slot.rule, key)).collect();
+        match self.emit {
+            Emit::Running => difference(&slot.said[same..], &now, out),
+            Emit::Final => self.open(&slot.said[same..], &now),
+        }
+        slot.said.truncate(same);
+        slot.said.extend(now);
+    }
+
+    /// Has a rule's key looked at when the time of the rule has passed `at` (µs).
+    fn note(&mut self, rule: For<'_>, key: &Tuple, at: i64) {
+        let deadlines = match &mut self.filling {
+            Some(filling) if rule.filling => &mut filling.deadlines,
+            Some(_) | None => &mut self.deadlines,
+        };
+        deadlines.entry(at).or_default().push((rule.number, key.clone()));
+    }
+
+    /// Sees to it that a key is looked at when the watermark passes what it waits for.
+    pub(super) fn schedule(&mut self, rule: For<'_>, slot: &mut Slot, key: &Tuple) {
+        if self.compares()
+            && let Some(due) = slot.key.due(rule.rule)
+            && due < slot.look
+        {
+            slot.look = due;
+            self.note(rule, key, due);
+        }
+    }
+
+    /// Says what the passing of time alone decided of a key.
+    fn decide(&mut self, rule: For<'_>, slot: &mut Slot, key: &Tuple, time: i64, out: &mut Vec<(Record, isize)>) {
+        if self.compares() && slot.key.due(rule.rule).is_some_and(|due| due < time) {
+            let same = slot.key.settle(rule.rule, time);
+            self.say(slot, key, same, out);
+        }
+    }
+
+    /// Lets a key's time be `watermark`. Returns whether it is over; otherwise it stands under another deadline.
+    pub(super) fn pass(
+        &mut self,
+        rule: For<'_>,
+        slot: &mut Slot,
+        key: &Tuple,
+        watermark: i64,
+        out: &mut Vec<(Record, isize)>,
+    ) -> bool {
+        let time = self.time(watermark);
+        self.decide(rule, slot, key, time, out);
+        let end = self.deadline(rule.rule, slot.key.latest());
+        if end >= watermark && watermark != i64::MAX {
+            slot.look = end;
+            self.note(rule, key, end);
+            self.schedule(rule, slot, key);
+            return false;
+        }
+        if self.emit == Emit::Final {
+            slot.key.settle(rule.rule, time);
+            out.extend(slot.key.episodes().map(|e| (e.record(rule.number, key), 1)));
+        }
+        true
+    }
+
+    /// How far back a change of a list can still bring rows of the rule or take them back, µs.
+    fn reach(&self, rule: &Rule) -> i64 {
+        match self.emit {
+            Emit::Running => rule.retro,
+            Emit::Final => 0,
+        }
+    }
+
+    /// Past this time nothing further can belong to an episode or match of the key's latest event.
+    fn deadline(&self, rule: &Rule, latest: i64) -> i64 {
+        let end = latest.saturating_add(rule.form.within()).saturating_add(rule.cooldown);
+        let end = end.saturating_add(self.reach(rule));
+        end.div_euclid(DEADLINE_GRAIN).saturating_add(2).saturating_mul(DEADLINE_GRAIN)
+    }
+
+    /// Says which alerts opened and went between two states of a key.
+    fn open(&mut self, before: &[Record], after: &[Record]) {
+        if self.heard {
+            self.opened.extend(before.iter().map(|r| (Opened::of(r), -1)));
+            self.opened.extend(after.iter().map(|r| (Opened::of(r), 1)));
+        }
+    }
+
+    /// Says which alerts opened by an event that was final at once: those that it ended may have opened by it, too.
+    fn open_final(&mut self, rule: For<'_>, slot: &mut Slot, key: &Tuple) {
+        if !self.ended.is_empty() || slot.said.is_empty() {
+            let open: Vec<Record> = slot.key.episodes().map(|e| e.record(slot.rule, key)).collect();
+            let ended: Vec<Record> = self.ended.iter().map(|e| e.record(slot.rule, key)).collect();
+            let mut new: Vec<Record> = ended.into_iter().chain(open.iter().cloned()).collect();
+            new.retain(|record| !slot.said.iter().any(|said| said.first == record.first));
+            self.open(&[], &new);
+            slot.said = open;
+        }
+        self.schedule(rule, slot, key);
+    }
+
+    /// Takes the records that stateless rules make of a row.
+    pub(super) fn single(
+        &mut self,
+        records: impl Iterator<Item = Record>,
+        diff: isize,
+        out: &mut Vec<(Record, isize)>,
+    ) {
+        if self.emit == Emit::Running || self.level == 0 && !self.heard {
+            return out.extend(records.map(|record| (record, diff)));
+        }
+        for record in records {
+            if self.heard {
+                self.opened.push((Opened::of(&record), diff));
+            }
+            match self.level {
+                0 => out.push((record, diff)),
+                _ => self.unsettled.add(record, diff),
+            }
+        }
+    }
+
+    /// Takes a row into the slot of its rule, one of those of its key.
+    pub(super) fn apply(
+        &mut self,
+        of: For<'_>,
+        key: &Tuple,
+        slots: &mut Vec<Slot>,
+        (row, diff): (Row, isize),
+        watermark: i64,
+        out: &mut Vec<(Record, isize)>,
+    ) {
+        let For { number, rule, .. } = of;
+        // Rows of the rule before this neither come nor go any more.
+        let frozen = self.frontier(of).saturating_sub(self.reach(rule));
+        if row.time < frozen {
+            // An alert of an event that came too late for windows. INVARIANT: nothing else comes or goes behind the watermark.
+            return;
+        }
+        let at = find(slots, number).unwrap_or_else(|at| {
+            let look = self.deadline(rule, row.time);
+            self.note(of, key, look);
+            self.slots += 1;
+            slots.reserve_exact(1);
+            slots.insert(at, Slot { rule: number, key: Key::new(rule), touched: false, said: Vec::new(), look });
+            at
+        });
+        let slot = &mut slots[at];
+        // Only finished episodes are wanted and nothing earlier can come: no need to hold the event.
+        if self.emit == Emit::Final && row.time < watermark && diff > 0 && !slot.key.has_live() {
+            for _ in 0..diff {
+                slot.key.push_final(rule, &row, &mut self.ended);
+            }
+            if self.compares() {
+                self.open_final(of, slot, key);
+            }
+            out.extend(self.ended.drain(..).map(|ended| (ended.record(number, key), 1)));
+            return;
+        }
+        if !slot.touched {
+            self.touch(of, slot, key, frozen, out);
+        }
+        for _ in 0..diff {
+            slot.key.push(rule, row.clone());
+        }
+        for _ in 0..-diff {
+            slot.key.retract(&row);
+        }
+    }
+
+    /// Notes that rows of a key come or go in this epoch. What happened before `frozen` (µs) is final.
+    fn touch(&mut self, of: For<'_>, slot: &mut Slot, key: &Tuple, frozen: i64, out: &mut Vec<(Record, isize)>) {
+        let time = self.time_of(of);
+        if slot.look < time {
+            // Of filled rules not all keys are looked at when they are due. What becomes final was said before.
+            self.decide(of, slot, key, time, out);
+        }
+        slot.touched = true;
+        slot.key.freeze(of.rule, frozen);
+        // What became final stays said for good.
+        let kept = slot.key.episodes().count().min(slot.said.len());
+        let settled = slot.said.drain(..slot.said.len() - kept);
+        if self.emit == Emit::Final {
+            out.extend(settled.map(|record| (record, 1)));
+        }
+        self.touched.push((of.number, key.clone()));
+    }
+}
+
+/// Appends what leads from one list of records to the other. Both are in order of their first events, which no two share.
+fn difference(before: &[Record], after: &[Record], out: &mut Vec<(Record, isize)>) {
+    let (mut before, mut after) = (before.iter().peekable(), after.iter().peekable());
+    loop {
+        match (before.peek(), after.peek()) {
+            (None, None) => return,
+            (Some(a), Some(b)) if a == b => {
+                before.next();
+                after.next();
+            }
+            (Some(a), b) if b.is_none_or(|b| a.first <= b.first) => {
+                out.extend(before.next().map(|r| (r.clone(), -1)));
+            }
+            (_, _) => out.extend(after.next().map(|r| (r.clone(), 1))),
+        }
+    }
+}
