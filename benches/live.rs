@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 
 use weir::archive;
 use weir::engine::live;
+use weir::engine::rules::{Origin, Rules};
 use weir::event::raw::{RawLog, Source};
 use weir::event::time::{self, rfc3339};
 use weir::ingest;
@@ -44,7 +45,8 @@ fn main() {
     let hub = Hub::new(Settings::default());
     let settings = live::Settings {
         data: data.path().to_owned(),
-        program: Arc::new(compiled.program),
+        rules: Rules { program: Arc::new(compiled.program), ..Rules::default() },
+        origin: Origin::Pack,
         workers: 1,
         lateness: live::LATENESS,
         ingest: ingest::Settings::default(),

@@ -139,8 +139,8 @@ impl Input {
         program: Arc<Program>,
         continues: impl Fn(u32) -> Option<u32>,
     ) -> Result<Arc<Roster>, CorrelateError> {
-        let both = self.roster.program().rules.iter().chain(&program.rules);
-        if let Some(rule) = both.into_iter().find(|rule| only_at_start(rule)) {
+        let mut both = self.roster.program().rules.iter().chain(&program.rules);
+        if let Some(rule) = both.find(|rule| only_at_start(rule)) {
             return Err(CorrelateError::OnlyAtStart(rule.name.clone()));
         }
         let sending = self.sending;
