@@ -48,6 +48,7 @@ fn rule(name: &str, form: Form, steps: usize) -> Rule {
         form,
         cooldown: 0,
         retro: 0,
+        exceptions: Default::default(),
         level: 0,
         file: "bench".into(),
     }

@@ -110,6 +110,7 @@ fn rule(name: String, form: Form, steps: Vec<Step>, payload: &[FieldId]) -> Rule
         form,
         cooldown: 0,
         retro: 0,
+        exceptions: Default::default(),
         level: 0,
         file: "bench".into(),
     }

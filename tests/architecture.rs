@@ -16,6 +16,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("correlate", &["rule", "matching", "event", "alert"]),
     ("archive", &["event", "alert"]),
     ("query", &["archive", "event", "alert"]),
+    ("why", &["rule", "matching", "archive", "event", "alert"]),
     ("metrics", &["event", "alert"]),
     ("serve", &["query", "rule", "alert", "archive", "event", "metrics"]),
     (
@@ -36,7 +37,10 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ),
     (
         "cli",
-        &["event", "alert", "collect", "parse", "ingest", "rule", "archive", "query", "metrics", "serve", "engine"],
+        &[
+            "event", "alert", "collect", "parse", "ingest", "rule", "archive", "query", "metrics", "serve", "engine",
+            "why",
+        ],
     ),
     ("main", &["cli"]),
     ("lib", &[]),

@@ -8,3 +8,4 @@ mod program;
 mod reference;
 mod run;
 mod scan;
+mod why;

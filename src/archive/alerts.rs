@@ -85,6 +85,17 @@ impl AlertLog {
     }
 }
 
+/// The changes in a data folder's alert log whose line holds `text` (of an id, a rule's name …), in the order in which
+/// they were said; none when there is no log. Takes no lock.
+pub fn alert_changes(dir: &Path, text: &str) -> Result<Vec<AlertChange>, ArchiveError> {
+    let path = layout::alerts(dir);
+    if !path.exists() {
+        return Ok(Vec::new());
+    }
+    let wanted = memchr::memmem::Finder::new(text.as_bytes());
+    whole_lines(&path, |line| wanted.find(line).is_some())?.map(|line| line.map(|(change, _)| change)).collect()
+}
+
 fn apply(current: &mut BTreeMap<AlertId, Alert>, change: AlertChange) {
     match change.change {
         Change::Added | Change::Changed => current.insert(change.alert.id, change.alert),
@@ -96,19 +107,29 @@ type Line = Result<(AlertChange, u64), ArchiveError>;
 
 /// The changes of a file, each with the byte after it. A last line without an end is none.
 fn lines(path: &Path) -> Result<impl Iterator<Item = Line>, ArchiveError> {
+    whole_lines(path, |_| true)
+}
+
+/// The same of those lines that are wanted.
+fn whole_lines(path: &Path, wanted: impl Fn(&[u8]) -> bool) -> Result<impl Iterator<Item = Line>, ArchiveError> {
     let mut reader = BufReader::new(File::open(path).map_err(ArchiveError::io("open", path))?);
     let (path, mut end, mut number) = (path.to_owned(), 0, 0);
     let mut line = Vec::new();
     Ok(std::iter::from_fn(move || {
-        line.clear();
-        match reader.read_until(b'\n', &mut line) {
-            Err(error) => Some(Err(ArchiveError::io("read", &path)(error))),
-            Ok(_) if line.last() != Some(&b'\n') => None,
-            Ok(length) => {
-                end += length as u64;
-                number += 1;
-                let damaged = |e| ArchiveError::Damaged { path: path.clone(), what: format!("line {number}: {e}") };
-                Some(serde_json::from_slice(&line).map(|change| (change, end)).map_err(damaged))
+        loop {
+            line.clear();
+            match reader.read_until(b'\n', &mut line) {
+                Err(error) => return Some(Err(ArchiveError::io("read", &path)(error))),
+                Ok(_) if line.last() != Some(&b'\n') => return None,
+                Ok(length) => {
+                    end += length as u64;
+                    number += 1;
+                    if !wanted(&line) {
+                        continue;
+                    }
+                    let damaged = |e| ArchiveError::Damaged { path: path.clone(), what: format!("line {number}: {e}") };
+                    return Some(serde_json::from_slice(&line).map(|change| (change, end)).map_err(damaged));
+                }
             }
         }
     }))

@@ -34,7 +34,7 @@ mod sink;
 mod store;
 mod texts;
 
-pub use alerts::AlertLog;
+pub use alerts::{AlertLog, alert_changes};
 pub use bulk::BulkWriter;
 pub use manifest::{Checkpoint, Manifest, StoredFile};
 pub use part::{Encoding, write_file};

@@ -15,6 +15,8 @@ mod run;
 mod scan;
 mod serving;
 mod sql;
+mod why;
+mod why_not;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -24,9 +26,12 @@ Examples:
                                                watch files and syslog, archive, serve the live page
   weir sql \"SELECT source.ip, count(*) AS n FROM events GROUP BY ALL ORDER BY n DESC LIMIT 10\"
   weir replay weir-data                        run the rules over what was archived
+  weir why 3f9c01                              how did this alert come about?
+  weir why-not ssh_bruteforce source.ip=203.0.113.7
+                                               why is there no alert?
   weir check --rules rules                     find the mistakes in your rules
 
-Exit codes: 0 nothing found, 1 alerts were raised (scan, replay), 2 an error.";
+Exit codes: 0 nothing found, 1 alerts were raised (scan, replay, why-not), 2 an error.";
 
 /// A SIEM that is a stream-processing dataflow engine.
 #[derive(Parser)]
@@ -45,6 +50,8 @@ enum Command {
     Scan(scan::Arguments),
     Replay(replay::Arguments),
     Sql(sql::Arguments),
+    Why(why::Arguments),
+    WhyNot(why_not::Arguments),
     Check(check::Arguments),
     Generate(generate::Arguments),
     Demo(demo::Arguments),
@@ -59,6 +66,8 @@ pub fn run() -> anyhow::Result<ExitCode> {
         Command::Scan(a) => scan::run(a),
         Command::Replay(a) => replay::run(a),
         Command::Sql(a) => sql::run(a),
+        Command::Why(a) => why::run(a),
+        Command::WhyNot(a) => why_not::run(a),
         Command::Check(a) => check::run(a),
         Command::Generate(a) => generate::run(a),
         Command::Demo(a) => demo::run(a),

@@ -10,7 +10,8 @@ use crate::alert::AlertId;
 use crate::event::field;
 use crate::event::{BatchBuilder, EventBatch, FieldId, Type, time};
 use crate::matching::{MatchRow, Matcher, Scratch};
-use crate::rule::plan::{FieldRef, Program, Rule, Tuple};
+use crate::rule::plan::{FieldRef, Program, Tuple};
+use crate::rule::tactic;
 
 use super::changes::title;
 use super::episode::{Place, Record};
@@ -105,7 +106,7 @@ impl Climb {
         set_list(builder, field::TAGS, &rule.tags);
         set_list(builder, field::THREAT_TECHNIQUE_ID, &rule.attack);
         if wanted(field::RULE_TACTIC) {
-            builder.set_list(field::RULE_TACTIC, &tactics_of(rule));
+            builder.set_list(field::RULE_TACTIC, &tactic::of_all(&rule.attack));
         }
         if let Some(risk) = rule.risk {
             builder.set_number(field::RISK_SCORE, risk.into());
@@ -154,20 +155,4 @@ fn set_key(builder: &mut BatchBuilder, field: &FieldRef, value: &str) {
 
 fn set_list(builder: &mut BatchBuilder, field: FieldId, values: &[String]) {
     builder.set_list(field, &values.iter().map(String::as_str).collect::<Vec<_>>());
-}
-
-/// The tactics of a rule's techniques, each once, in the order of the techniques.
-fn tactics_of(rule: &Rule) -> Vec<&'static str> {
-    let mut all = Vec::new();
-    for tactic in rule.attack.iter().flat_map(|technique| tactics(technique)) {
-        if !all.contains(tactic) {
-            all.push(*tactic);
-        }
-    }
-    all
-}
-
-/// The ATT&CK tactics of a technique.
-fn tactics(_technique: &str) -> &'static [&'static str] {
-    &[]
 }

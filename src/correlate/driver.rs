@@ -16,7 +16,8 @@ use timely::dataflow::operators::generic::Operator;
 use timely::dataflow::operators::probe::Handle;
 
 use super::episode::Record;
-use super::render::{Epoch, Update, render};
+use super::listed::{Changes, ListChange};
+use super::render::{Epoch, Mark, Update, render};
 use crate::matching::MatchRow;
 use crate::rule::plan::Program;
 
@@ -46,7 +47,7 @@ pub struct Output {
 struct Command {
     number: Epoch,
     rows: Vec<MatchRow>,
-    watermark: i64,
+    mark: Mark,
 }
 
 enum Report {
@@ -84,7 +85,7 @@ pub fn start(program: Arc<Program>, workers: usize, emit: Emit) -> Result<(Input
     })
     .map_err(CorrelateError::Start)?;
     let outputs = Outputs { reports, guards: Some(guards), workers, next: 0, open: VecDeque::new() };
-    Ok((Input { commands, next: 0, turn: 0 }, outputs))
+    Ok((Input { commands, next: 0, turn: 0, lists: Vec::new() }, outputs))
 }
 
 /// Where epochs go in.
@@ -92,20 +93,30 @@ pub struct Input {
     commands: Vec<Sender<Command>>,
     next: Epoch,
     turn: usize,
+    /// Changes of lists that go with the next epoch.
+    lists: Vec<ListChange>,
 }
 
 impl Input {
+    /// Changes lists that rules follow ([`Rule::retro`](crate::rule::plan::Rule::retro)), from the next epoch on: with its
+    /// rows, what the change makes of earlier events comes out. At first lists are as in the program. For [`Emit::Running`]; what
+    /// changes nothing is passed over, and of several changes of one value the last one holds.
+    pub fn change_lists(&mut self, changes: impl IntoIterator<Item = ListChange>) {
+        self.lists.extend(changes);
+    }
+
     /// Sends one epoch: its rows and the watermark that holds after them (µs; events before it will not come any more).
     /// Waits while a few epochs are under way. Returns the epoch's number, from 0.
     pub fn send(&mut self, rows: Vec<MatchRow>, watermark: i64) -> Result<u64, CorrelateError> {
         let number = self.next;
         self.next += 1;
         let mut rows = Some(rows);
+        let lists: Changes = std::mem::take(&mut self.lists).into();
         // Rows go to one worker after the other, whole epochs at a time; the exchange spreads them by key.
         self.turn = (self.turn + 1) % self.commands.len();
         for (worker, commands) in self.commands.iter().enumerate() {
             let rows = if worker == self.turn { rows.take().unwrap_or_default() } else { Vec::new() };
-            let command = Command { number, rows, watermark };
+            let command = Command { number, rows, mark: Mark { watermark, lists: lists.clone() } };
             commands.send(command).map_err(|_| CorrelateError::Stopped("its input is closed".to_owned()))?;
         }
         Ok(number)
@@ -179,12 +190,12 @@ fn run(
     report: &Sender<Report>,
 ) {
     let mut rows: InputHandle<Epoch, CapacityContainerBuilder<Vec<Update>>> = InputHandle::new();
-    let mut watermarks: InputHandle<Epoch, CapacityContainerBuilder<Vec<i64>>> = InputHandle::new();
+    let mut marks: InputHandle<Epoch, CapacityContainerBuilder<Vec<Mark>>> = InputHandle::new();
     let keys = Rc::new(Cell::new(0));
     let changes: Rc<RefCell<Vec<(Record, Epoch, isize)>>> = Rc::default();
     let probe = worker.dataflow::<Epoch, _, _>(|scope| {
         let collection = rows.to_stream(scope).as_collection();
-        let marks = watermarks.to_stream(scope);
+        let marks = marks.to_stream(scope);
         let records = render(program, emit, collection, marks, keys.clone());
         let sink = changes.clone();
         let probe: Handle<Epoch> = Handle::new();
@@ -195,12 +206,12 @@ fn run(
         drained.probe_with(&probe);
         probe
     });
-    while let Ok(Command { number, rows: new, watermark }) = commands.recv() {
+    while let Ok(Command { number, rows: new, mark }) = commands.recv() {
         // As one container: nothing is copied on the way to the operator while there is one worker.
         rows.send_batch(&mut new.into_iter().map(|row| (row, number, 1)).collect());
-        watermarks.send(watermark);
+        marks.send(mark);
         rows.advance_to(number + 1);
-        watermarks.advance_to(number + 1);
+        marks.advance_to(number + 1);
         worker.step_or_park_while(None, || probe.less_than(&(number + 1)));
         let batch = std::mem::take(&mut *changes.borrow_mut());
         if !batch.is_empty() && report.send(Report::Changes(batch)).is_err() {

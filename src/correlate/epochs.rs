@@ -1,7 +1,7 @@
 //! The frame of the stateful operators: whole epochs in, changes out.
 //!
 //! An operator's logic is called once an epoch, in order, when everything of the epoch has come: with its
-//! rows and the watermark that holds after them. What it says leaves in the same epoch, on two outputs.
+//! rows and its mark. What it says leaves in the same epoch, on two outputs.
 
 use std::collections::BTreeMap;
 
@@ -12,6 +12,8 @@ use timely::dataflow::operators::Capability;
 use timely::dataflow::operators::generic::OutputBuilder;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 
+use super::render::Mark;
+
 /// The arrival epoch: differential's time.
 pub(super) type Epoch = u64;
 /// Data with its epoch and multiplicity.
@@ -19,13 +21,13 @@ pub(super) type Update<D> = (D, Epoch, isize);
 /// A stream of updates.
 pub(super) type Updates<'scope, D> = Stream<'scope, Epoch, Vec<Update<D>>>;
 
-/// An operator that is given whole epochs: their rows, their watermark, and where its two kinds of changes go.
+/// An operator that is given whole epochs: their rows, their mark, and where its two kinds of changes go.
 pub(super) fn by_epoch<'scope, D, A, B, P>(
     name: &str,
     rows: Updates<'scope, D>,
     pact: P,
-    watermarks: Stream<'scope, Epoch, Vec<i64>>,
-    mut logic: impl FnMut(Vec<Update<D>>, i64, &mut Vec<(A, isize)>, &mut Vec<(B, isize)>) + 'static,
+    marks: Stream<'scope, Epoch, Vec<Mark>>,
+    mut logic: impl FnMut(Vec<Update<D>>, &Mark, &mut Vec<(A, isize)>, &mut Vec<(B, isize)>) + 'static,
 ) -> (Updates<'scope, A>, Updates<'scope, B>)
 where
     D: Clone + 'static,
@@ -35,7 +37,7 @@ where
 {
     let mut builder = OperatorBuilder::new(name.to_owned(), rows.scope());
     let mut rows = builder.new_input(rows, pact);
-    let mut watermarks = builder.new_input(watermarks, Pipeline);
+    let mut marks = builder.new_input(marks, Pipeline);
     let (first, first_stream) = builder.new_output();
     let (second, second_stream) = builder.new_output();
     let mut first = OutputBuilder::<_, CapacityContainerBuilder<Vec<Update<A>>>>::from(first);
@@ -54,10 +56,10 @@ where
                     }
                 }
             });
-            watermarks.for_each_time(|time, data| {
+            marks.for_each_time(|time, data| {
                 let pending = waiting.entry(*time.time()).or_default();
                 pending.hold(|output| time.retain(output));
-                pending.watermark = data.flat_map(|d| d.drain(..)).fold(pending.watermark, i64::max);
+                pending.mark = data.flat_map(|d| d.drain(..)).last().or(pending.mark.take());
             });
             let (mut first, mut second) = (first.activate(), second.activate());
             while let Some(epoch) = waiting.first_entry() {
@@ -65,9 +67,10 @@ where
                 if frontiers.iter().any(|f| f.less_equal(&time)) {
                     break;
                 }
-                let pending = epoch.remove();
-                logic(pending.rows, pending.watermark, &mut ones, &mut others);
-                if let Some([one, other]) = pending.capabilities {
+                let Pending { rows, mark, capabilities } = epoch.remove();
+                let mark = mark.expect("every epoch has a mark on every worker");
+                logic(rows, &mark, &mut ones, &mut others);
+                if let Some([one, other]) = capabilities {
                     first.session(&one).give_iterator(ones.drain(..).map(|(data, diff)| (data, time, diff)));
                     second.session(&other).give_iterator(others.drain(..).map(|(data, diff)| (data, time, diff)));
                 }
@@ -80,13 +83,13 @@ where
 /// An epoch whose input is not complete.
 struct Pending<D> {
     rows: Vec<Update<D>>,
-    watermark: i64,
+    mark: Option<Mark>,
     capabilities: Option<[Capability<Epoch>; 2]>,
 }
 
 impl<D> Default for Pending<D> {
     fn default() -> Self {
-        Pending { rows: Vec::new(), watermark: i64::MIN, capabilities: None }
+        Pending { rows: Vec::new(), mark: None, capabilities: None }
     }
 }
 

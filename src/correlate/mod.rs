@@ -10,7 +10,8 @@
 //! `stages` (with conditions and absences) and `joined` (with conditions between events: `residual`, `candidates`)
 //! on `waiting` (chains whose deadline is to come), `novel`, `baseline` (with `usual`). `key` keeps one key exact
 //! under late arrivals: `live` holds what is not final, in `stretch`es between checkpoints; `amend` is what late
-//! events change behind them. `window` is the operator around all keys; `climb` makes rows of alerts for the rules
+//! events change behind them. `window` is the operator around all keys; before it,
+//! `lists` keeps candidates of rules whose lists change (`listed`, `retained`); `climb` makes rows of alerts for the rules
 //! over alerts; `render` puts them into a dataflow, `epochs` is the frame of its operators; [`driver`] runs that
 //! dataflow on worker threads; [`changes`] turns differences of
 //! episodes into alert changes. Beside them, [`clock`] computes the live watermark and [`spool`]
@@ -30,12 +31,15 @@ pub mod episode;
 mod epochs;
 mod joined;
 mod key;
+mod listed;
+mod lists;
 mod live;
 mod machine;
 mod novel;
 mod rank;
 mod render;
 mod residual;
+mod retained;
 mod run;
 mod sequence;
 pub mod spool;
@@ -54,3 +58,4 @@ mod window;
 
 pub use driver::{CorrelateError, Emit, Input, Output, Outputs, start};
 pub use episode::Record;
+pub use listed::ListChange;

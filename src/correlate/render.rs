@@ -1,11 +1,11 @@
 //! The plan as a dataflow: collections in, collections out.
 //!
 //! ```text
-//!  rows of events ──▶ windows of level 0 ──▶ records ─────────────┐
-//!                            │ alerts that opened                 │
-//!                            ▼                                    ▼
-//!                     climb ──▶ rows ──▶ windows of level 1 ──▶ records of all levels
-//!                                               └──▶ … (level 2 hears of levels 0 and 1)
+//!  rows of events ──▶ lists ──▶ windows of level 0 ──▶ records ─────────┐
+//!                                      │ alerts that opened               │
+//!                                      ▼                                  ▼
+//!                               climb ──▶ rows ──▶ windows of level 1 ──▶ records of all levels
+//!                                                         └──▶ … (level 2 hears of levels 0 and 1)
 //! ```
 
 use std::cell::Cell;
@@ -24,6 +24,8 @@ use super::driver::Emit;
 use super::episode::Record;
 pub(super) use super::epochs::Epoch;
 use super::epochs::{Updates, by_epoch};
+use super::listed::Changes;
+use super::lists::Lists;
 use super::window::Windows;
 use crate::matching::MatchRow;
 use crate::rule::plan::Program;
@@ -31,28 +33,55 @@ use crate::rule::plan::Program;
 /// A row with its epoch and multiplicity.
 pub(super) type Update = super::epochs::Update<MatchRow>;
 
-/// Renders the whole program. `rows` is a collection of match rows, `watermarks` one watermark (µs) an epoch on
+/// What an epoch is besides its rows; every worker gets it.
+#[derive(Clone)]
+pub(super) struct Mark {
+    /// The watermark after it, µs.
+    pub(super) watermark: i64,
+    /// What changed in lists before its rows.
+    pub(super) lists: Changes,
+}
+
+/// Renders the whole program. `rows` is a collection of match rows, `marks` one mark an epoch on
 /// every worker; the result is the collection of episodes. `keys` is told how many keys have state.
 pub(super) fn render<'scope>(
     program: Arc<Program>,
     emit: Emit,
     rows: VecCollection<'scope, Epoch, MatchRow, isize>,
-    watermarks: Stream<'scope, Epoch, Vec<i64>>,
+    marks: Stream<'scope, Epoch, Vec<Mark>>,
     keys: Rc<Cell<usize>>,
 ) -> VecCollection<'scope, Epoch, Record, isize> {
     let scope = rows.inner.scope();
-    let (records, new) = windows(&program, emit, 0, rows.inner, watermarks.clone(), keys.clone());
+    let rows = match emit {
+        Emit::Running => lists(&program, rows.inner, marks.clone()),
+        // Matching looked at the lists, which stay as they are.
+        Emit::Final => rows.inner,
+    };
+    let (records, new) = windows(&program, emit, 0, rows, marks.clone(), keys.clone());
     if program.levels() == 1 {
         return records.as_collection();
     }
     let (mut records, mut opened) = (vec![records], vec![new]);
     for level in 1..program.levels() {
         let rows = climb(program.clone(), level, scope.concatenate(opened.clone()));
-        let (more, new) = windows(&program, emit, level, rows, watermarks.clone(), keys.clone());
+        let (more, new) = windows(&program, emit, level, rows, marks.clone(), keys.clone());
         records.push(more);
         opened.push(new);
     }
     scope.concatenate(records).as_collection()
+}
+
+/// The rows of events, with those of rules that follow lists as these make them.
+fn lists<'scope>(
+    program: &Arc<Program>,
+    rows: Updates<'scope, MatchRow>,
+    marks: Stream<'scope, Epoch, Vec<Mark>>,
+) -> Updates<'scope, MatchRow> {
+    let Some(mut lists) = Lists::new(program.clone()) else { return rows };
+    let (rows, _) = by_epoch("lists", rows, Pipeline, marks, move |rows, mark, out, _: &mut Vec<((), isize)>| {
+        lists.epoch(rows.into_iter().map(|(row, _, diff)| (row, diff)), &mark.lists, mark.watermark, out);
+    });
+    rows
 }
 
 /// The windows of a level: its records, and the alerts that opened and went again.
@@ -61,7 +90,7 @@ fn windows<'scope>(
     emit: Emit,
     level: u32,
     rows: Updates<'scope, MatchRow>,
-    watermarks: Stream<'scope, Epoch, Vec<i64>>,
+    marks: Stream<'scope, Epoch, Vec<Mark>>,
     keys: Rc<Cell<usize>>,
 ) -> (Updates<'scope, Record>, Updates<'scope, Opened>) {
     // A key lives on one worker; rules without state are spread by event.
@@ -75,8 +104,8 @@ fn windows<'scope>(
     });
     let mut windows = Windows::new(program.clone(), emit, level);
     let mut counted = 0;
-    by_epoch("windows", rows, exchange, watermarks, move |rows, watermark, records, opened| {
-        windows.epoch(rows, watermark, records);
+    by_epoch("windows", rows, exchange, marks, move |rows, mark, records, opened| {
+        windows.epoch(rows, mark.watermark, records);
         opened.append(&mut windows.opened());
         keys.set(keys.get() - counted + windows.len());
         counted = windows.len();

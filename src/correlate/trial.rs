@@ -35,6 +35,7 @@ pub(super) fn rule(form: Form, cooldown: i64) -> Rule {
         payload: vec![],
         form,
         cooldown,
+        exceptions: Default::default(),
         retro: 0,
         level: 0,
         file: "trial".into(),

@@ -179,7 +179,7 @@ impl Windows {
                 if slot.look != at {
                     continue;
                 }
-                let end = deadline(rule, slot.key.latest());
+                let end = agenda.deadline(rule, slot.key.latest());
                 let over = end < watermark || watermark == i64::MAX;
                 if agenda.compares() && slot.key.due(rule).is_some_and(|due| due < time) {
                     let same = slot.key.settle(rule, time);
@@ -246,6 +246,26 @@ impl Agenda {
         }
     }
 
+    /// How far back a change of a list can still bring rows of the rule or take them back, µs.
+    fn reach(&self, rule: &Rule) -> i64 {
+        match self.emit {
+            Emit::Running => rule.retro,
+            Emit::Final => 0,
+        }
+    }
+
+    /// Rows of the rule before this time (µs) neither come nor go any more.
+    fn frozen(&self, rule: &Rule) -> i64 {
+        self.watermark.saturating_sub(self.reach(rule))
+    }
+
+    /// Past this time nothing further can belong to an episode or match of the key's latest event.
+    fn deadline(&self, rule: &Rule, latest: i64) -> i64 {
+        let end = latest.saturating_add(rule.form.within()).saturating_add(rule.cooldown);
+        let end = end.saturating_add(self.reach(rule));
+        end.div_euclid(DEADLINE_GRAIN).saturating_add(2).saturating_mul(DEADLINE_GRAIN)
+    }
+
     /// Says which alerts opened and went between two states of a key.
     fn open(&mut self, before: &[Record], after: &[Record]) {
         if self.heard {
@@ -298,12 +318,13 @@ impl Agenda {
         watermark: i64,
         out: &mut Vec<(Record, isize)>,
     ) {
-        if row.time < self.watermark {
+        let frozen = self.frozen(rule);
+        if row.time < frozen {
             // An alert of an event that came too late for windows. INVARIANT: nothing else comes or goes behind the watermark.
             return;
         }
         let at = find(slots, number).unwrap_or_else(|at| {
-            let look = deadline(rule, row.time);
+            let look = self.deadline(rule, row.time);
             self.deadlines.entry(look).or_default().push((number, key.clone()));
             self.slots += 1;
             slots.reserve_exact(1);
@@ -324,7 +345,7 @@ impl Agenda {
         }
         if !slot.touched {
             slot.touched = true;
-            slot.key.freeze(rule, self.watermark);
+            slot.key.freeze(rule, frozen);
             // What became final stays said for good.
             let kept = slot.key.episodes().count().min(slot.said.len());
             let settled = slot.said.drain(..slot.said.len() - kept);
@@ -340,12 +361,6 @@ impl Agenda {
             slot.key.retract(&row);
         }
     }
-}
-
-/// Past this time no further event can belong to an episode or match of the key's latest event.
-fn deadline(rule: &Rule, latest: i64) -> i64 {
-    let end = latest.saturating_add(rule.form.within()).saturating_add(rule.cooldown);
-    end.div_euclid(DEADLINE_GRAIN).saturating_add(2).saturating_mul(DEADLINE_GRAIN)
 }
 
 fn single(rule: &Rule, member: &Member, row: &MatchRow) -> Record {

@@ -95,7 +95,7 @@ pub fn start(settings: Settings, hub: Arc<Hub>, metrics: Arc<Metrics>) -> Result
     let mut clock = Clock::new(settings.lateness, rebuilt.watermark);
     settings.held.iter().for_each(|name| clock.expect(name.as_str().into(), time::now()));
     let pipeline = Pipeline {
-        matcher: Matcher::new(&settings.program),
+        matcher: Matcher::live(&settings.program),
         scratch: Scratch::default(),
         clock,
         sources: HashMap::new(),

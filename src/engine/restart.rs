@@ -48,7 +48,7 @@ pub(super) fn rebuild(
         .map(|a| a.first)
         .fold(watermark.saturating_sub(horizon), i64::min);
     let from = exact_from.saturating_sub(horizon);
-    let matcher = Matcher::new(program);
+    let matcher = Matcher::live(program);
     let mut scratch = Scratch::default();
     let folder = std::env::var_os("TMPDIR").map_or_else(std::env::temp_dir, PathBuf::from);
     let mut spool = Spool::new(Overflow::Spill, BUDGET, &folder);

@@ -11,7 +11,7 @@ use rustc_hash::FxHashMap;
 
 use super::atoms::{Atoms, FieldPlan};
 use crate::event::field::{self, FieldId};
-use crate::rule::plan::{Atom, FieldRef, Form, Predicate, Program, Rule, Test};
+use crate::rule::plan::{self, Atom, FieldRef, Form, Group, Predicate, Program, Retro, Rule, Test};
 
 /// A program, compiled for matching. Immutable and shared by threads.
 #[derive(Debug)]
@@ -30,7 +30,7 @@ pub(super) struct Compiled {
     /// For each group its payload, a position in `tuples`.
     pub(super) payloads: Vec<u32>,
     /// The field lists that keys and payloads are made of.
-    pub(super) tuples: Vec<Vec<FieldRef>>,
+    pub(super) tuples: Vec<Fields>,
     /// All columns that are read.
     pub(super) columns: BTreeSet<FieldRef>,
 }
@@ -45,6 +45,23 @@ pub(super) struct Step {
     pub(super) node: u32,
     /// Its key, a position in [`Compiled::tuples`].
     pub(super) key: u32,
+}
+
+/// Fields whose values stand side by side.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Fields {
+    pub(super) all: Vec<FieldRef>,
+    /// How many of them are written as a person would; those that follow are as the column has them.
+    pub(super) shown: usize,
+}
+
+/// What a rule with lists that change is matched with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Lists {
+    /// What they hold now.
+    Fixed,
+    /// Anything: its rows are candidates.
+    Followed,
 }
 
 /// A predicate; children are positions in [`Compiled::nodes`].
@@ -77,31 +94,44 @@ struct Graph {
 
 impl Compiled {
     /// The rules of one level.
-    pub(super) fn new(program: &Program, level: u32) -> Compiled {
+    pub(super) fn new(program: &Program, level: u32, lists: Lists) -> Compiled {
         let mut graph = Graph::default();
         let (mut steps, mut payloads, mut columns) = (Vec::new(), Vec::new(), BTreeSet::new());
         let (mut tuples, mut tuple_numbers) = (Vec::new(), FxHashMap::default());
-        let mut tuple = |fields: &[FieldRef]| -> u32 {
-            *tuple_numbers.entry(fields.to_vec()).or_insert_with(|| {
-                tuples.push(fields.to_vec());
+        let mut tuple = |fields: &[FieldRef], listed: &[FieldRef]| -> u32 {
+            let fields = Fields { all: [fields, listed].concat(), shown: fields.len() };
+            *tuple_numbers.entry(fields).or_insert_with_key(|fields| {
+                tuples.push(fields.clone());
                 tuples.len() as u32 - 1
             })
         };
         for (number, group) in program.groups().iter().enumerate() {
             if group.level != level {
-                payloads.push(tuple(&[]));
+                payloads.push(tuple(&[], &[]));
                 continue;
             }
-            payloads.push(tuple(&group.payload));
-            columns.extend(group.payload.iter().cloned());
+            let candidates = candidates(program, group, lists);
+            let listed = candidates.as_ref().map_or(&[][..], |retro| &retro.fields);
+            payloads.push(tuple(&group.payload, listed));
+            columns.extend(group.payload.iter().chain(listed).cloned());
             for member in &group.members {
                 let rule = &program.rules[member.rule as usize];
                 debug_assert!(rule.steps.len() <= 32, "the rule compiler allows 32 steps");
-                for (position, step) in rule.steps.iter().enumerate().take(32) {
+                let mut add = |bit: u64, step: &plan::Step, predicate: &Predicate| {
                     let key = if rule.form == Form::Single { &[][..] } else { &step.key };
-                    let node = graph.step(rule, &step.predicate, key);
-                    let bit = 1 << (member.shift as usize + position);
-                    steps.push(Step { group: number as u32, bit, node, key: tuple(key) });
+                    let node = graph.step(rule, predicate, key);
+                    steps.push(Step { group: number as u32, bit, node, key: tuple(key, &[]) });
+                };
+                match &candidates {
+                    Some(retro) => {
+                        let tests = retro.tests.iter().enumerate();
+                        tests.for_each(|(bit, test)| add(1 << bit, &rule.steps[test.step], &test.predicate));
+                    }
+                    None => {
+                        for (position, step) in rule.steps.iter().enumerate().take(32) {
+                            add(1 << (member.shift as usize + position), step, &program.fixed(&step.predicate));
+                        }
+                    }
                 }
             }
         }
@@ -124,6 +154,14 @@ impl Compiled {
         columns.extend(always_read.map(FieldRef::Column));
         columns.extend(for_messages.iter().filter(|_| reads_messages).map(|f| FieldRef::Column(*f)));
         Compiled { fields, atom_field, nodes, steps, triggers, always, payloads, tuples, columns }
+    }
+}
+
+/// The rule of a group taken apart, when its rows are to be candidates.
+fn candidates(program: &Program, group: &Group, lists: Lists) -> Option<Retro> {
+    match (lists, &group.members[..]) {
+        (Lists::Followed, [only]) => program.rules[only.rule as usize].retroactive(),
+        (Lists::Fixed, _) | (Lists::Followed, _) => None,
     }
 }
 

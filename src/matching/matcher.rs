@@ -8,7 +8,7 @@ use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 
 use super::bits::{Pool, Rows, bits_of};
-use super::compile::Compiled;
+use super::compile::{Compiled, Lists};
 use super::search::{Search, State};
 use super::tuples::Tuples;
 use crate::event::batch::EventBatch;
@@ -65,7 +65,14 @@ impl Matcher {
     /// Compiles the rules of a level (see [`Rule::level`](crate::rule::plan::Rule::level)): events are for those of level 0,
     /// alerts for those above their own.
     pub fn of_level(program: &Program, level: u32) -> Matcher {
-        Matcher { compiled: Arc::new(Compiled::new(program, level)) }
+        Matcher { compiled: Arc::new(Compiled::new(program, level, Lists::Fixed)) }
+    }
+
+    /// Compiles the rules over events for lists that change: what [`Rule::retroactive`](crate::rule::plan::Rule::retroactive)
+    /// takes apart gives candidates. Their bits are those of the tests, and the raw values of the listed fields stand
+    /// behind the payload's. Only correlation of running input knows what to do with them.
+    pub fn live(program: &Program) -> Matcher {
+        Matcher { compiled: Arc::new(Compiled::new(program, 0, Lists::Followed)) }
     }
 
     /// All columns that matching reads: what rules test, their keys and payloads, times and ids. A batch may lack any other.

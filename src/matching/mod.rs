@@ -31,3 +31,4 @@ mod tuples;
 
 pub use evaluate::evaluate;
 pub use matcher::{MatchRow, Matcher, Scratch};
+pub(crate) use text::fold;

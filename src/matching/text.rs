@@ -29,7 +29,7 @@ pub(super) fn fold_into(text: &str, out: &mut String) {
 }
 
 /// [`fold_into`] a new string.
-pub(super) fn fold(text: &str) -> String {
+pub(crate) fn fold(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     fold_into(text, &mut out);
     out

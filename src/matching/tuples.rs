@@ -9,6 +9,7 @@ use arrow::array::{Array, AsArray, StringArray};
 use compact_str::ToCompactString;
 
 use super::column;
+use super::compile::Fields;
 use crate::event::batch::{Dictionary, EventBatch, LIST_SEPARATOR};
 use crate::event::field::{FieldId, Type};
 use crate::rule::plan::{FieldRef, Tuple};
@@ -30,8 +31,9 @@ enum Column<'b> {
 
 impl<'b> Tuples<'b> {
     /// Of these fields.
-    pub(super) fn new(fields: &[FieldRef], batch: &'b EventBatch) -> Tuples<'b> {
-        let columns: Vec<_> = fields.iter().map(|f| Column::new(f, batch)).collect();
+    pub(super) fn new(fields: &Fields, batch: &'b EventBatch) -> Tuples<'b> {
+        let column = |(at, field)| Column::new(field, at < fields.shown, batch);
+        let columns: Vec<_> = fields.all.iter().enumerate().map(column).collect();
         let codes = match columns[..] {
             [Column::Dictionary { values, .. }] if values.len() <= batch.len() => values.len(),
             _ => 0,
@@ -64,9 +66,9 @@ fn shown(text: &str, list: bool) -> Cow<'_, str> {
 }
 
 impl<'b> Column<'b> {
-    fn new(field: &FieldRef, batch: &'b EventBatch) -> Column<'b> {
+    fn new(field: &FieldRef, shown: bool, batch: &'b EventBatch) -> Column<'b> {
         if let Some(column) = column::dictionary(batch, field) {
-            let list = field.ty() == Type::TextList;
+            let list = shown && field.ty() == Type::TextList;
             return Column::Dictionary { column, values: column.values().as_string::<i32>(), list };
         }
         match field {

@@ -77,7 +77,7 @@ fn assemble(check: &mut Check<'_>, rule: &ast::Rule, clauses: &Clauses<'_>) -> O
         None => title::from_name(&rule.name.text),
     };
     let Shape { mut steps, key, payload, form } = shape;
-    let exception = exception?;
+    let (exceptions, exception) = exceptions(exception?, clauses, &steps);
     for step in &mut steps {
         let predicate = std::mem::replace(&mut step.predicate, Predicate::Constant(true));
         step.predicate = simplify::and([predicate, simplify::not(exception.clone())]);
@@ -99,6 +99,7 @@ fn assemble(check: &mut Check<'_>, rule: &ast::Rule, clauses: &Clauses<'_>) -> O
         form,
         cooldown: cooldown.map_or(0, |c| c.micros),
         retro,
+        exceptions,
         level: 0,
         file: check.file.clone(),
     })
@@ -243,8 +244,8 @@ fn risk(check: &mut Check<'_>, word: Option<&Word>) -> Option<i64> {
     }
 }
 
-/// The events that no step of the rule sees: any exception that has not expired at the event's own time.
-fn exception(check: &mut Check<'_>, excepts: &[&ast::Except]) -> Option<Predicate> {
+/// The events that no step of the rule sees, by exception: those of it that has not expired at the event's own time.
+fn exception(check: &mut Check<'_>, excepts: &[&ast::Except]) -> Option<Vec<Predicate>> {
     let checked: Vec<Option<Predicate>> = excepts
         .iter()
         .map(|except| {
@@ -256,7 +257,16 @@ fn exception(check: &mut Check<'_>, excepts: &[&ast::Except]) -> Option<Predicat
             Some(simplify::and([condition?, alive?]))
         })
         .collect();
-    checked.into_iter().collect::<Option<Vec<_>>>().map(simplify::or)
+    checked.into_iter().collect()
+}
+
+/// The exceptions as the plan shows them, and all of them as one condition.
+fn exceptions(each: Vec<Predicate>, clauses: &Clauses<'_>, steps: &[plan::Step]) -> (plan::Exceptions, Predicate) {
+    let named = clauses.excepts.iter().zip(each.iter().cloned());
+    let all: Vec<_> =
+        named.map(|(e, predicate)| plan::Exception { reason: e.reason.text.clone(), predicate }).collect();
+    let bare = if all.is_empty() { Vec::new() } else { steps.iter().map(|s| s.predicate.clone()).collect() };
+    (plan::Exceptions { all, bare }, simplify::or(each))
 }
 
 /// The event is older than this instant.

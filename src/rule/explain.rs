@@ -138,7 +138,8 @@ fn atom(atom: &Atom, lists: &[List]) -> String {
     }
 }
 
-fn network(network: &Network) -> String {
+/// `10.0.0.0/8`
+pub(crate) fn network(network: &Network) -> String {
     let address = std::net::Ipv6Addr::from_bits(network.base);
     match address.to_ipv4_mapped() {
         Some(v4) if network.prefix >= 96 => format!("{v4}/{}", network.prefix - 96),

@@ -23,7 +23,7 @@ mod level;
 mod listed;
 mod literal;
 pub mod load;
-mod nearest;
+pub(crate) mod nearest;
 mod novel;
 mod operand;
 mod pack;

@@ -1,7 +1,7 @@
 //! The nearest of known names to one that is not known: "did you mean …?".
 
 /// The candidate with the fewest typing slips, if there are few enough for a name of this length.
-pub(super) fn nearest<'a>(wrong: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(wrong: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let wrong: Vec<char> = wrong.chars().take(MOST).flat_map(char::to_lowercase).collect();
     let allowed = (wrong.len() / 3).clamp(1, 4);
     candidates
@@ -22,7 +22,7 @@ pub(super) fn nearest<'a>(wrong: &str, candidates: impl IntoIterator<Item = &'a 
 const MOST: usize = 80;
 
 /// Optimal string alignment distance: insertions, deletions, replacements and swaps of neighbours.
-fn slips(a: &[char], b: &[char]) -> usize {
+pub(crate) fn slips(a: &[char], b: &[char]) -> usize {
     let mut before: Vec<usize> = Vec::new();
     let mut above: Vec<usize> = (0..=b.len()).collect();
     for i in 1..=a.len() {

@@ -39,7 +39,7 @@ impl Case {
         let length = (last - first) / (1 + self.choice as i64 % 20) + 1;
         let epoch = |row: &Row| (row.time - first) / length;
         let epochs: Vec<&[Row]> = rows.chunk_by(|a, b| epoch(a) == epoch(b)).collect();
-        let next = epochs.iter().skip(1).map(|rows| rows[0].time).chain([i64::MAX]);
+        let next = epochs.iter().skip(1).map(|rows| rows[0].time).chain([super::run::LATER]);
         epochs.iter().zip(next).map(|(rows, next)| (rows.to_vec(), next)).collect()
     }
 

@@ -7,15 +7,12 @@ use weir::rule::plan::Form;
 
 use super::case::{Case, cases};
 use super::generate::{aggregate, all, any_form, baseline, distinct, novel, sequence, single, threshold};
-use super::run::{self, Running};
+use super::run::{self, LATER, Running};
 use super::{same, try_cases};
 use crate::reference;
 
 /// How many cases a form is tried with.
 const CASES: u32 = 1000;
-
-/// Later than every deadline.
-const LATER: i64 = 1 << 50;
 
 /// Live: after every epoch the answer is that for the rows up to then. Finite: the answer for all rows, said once, the same to the
 /// last piece of evidence, spilled to disk or not, in one epoch or in several.

@@ -51,7 +51,10 @@ fn sum(answer: &mut Answer, changes: Vec<(Record, isize)>) {
     answer.retain(|_, n| *n != 0);
 }
 
-/// Runs epochs one after the other, then one with the watermark `end`.
+/// Later than every deadline.
+pub(crate) const LATER: i64 = 1 << 50;
+
+/// Runs epochs one after the other, then one with the watermark [`LATER`], then, if it is another one, `end`.
 pub(crate) fn epochs(
     program: &Arc<Program>,
     epochs: &[(Vec<Row>, i64)],
@@ -61,7 +64,10 @@ pub(crate) fn epochs(
 ) -> Answer {
     let mut running = Running::start(program, workers, emit);
     epochs.iter().for_each(|(rows, watermark)| running.epoch(rows, *watermark));
-    running.epoch(&[], end);
+    running.epoch(&[], LATER);
+    if end != LATER {
+        running.epoch(&[], end);
+    }
     running.finish()
 }
 
@@ -74,6 +80,8 @@ pub(crate) fn finite(program: &Arc<Program>, bundles: &[Vec<Row>], budget: usize
     while let Some((rows, watermark)) = spool.next_epoch().unwrap() {
         input.send(rows, watermark).unwrap();
     }
+    // The end of the input is not the passing of time: what waits for time is decided by the watermark before it.
+    input.send(Vec::new(), LATER).unwrap();
     input.send(Vec::new(), i64::MAX).unwrap();
     drop(input);
     let mut answer = Answer::new();

@@ -39,6 +39,7 @@ pub(crate) fn rule(name: &str, form: Form, cooldown: i64) -> Rule {
         payload: PAYLOAD.map(field).to_vec(),
         form,
         cooldown,
+        exceptions: Default::default(),
         retro: 0,
         level: 0,
         file: "test".into(),

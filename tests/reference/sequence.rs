@@ -15,7 +15,8 @@ pub(super) fn start(rule: &Rule, rows: &[&Row], end: usize, watermark: i64) -> O
     let Form::Sequence { within, stages, residuals, .. } = &rule.form else { return None };
     let last = stages.iter().rposition(|s| matches!(s, Stage::Present(_)))?;
     let search = Search { rule, rows, within: *within, stages, residuals, watermark, last, end };
-    search.start(last, end, &mut Vec::new())
+    // What must be absent after it is asked of this one chain only.
+    search.start(last, end, &mut Vec::new()).filter(|first| search.stays(*first))
 }
 
 struct Search<'a> {
@@ -75,21 +76,23 @@ impl Search<'_> {
         steps.any(|step| self.rows[events.clone()].iter().any(|r| r.is(step)))
     }
 
-    /// Whether a chain from `first` lies in the window, is not broken, and nothing comes that must be absent at its end.
+    /// Whether a chain from `first` lies in the window and is not broken.
     fn is_whole(&self, first: usize) -> bool {
+        let in_window = self.rows[self.end].time <= self.rows[first].time + self.within;
+        in_window && !self.rows[first..=self.end].iter().any(|r| is_until(self.rule, r))
+    }
+
+    /// Whether nothing comes that must be absent at the end of a chain from `first`, nor breaks it until then.
+    fn stays(&self, first: usize) -> bool {
         let deadline = self.rows[first].time + self.within;
-        if self.rows[self.end].time > deadline {
-            return false;
-        }
         let absent = self.last + 1..self.stages.len();
-        let open = if absent.is_empty() {
-            self.end + 1
-        } else if deadline < self.watermark {
-            self.rows.iter().filter(|r| r.time <= deadline).count()
-        } else {
-            return false;
-        };
-        !self.rows[first..open].iter().any(|r| is_until(self.rule, r)) && !self.occurs(absent, self.end + 1..open)
+        if absent.is_empty() {
+            return true;
+        }
+        let open = self.end + 1..self.rows.iter().filter(|r| r.time <= deadline).count();
+        deadline < self.watermark
+            && !self.rows[open.clone()].iter().any(|r| is_until(self.rule, r))
+            && !self.occurs(absent, open)
     }
 
     /// Whether the residual holds, or one of its events is not chosen yet.

@@ -1,6 +1,7 @@
 //! Properties of the whole dataflow against plain code.
 
 mod levels;
+mod lists;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -34,6 +35,7 @@ pub(super) fn rule(name: &str, level: u32, form: Form, predicates: Vec<Predicate
         payload: vec![],
         form,
         cooldown,
+        exceptions: Default::default(),
         retro: 0,
         level,
         file: "test".into(),

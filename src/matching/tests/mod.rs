@@ -54,6 +54,7 @@ fn rule(form: Form, steps: Vec<Step>, payload: &[FieldId]) -> Rule {
         form,
         cooldown: 0,
         retro: 0,
+        exceptions: Default::default(),
         level: 0,
         file: "t".into(),
     }

@@ -178,7 +178,8 @@ pub enum Stage {
     /// more events. The step is complete with the last of them.
     Present(Having),
     /// No event of the step after the last event of the stage before and before the first one of the stage after;
-    /// at the end of the sequence, until `within` after the first event of the chain, that instant included.
+    /// at the end of the sequence, until `within` after the first event of the chain, that instant included. That is
+    /// asked of the chain with the latest start alone which an event completes.
     Absent,
 }
 

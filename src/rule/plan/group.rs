@@ -41,6 +41,7 @@ enum Key {
     /// The same fields in all steps.
     Shared(Vec<FieldRef>),
     /// Different fields: such a rule has a group of its own, so that what an event gives it under one key is one row.
+    /// So has one with [`Rule::retro`], whose rows from matching have the bits of its [`Retro::tests`](super::Retro::tests).
     Mixed,
 }
 
@@ -89,7 +90,8 @@ pub(super) fn groups(rules: &[Rule]) -> (Vec<Group>, Vec<(u32, u32)>) {
     for (number, rule) in rules.iter().enumerate() {
         let single = rule.form == Form::Single;
         let first = rule.steps.first().map_or(&[][..], |s| &s.key);
-        let mixed = !single && rule.steps.iter().any(|s| s.key != first);
+        // So has a rule with lists that change: its rows are candidates, with bits of their own.
+        let mixed = rule.retro > 0 || !single && rule.steps.iter().any(|s| s.key != first);
         let fields = if single || mixed { &[][..] } else { first };
         let key = if mixed { Key::Mixed } else { Key::Shared(fields.to_vec()) };
         let candidates = open.entry((single, rule.level, fields, mixed)).or_default();

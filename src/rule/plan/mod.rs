@@ -13,11 +13,13 @@ pub use crate::event::field::FieldRef;
 pub use form::{Aggregate, Bound, Compare, Deviation, Form, Having, Residual, Stage, Window};
 pub use group::{Group, Member};
 pub use predicate::{Atom, Network, Predicate, Test, mapped};
+pub use retro::{Known, Retro, Shape};
 pub use tuple::Tuple;
 
 mod form;
 mod group;
 mod predicate;
+mod retro;
 mod tuple;
 
 /// All rules of a folder, compiled as one program. A rule's position is its number in the dataflow.
@@ -76,6 +78,8 @@ pub struct Rule {
     pub cooldown: i64,
     /// How far back a change of a list reaches, µs; 0 for rules whose lists are read when an event is accepted.
     pub retro: i64,
+    /// What the rule leaves out; for explanations only, since [`Step::predicate`] has it folded in.
+    pub exceptions: Exceptions,
     /// 0 for rules over events; a rule over alerts stands one above the highest rule whose alerts it can match.
     pub level: u32,
     /// The file it came from.
@@ -98,6 +102,24 @@ impl Rule {
     fn reach(&self) -> i64 {
         self.form.within().saturating_add(self.cooldown).saturating_add(self.retro)
     }
+}
+
+/// The exceptions of a rule, and its steps without them.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Exceptions {
+    /// In the order in which they are written.
+    pub all: Vec<Exception>,
+    /// The predicate of each of [`Rule::steps`] before exceptions were folded in; empty when there are none.
+    pub bare: Vec<Predicate>,
+}
+
+/// Events that no step of a rule sees.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Exception {
+    /// Why, in the words of the rule.
+    pub reason: String,
+    /// Which events; an expiry is part of it.
+    pub predicate: Predicate,
 }
 
 impl Program {

@@ -57,6 +57,15 @@ impl Tuple {
         xxhash_rust::xxh3::xxh3_64(part)
     }
 
+    /// The tuple of the first so many of its values.
+    pub fn head(&self, count: usize) -> Tuple {
+        let end = match count.checked_sub(1) {
+            None => 0,
+            Some(last) => self.0.match_indices('\u{1f}').nth(last).map_or(self.0.len(), |(at, _)| at),
+        };
+        Tuple(CompactString::from(&self.0[..end]))
+    }
+
     /// The value at a position; `None` when it is missing.
     pub fn get(&self, position: usize) -> Option<String> {
         let part = self.0.split('\u{1f}').nth(position)?;
@@ -81,5 +90,7 @@ mod tests {
         assert_eq!(t.get(1), None);
         assert_eq!(t.get(2).as_deref(), Some(""));
         assert_eq!(t.get(3).as_deref(), Some("\u{1b}0"));
+        assert_eq!(t.head(2), Tuple::new([Some("a\u{1f}b"), None]));
+        assert_eq!((t.head(0), t.head(4)), (Tuple::default(), t));
     }
 }
