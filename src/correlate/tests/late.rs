@@ -93,6 +93,11 @@ fn in_order(rule: &Rule, rows: &[Row], watermark: i64) -> Vec<Record> {
     all
 }
 
+/// `WEIR_CASES` sets how many random cases are tried.
+fn cases() -> u32 {
+    std::env::var("WEIR_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(300)
+}
+
 /// Events with many ties and few values, in the order in which they come.
 fn rows() -> impl Strategy<Value = Vec<Row>> {
     let one = (0i64..30, 1u32..32, prop::option::weighted(0.9, 0u8..4), prop::option::weighted(0.9, 0u8..3));
@@ -107,7 +112,7 @@ fn rows() -> impl Strategy<Value = Vec<Row>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: cases(), failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn any_order_says_the_same(
