@@ -84,7 +84,7 @@ fn rows(program: &Program, events: u64, rules: &[u32]) -> Vec<Vec<MatchRow>> {
         for n in start..(start + 16_384).min(events) {
             let unit = (random() >> 11) as f64 / (1u64 << 53) as f64;
             let source = cumulative.partition_point(|c| *c < unit);
-            let late = if random() % 5 == 0 { (random() % 5_000_000) as i64 } else { 0 };
+            let late = if random().is_multiple_of(5) { (random() % 5_000_000) as i64 } else { 0 };
             let time = 1_768_473_045_000_000 + (n as i64) * 500 - late;
             let failure = random() % 10 < 7;
             let key = Tuple(compact_str::format_compact!("10.{}.{}.7", source / 250, source % 250));

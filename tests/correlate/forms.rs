@@ -31,7 +31,7 @@ fn any_order_and_batching_gives_the_answer(case: &Case) -> Result<(), TestCaseEr
     let expected = reference::episodes(program, &rows, LATER);
     same("live, at the end", &live, &expected)?;
     let bundles: Vec<_> = case.epochs.iter().map(|(rows, _)| rows.clone()).collect();
-    let finite = run::finite(program, &bundles, if case.choice % 2 == 0 { 5 } else { usize::MAX }, 1);
+    let finite = run::finite(program, &bundles, if case.choice.is_multiple_of(2) { 5 } else { usize::MAX }, 1);
     same("finite", &finite, &expected)?;
     let ended = run::epochs(program, &case.in_order(), i64::MAX, 1, Emit::Final);
     same("finite, in several epochs", &ended, &expected)?;
