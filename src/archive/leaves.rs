@@ -27,12 +27,15 @@ pub(super) struct Leaves {
 }
 
 impl Leaves {
-    pub(super) fn of(schema: &SchemaDescriptor) -> Leaves {
+    /// Of a file with this schema; `ours` when weir wrote it.
+    pub(super) fn of(schema: &SchemaDescriptor, ours: bool) -> Leaves {
         let names: Vec<String> = schema.columns().iter().map(|c| c.path().parts().join(".")).collect();
         let leaf = |id: FieldId| {
             let mut of_field = names.iter().enumerate().filter(|(_, path)| is_of(path, id.name()));
             match (of_field.next(), of_field.next()) {
                 (None, _) => Leaf::Absent,
+                // Elements that hold what joins elements are two to us; our own have none.
+                (Some(_), _) if id.ty().is_list() && !ours => Leaf::Other,
                 (Some((at, path)), None) if fits(&schema.column(at), path, id) => Leaf::At(at),
                 (Some(_), _) => Leaf::Other,
             }

@@ -24,8 +24,10 @@ mod coded;
 mod columns;
 mod gather;
 mod groups;
+mod known;
 mod layout;
 mod leaves;
+mod loaded;
 mod log;
 mod manifest;
 mod pack;
@@ -39,6 +41,7 @@ mod texts;
 
 pub use alerts::{AlertLog, alert_changes};
 pub use bulk::BulkWriter;
+pub use groups::{Keep, Skipped};
 pub use manifest::{Checkpoint, Manifest, StoredFile};
 pub use part::{Encoding, write_file};
 pub use reach::end_of_time;

@@ -8,7 +8,7 @@ use std::fs::File;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
-use super::groups::{Groups, Wanted};
+use super::groups::{Groups, Keep, Skipped, Wanted};
 use super::log::Frames;
 use super::manifest::{Manifest, StoredFile};
 use super::{ArchiveError, layout};
@@ -143,6 +143,19 @@ pub struct Reader {
     sources: VecDeque<Source>,
     open: Option<Open>,
     wanted: Wanted,
+}
+
+impl Reader {
+    /// Leaves out row groups that lie in the range and of which `keep` says that they need not be read.
+    pub fn only(mut self, keep: Keep) -> Reader {
+        self.wanted.only(keep);
+        self
+    }
+
+    /// What was left out so far because `keep` said so.
+    pub fn skipped(&self) -> Skipped {
+        self.wanted.skipped()
+    }
 }
 
 impl Iterator for Reader {

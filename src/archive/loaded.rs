@@ -10,15 +10,15 @@ use parquet::errors::{ParquetError, Result};
 use parquet::file::reader::{ChunkReader, Length};
 
 /// Some ranges of a file, in memory.
-pub(super) struct Chunks {
+pub(super) struct Loaded {
     /// Ascending and disjoint.
     parts: Vec<(u64, Bytes)>,
     length: u64,
 }
 
-impl Chunks {
+impl Loaded {
     /// Reads these ranges, which are given in any order; neighbours are read at once.
-    pub(super) fn read(file: &File, mut ranges: Vec<Range<u64>>) -> io::Result<Chunks> {
+    pub(super) fn read(file: &File, mut ranges: Vec<Range<u64>>) -> io::Result<Loaded> {
         let length = file.metadata()?.len();
         ranges.sort_unstable_by_key(|r| r.start);
         let mut whole: Vec<Range<u64>> = Vec::with_capacity(ranges.len());
@@ -37,7 +37,7 @@ impl Chunks {
             file.read_exact_at(&mut bytes, range.start)?;
             Ok((range.start, bytes.into()))
         };
-        Ok(Chunks { parts: whole.into_iter().map(read).collect::<io::Result<_>>()?, length })
+        Ok(Loaded { parts: whole.into_iter().map(read).collect::<io::Result<_>>()?, length })
     }
 
     /// What is held from this place on.
@@ -51,13 +51,13 @@ impl Chunks {
     }
 }
 
-impl Length for Chunks {
+impl Length for Loaded {
     fn len(&self) -> u64 {
         self.length
     }
 }
 
-impl ChunkReader for Chunks {
+impl ChunkReader for Loaded {
     type T = bytes::buf::Reader<Bytes>;
 
     fn get_read(&self, start: u64) -> Result<Self::T> {
@@ -82,11 +82,11 @@ mod tests {
         use std::io::Write;
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(b"0123456789").unwrap();
-        let chunks = Chunks::read(&file, vec![6..8, 1..3, 3..5]).unwrap();
-        assert_eq!((chunks.parts.len(), chunks.len()), (2, 10));
-        assert_eq!(chunks.get_bytes(2, 3).unwrap(), "234");
-        assert_eq!(chunks.get_bytes(6, 2).unwrap(), "67");
-        assert!(chunks.get_bytes(0, 1).is_err() && chunks.get_bytes(4, 2).is_err() && chunks.get_bytes(9, 1).is_err());
-        assert!(Chunks::read(&file, vec![8..11]).is_err());
+        let loaded = Loaded::read(&file, vec![6..8, 1..3, 3..5]).unwrap();
+        assert_eq!((loaded.parts.len(), loaded.len()), (2, 10));
+        assert_eq!(loaded.get_bytes(2, 3).unwrap(), "234");
+        assert_eq!(loaded.get_bytes(6, 2).unwrap(), "67");
+        assert!(loaded.get_bytes(0, 1).is_err() && loaded.get_bytes(4, 2).is_err() && loaded.get_bytes(9, 1).is_err());
+        assert!(Loaded::read(&file, vec![8..11]).is_err());
     }
 }
