@@ -14,7 +14,7 @@ use crate::alert::{Alert, AlertId};
 use crate::archive::{self, Archive};
 use crate::correlate::Input;
 use crate::correlate::spool::{BUDGET, Overflow, Spool};
-use crate::matching::{Matcher, Scratch};
+use crate::matching::{Matcher, Pruner, Scratch};
 use crate::rule::plan::Program;
 
 /// What a rebuilt dataflow stands at.
@@ -52,7 +52,9 @@ pub(super) fn rebuild(
     let mut scratch = Scratch::default();
     let folder = std::env::var_os("TMPDIR").map_or_else(std::env::temp_dir, PathBuf::from);
     let mut spool = Spool::new(Overflow::Spill, BUDGET, &folder);
-    for batch in archive::read(data, Some(matcher.fields()), from..=i64::MAX)? {
+    let mut pruner = Pruner::new(&matcher);
+    let stored = archive::read(data, Some(matcher.fields()), from..=i64::MAX)?;
+    for batch in stored.only(Box::new(move |events| pruner.may_match(events))) {
         let batch = batch?;
         let mut rows = Vec::new();
         matcher.matches(&batch, &mut scratch, &mut rows);
