@@ -45,6 +45,9 @@ const RULES: [(&str, &str, f64); 4] = [
 ];
 const ALL: (&str, f64) = ("all four", 0.8);
 
+/// A program of the comparison: its name, and how it is started.
+type Contender<'a> = (&'static str, Box<dyn Fn() -> Command + 'a>);
+
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with("--")).collect();
     let made = tempfile::tempdir().expect("a folder for what is made");
@@ -67,7 +70,7 @@ fn main() {
     let all = (ALL.0, joined.as_str(), ALL.1);
     for (name, rule, least) in RULES.into_iter().chain([all]) {
         let rules = folder(made.path(), &data, name, rule);
-        let mut contenders: Vec<(&str, Box<dyn Fn() -> Command>)> = vec![("weir", {
+        let mut contenders: Vec<Contender<'_>> = vec![("weir", {
             let archive = archive.clone();
             Box::new(move || {
                 let mut command = weir();
@@ -91,7 +94,7 @@ fn main() {
 }
 
 /// Runs all of them in turn, so that what else the machine does meets each of them.
-fn compare(name: &str, least: f64, events: u64, rounds: usize, contenders: &[(&str, Box<dyn Fn() -> Command>)]) {
+fn compare(name: &str, least: f64, events: u64, rounds: usize, contenders: &[Contender<'_>]) {
     let mut spent: Vec<Vec<f64>> = vec![Vec::new(); contenders.len()];
     let mut memory = 0;
     for _ in 0..rounds {

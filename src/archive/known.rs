@@ -78,7 +78,7 @@ fn dictionary(file: &File, chunk: &ColumnChunkMetaData, rows: i64) -> Option<Vec
     }
     let start = u64::try_from(chunk.dictionary_page_offset()?).ok()?;
     let end = u64::try_from(chunk.data_page_offset()).ok().filter(|end| *end > start)?;
-    let loaded = Loaded::read(file, vec![start..end]).ok()?;
+    let loaded = Loaded::range(file, start..end).ok()?;
     let mut pages = SerializedPageReader::new(Arc::new(loaded), chunk, rows as usize, None).ok()?;
     match pages.get_next_page() {
         Ok(Some(Page::DictionaryPage { buf, num_values, .. })) => plain_texts(&buf, num_values as usize),
@@ -101,6 +101,6 @@ fn plain_texts(mut bytes: &[u8], count: usize) -> Option<Vec<String>> {
 fn bloom_filter(file: &File, chunk: &ColumnChunkMetaData) -> Option<Sbbf> {
     let start = u64::try_from(chunk.bloom_filter_offset()?).ok()?;
     let length = u64::try_from(chunk.bloom_filter_length()?).ok()?;
-    let loaded = Loaded::read(file, vec![start..start.saturating_add(length)]).ok()?;
+    let loaded = Loaded::range(file, start..start.saturating_add(length)).ok()?;
     Sbbf::read_from_column_chunk(chunk, &loaded).ok()?
 }

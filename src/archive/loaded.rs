@@ -17,6 +17,11 @@ pub(super) struct Loaded {
 }
 
 impl Loaded {
+    /// Reads one range of bytes.
+    pub(super) fn range(file: &File, range: Range<u64>) -> io::Result<Loaded> {
+        Loaded::read(file, std::iter::once(range).collect())
+    }
+
     /// Reads these ranges, which are given in any order; neighbours are read at once.
     pub(super) fn read(file: &File, mut ranges: Vec<Range<u64>>) -> io::Result<Loaded> {
         let length = file.metadata()?.len();
@@ -87,6 +92,6 @@ mod tests {
         assert_eq!(loaded.get_bytes(2, 3).unwrap(), "234");
         assert_eq!(loaded.get_bytes(6, 2).unwrap(), "67");
         assert!(loaded.get_bytes(0, 1).is_err() && loaded.get_bytes(4, 2).is_err() && loaded.get_bytes(9, 1).is_err());
-        assert!(Loaded::read(&file, vec![8..11]).is_err());
+        assert!(Loaded::range(&file, 8..11).is_err());
     }
 }
