@@ -170,7 +170,9 @@ fn correlate(
     progress: &dyn Fn(Phase),
 ) -> Result<(), EngineError> {
     let mut spool = Spool::new(overflow, BUDGET, folder);
+    let mut end = i64::MIN;
     for bundle in &bundles {
+        end = bundle.batch.times().iter().fold(end, |end, time| end.max(*time));
         if let Some(archive) = &archive
             && archive.send(bundle.batch).is_err()
         {
@@ -187,6 +189,8 @@ fn correlate(
     while let Some((rows, watermark)) = spool.next_epoch()? {
         input.send(rows, watermark)?;
     }
+    // What waits for a deadline sees the time that the events reached, also those in which no rule is interested.
+    input.send(Vec::new(), end.saturating_add(1))?;
     input.send(Vec::new(), i64::MAX)?;
     Ok(())
 }
