@@ -28,6 +28,7 @@ mod log;
 mod manifest;
 mod pack;
 mod part;
+mod reach;
 mod read;
 mod rows;
 mod sink;
@@ -38,6 +39,7 @@ pub use alerts::{AlertLog, alert_changes};
 pub use bulk::BulkWriter;
 pub use manifest::{Checkpoint, Manifest, StoredFile};
 pub use part::{Encoding, write_file};
+pub use reach::end_of_time;
 pub use read::{Reader, Snapshot, files, greatest_time, read, snapshot};
 pub use store::{Archive, Settings};
 

@@ -58,8 +58,19 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     // What cannot be opened is said before anything is read.
     arguments.sources.iter().try_for_each(|source| open(source, &columns, &range).map(drop))?;
     let bar = super::progress::count("replaying", "events");
-    let settings =
-        batch::Settings { program: rules.program, workers: arguments.workers.count(), archive: None, once: false };
+    // An archive tells how far the run that wrote it had come.
+    let end = match &arguments.sources[..] {
+        [folder] => archive::end_of_time(folder)?,
+        _ => None,
+    };
+    let until = arguments.to.map_or(end, |to| Some(end.map_or(to, |end| end.min(to))));
+    let settings = batch::Settings {
+        program: rules.program,
+        workers: arguments.workers.count(),
+        archive: None,
+        once: false,
+        until,
+    };
     let (events, mut alerts) = batch::run(
         &settings,
         &|feed: &mut Feed| -> anyhow::Result<u64> {

@@ -355,7 +355,12 @@ impl Machine {
         }
         let mut amendment = Amendment::new(changes);
         if let (Some(new), Some(old)) = (&self.episode, &before.episode) {
-            amendment.renew(new.renewal(old, &amendment, until));
+            let renewal = new.renewal(old, &amendment, until);
+            if renewal.is_some() && matches!(self.automaton, Automaton::Joined(_)) {
+                // Behind, the episode may have become one with others, and go by another beginning.
+                return None;
+            }
+            amendment.renew(renewal);
         }
         Some(amendment)
     }

@@ -34,6 +34,9 @@ pub struct Settings {
     pub archive: Option<PathBuf>,
     /// Whether the input cannot be read a second time.
     pub once: bool,
+    /// How far time is at the end of the input, µs: what must not happen before that time, and did not, is decided.
+    /// `None`: just past its latest event.
+    pub until: Option<i64>,
 }
 
 /// The columns that a run of these rules reads; a producer may leave out all others.
@@ -141,7 +144,7 @@ fn attempt<T: Send>(
             }
             None => (None, None),
         };
-        let correlated = correlate(overflow, &folder, bundles, batches, input, progress);
+        let correlated = correlate(settings, overflow, &folder, bundles, batches, input, progress);
         let produced = producer.join().map_err(|_| EngineError::Stage("parsing"))?;
         progress(Phase::Archiving);
         let written = writer.map_or(Ok(Ok(None)), |w| w.join()).map_err(|_| EngineError::Stage("archive"))?;
@@ -162,6 +165,7 @@ fn attempt<T: Send>(
 
 /// Puts rows in order and sends them into the dataflow; passes batches on to the archive.
 fn correlate(
+    settings: &Settings,
     overflow: Overflow,
     folder: &Path,
     bundles: Receiver<Bundle>,
@@ -170,9 +174,9 @@ fn correlate(
     progress: &dyn Fn(Phase),
 ) -> Result<(), EngineError> {
     let mut spool = Spool::new(overflow, BUDGET, folder);
-    let mut end = i64::MIN;
+    let (mut greatest, until) = (i64::MIN, settings.until.unwrap_or(i64::MAX - 1));
     for bundle in &bundles {
-        end = bundle.batch.times().iter().fold(end, |end, time| end.max(*time));
+        greatest = bundle.batch.times().iter().fold(greatest, |g, time| g.max(*time));
         if let Some(archive) = &archive
             && archive.send(bundle.batch).is_err()
         {
@@ -181,16 +185,16 @@ fn correlate(
         }
         spool.push(bundle.rows)?;
         while let Some((rows, watermark)) = spool.overflow()? {
-            input.send(rows, watermark)?;
+            input.send(rows, watermark.min(until))?;
         }
     }
     drop(archive);
     progress(Phase::Correlating);
     while let Some((rows, watermark)) = spool.next_epoch()? {
-        input.send(rows, watermark)?;
+        input.send(rows, watermark.min(until))?;
     }
-    // What waits for a deadline sees the time that the events reached, also those in which no rule is interested.
-    input.send(Vec::new(), end.saturating_add(1))?;
+    // Time has passed to the end of the input, whether rules looked at its last events or not; then nothing more comes.
+    input.send(Vec::new(), settings.until.unwrap_or(greatest.saturating_add(1)))?;
     input.send(Vec::new(), i64::MAX)?;
     Ok(())
 }
