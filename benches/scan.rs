@@ -63,7 +63,8 @@ fn main() {
 /// Runs a scan and says what it cost.
 fn scan(name: &str, lines: &Path, program: &Arc<Program>, archive: Option<PathBuf>) {
     let (cpu, wall) = (cpu::seconds(), Instant::now());
-    let settings = batch::Settings { program: program.clone(), workers: 1, archive: archive.clone(), once: false };
+    let settings =
+        batch::Settings { program: program.clone(), workers: 1, archive: archive.clone(), once: false, until: None };
     let produce = |feed: &mut Feed| read(lines, |batch| feed.send(batch).expect("the run goes on"));
     let (count, mut findings) = batch::run(&settings, &produce, &|_| {}).expect("the scan runs");
     let alerts = findings.len();

@@ -30,7 +30,8 @@ fn main() -> anyhow::Result<()> {
             )
         })
         .collect();
-    let settings = Settings { program: Arc::new(compiled.program), workers: 1, archive: None, once: false };
+    let settings =
+        Settings { program: Arc::new(compiled.program), workers: 1, archive: None, once: false, until: None };
     let (counts, mut alerts) = batch::run(
         &settings,
         &|feed: &mut Feed| {

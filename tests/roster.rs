@@ -44,6 +44,7 @@ fn rule(number: usize, variant: u8) -> Rule {
         cooldown,
         retro: 0,
         level: 0,
+        exceptions: weir::rule::plan::Exceptions::default(),
         file: "test".into(),
     }
 }

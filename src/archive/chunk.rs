@@ -293,17 +293,16 @@ fn cut_least(mut value: Vec<u8>) -> (Vec<u8>, bool) {
 }
 
 /// A bound that is not less, of text as text, and whether it is the value itself.
-fn cut_greatest(mut value: Vec<u8>) -> (Vec<u8>, bool) {
-    let cut = cut_at(&value);
-    // One more in the last character that leaves it ASCII.
-    match value[..cut].iter().rposition(|byte| *byte < 0x7f) {
-        Some(at) if value.len() > BOUND_BYTES => {
-            value.truncate(at + 1);
-            value[at] += 1;
-            (value, false)
+fn cut_greatest(value: Vec<u8>) -> (Vec<u8>, bool) {
+    if value.len() > BOUND_BYTES {
+        // The next character in place of the last one that has a next.
+        let cut = std::str::from_utf8(&value[..cut_at(&value)]).unwrap_or_default();
+        let next = |(at, last): (usize, char)| Some((at, char::from_u32(last as u32 + 1)?));
+        if let Some((at, next)) = cut.char_indices().rev().find_map(next) {
+            return (format!("{}{next}", &cut[..at]).into_bytes(), false);
         }
-        _ => (value, true),
     }
+    (value, true)
 }
 
 fn cut_at(value: &[u8]) -> usize {

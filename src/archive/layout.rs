@@ -3,8 +3,13 @@
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use super::ArchiveError;
+
+/// How long a writer waits for the one before it to let the folder go.
+const LOCK_PATIENCE: Duration = Duration::from_millis(500);
+const LOCK_PAUSE: Duration = Duration::from_millis(10);
 
 const SEGMENT_SUFFIX: &str = ".log";
 /// Ends the name of a file that is being written; such files are removed when a writer opens the folder.
@@ -72,10 +77,15 @@ pub(super) fn lock(dir: &Path) -> Result<File, ArchiveError> {
         .write(true)
         .open(&path)
         .map_err(ArchiveError::io("open", &path))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(ArchiveError::Locked(dir.to_owned())),
-        Err(TryLockError::Error(error)) => Err(ArchiveError::io("lock", &path)(error)),
+    // A writer that just ended, or a program that it was starting, may hold the lock for a moment longer.
+    let until = Instant::now() + LOCK_PATIENCE;
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::WouldBlock) if Instant::now() < until => std::thread::sleep(LOCK_PAUSE),
+            Err(TryLockError::WouldBlock) => return Err(ArchiveError::Locked(dir.to_owned())),
+            Err(TryLockError::Error(error)) => return Err(ArchiveError::io("lock", &path)(error)),
+        }
     }
 }
 

@@ -25,13 +25,14 @@ use crate::event::schema::{Columns, schema_of};
 pub struct Encoding {
     /// zstd level, 1 to 22. Level 3 takes some more time and a tenth less space than 1.
     pub level: i32,
-    /// Bloom filters on addresses, users, hosts and event ids: point look-ups skip row groups, files grow by some percent.
+    /// Bloom filters on addresses, users, hosts, hashes and names asked for: a look-up of a single value skips the row
+    /// groups that lack it, files grow by one percent.
     pub bloom: bool,
 }
 
 impl Default for Encoding {
     fn default() -> Encoding {
-        Encoding { level: 1, bloom: false }
+        Encoding { level: 1, bloom: true }
     }
 }
 

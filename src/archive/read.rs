@@ -7,20 +7,13 @@ use std::collections::{BTreeSet, VecDeque};
 use std::fs::File;
 use std::ops::{Range, RangeInclusive};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
-use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
-use parquet::file::metadata::RowGroupMetaData;
-use parquet::file::statistics::Statistics;
-
+use super::groups::{Groups, Keep, Skipped, Wanted};
 use super::log::Frames;
 use super::manifest::{Manifest, StoredFile};
 use super::{ArchiveError, layout};
-use crate::event::field::{self, FieldRef};
-use crate::event::{EventBatch, EventId, schema};
-
-const BATCH_ROWS: usize = 16 * 1024;
+use crate::event::EventBatch;
+use crate::event::field::FieldRef;
 
 /// What an archive holds at one moment.
 pub struct Snapshot {
@@ -96,7 +89,7 @@ impl Snapshot {
             let file = file.try_clone().map_err(ArchiveError::io("open", path))?;
             sources.push_back(Source::Log(path.clone(), file));
         }
-        Ok(Reader { sources, open: None, columns: columns.cloned(), range, numbers })
+        Ok(Reader { sources, open: None, wanted: Wanted::new(columns, range), numbers })
     }
 
     /// The events that are only in the log yet.
@@ -135,7 +128,8 @@ pub fn read(
         found.sort();
         sources.extend(found.into_iter().map(Source::Parquet));
     }
-    Ok(Reader { sources, open: None, columns: columns.cloned(), range, numbers: 0..u64::MAX })
+    let wanted = Wanted::new(columns, range);
+    Ok(Reader { sources, open: None, wanted, numbers: 0..u64::MAX })
 }
 
 fn parquet_files(folder: &Path, found: &mut Vec<PathBuf>) -> Result<(), ArchiveError> {
@@ -156,7 +150,7 @@ enum Source {
 }
 
 enum Open {
-    Parquet { path: PathBuf, reader: ParquetRecordBatchReader, rows: u64 },
+    Parquet(Box<Groups>),
     Log { frames: Box<Frames>, ready: VecDeque<EventBatch> },
 }
 
@@ -164,10 +158,22 @@ enum Open {
 pub struct Reader {
     sources: VecDeque<Source>,
     open: Option<Open>,
-    columns: Option<BTreeSet<FieldRef>>,
-    range: RangeInclusive<i64>,
+    wanted: Wanted,
     /// Which frames of the log count.
     numbers: Range<u64>,
+}
+
+impl Reader {
+    /// Leaves out row groups that lie in the range and of which `keep` says that they need not be read.
+    pub fn only(mut self, keep: Keep) -> Reader {
+        self.wanted.only(keep);
+        self
+    }
+
+    /// What was left out so far because `keep` said so.
+    pub fn skipped(&self) -> Skipped {
+        self.wanted.skipped()
+    }
 }
 
 impl Iterator for Reader {
@@ -176,117 +182,43 @@ impl Iterator for Reader {
     fn next(&mut self) -> Option<Self::Item> {
         loop {
             if self.open.is_none() {
-                let source = self.sources.pop_front()?;
-                match self.open_source(source) {
+                match Open::new(self.sources.pop_front()?) {
                     Ok(open) => self.open = Some(open),
                     Err(error) => return Some(Err(error)),
                 }
             }
-            match self.open.as_mut().and_then(|open| open.next(&self.numbers)) {
+            match self.open.as_mut().and_then(|open| open.next(&mut self.wanted, &self.numbers)) {
                 None => self.open = None,
                 Some(Err(error)) => {
                     self.open = None;
                     return Some(Err(error));
                 }
-                Some(Ok(batch)) => {
-                    let batch = within(batch, &self.range);
-                    if !batch.is_empty() {
-                        return Some(Ok(batch));
-                    }
-                }
+                Some(Ok(batch)) => return Some(Ok(batch)),
             }
         }
     }
 }
 
-fn within(batch: EventBatch, range: &RangeInclusive<i64>) -> EventBatch {
-    let times = batch.times();
-    if times.iter().all(|t| range.contains(t)) {
-        return batch;
-    }
-    let rows: Vec<u32> = (0..batch.len() as u32).filter(|r| range.contains(&times[*r as usize])).collect();
-    batch.take(&rows)
-}
-
-impl Reader {
-    fn open_source(&self, source: Source) -> Result<Open, ArchiveError> {
+impl Open {
+    fn new(source: Source) -> Result<Open, ArchiveError> {
         match source {
             Source::Log(path, file) => {
                 // Clones of a handle share their place in the file.
                 std::io::Seek::rewind(&mut &file).map_err(ArchiveError::io("read", &path))?;
                 Ok(Open::Log { frames: Box::new(Frames::new(file, &path)?), ready: VecDeque::new() })
             }
-            Source::Parquet(path) => {
-                let reader = self.open_parquet(&path)?;
-                Ok(Open::Parquet { path, reader, rows: 0 })
-            }
+            Source::Parquet(path) => Groups::open(&path).map(|groups| Open::Parquet(Box::new(groups))),
         }
     }
 
-    fn open_parquet(&self, path: &Path) -> Result<ParquetRecordBatchReader, ArchiveError> {
-        let file = File::open(path).map_err(ArchiveError::io("open", path))?;
-        let metadata = ArrowReaderMetadata::load(&file, Default::default()).map_err(ArchiveError::parquet(path))?;
-        let names = metadata.schema().fields().iter().map(|f| f.name().as_str());
-        if !names.clone().any(|n| n == field::TIMESTAMP.name()) {
-            let columns = names.collect::<Vec<_>>().join(", ");
-            return Err(ArchiveError::Foreign { path: path.to_owned(), columns });
-        }
-        let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata);
-        let groups = builder.metadata().row_groups().iter().enumerate();
-        let groups = groups.filter(|(_, group)| may_overlap(group, &self.range)).map(|(at, _)| at).collect();
-        let mask = self.columns.as_ref().map(|columns| {
-            let always = [field::TIMESTAMP, field::EVENT_ID, field::TAGS].map(|id| id.name().to_owned());
-            let wanted = columns.iter().flat_map(stored_names).chain(always).collect::<BTreeSet<_>>();
-            let leaf = |path: &str| wanted.iter().any(|w| path.strip_prefix(w.as_str()).is_some_and(ends_name));
-            let schema = builder.parquet_schema();
-            let leaves = (0..schema.num_columns()).filter(|at| leaf(&schema.column(*at).path().parts().join(".")));
-            ProjectionMask::leaves(schema, leaves)
-        });
-        let builder = builder.with_batch_size(BATCH_ROWS).with_row_groups(groups);
-        let builder = match mask {
-            Some(mask) => builder.with_projection(mask),
-            None => builder,
-        };
-        builder.build().map_err(ArchiveError::parquet(path))
-    }
-}
-
-fn ends_name(rest: &str) -> bool {
-    rest.is_empty() || rest.starts_with('.')
-}
-
-/// The columns of a file that a field is made of.
-fn stored_names(field: &FieldRef) -> Vec<String> {
-    match field {
-        FieldRef::Extra(_) => vec![schema::EXTRA.to_owned()],
-        FieldRef::Column(field::MESSAGE) => {
-            [field::MESSAGE, field::EVENT_ORIGINAL, field::LOG_MESSAGE_OFFSET].map(|id| id.name().to_owned()).into()
-        }
-        FieldRef::Column(id) => vec![id.name().to_owned()],
-    }
-}
-
-fn may_overlap(group: &RowGroupMetaData, range: &RangeInclusive<i64>) -> bool {
-    let column = group.columns().iter().find(|c| c.column_path().parts() == [field::TIMESTAMP.name()]);
-    let micros = |c: &&parquet::file::metadata::ColumnChunkMetaData| {
-        use parquet::basic::{LogicalType, TimeUnit};
-        matches!(c.column_descr().logical_type_ref(), Some(LogicalType::Timestamp(t)) if t.unit == TimeUnit::MICROS)
-    };
-    match column.filter(micros).and_then(|c| c.statistics()) {
-        Some(Statistics::Int64(s)) => match (s.min_opt(), s.max_opt()) {
-            (Some(min), Some(max)) => min <= range.end() && max >= range.start(),
-            _ => true,
-        },
-        _ => true,
-    }
-}
-
-impl Open {
-    fn next(&mut self, numbers: &Range<u64>) -> Option<Result<EventBatch, ArchiveError>> {
+    fn next(&mut self, wanted: &mut Wanted, numbers: &Range<u64>) -> Option<Result<EventBatch, ArchiveError>> {
         match self {
             Open::Log { frames, ready } => loop {
-                if let Some(batch) = ready.pop_front() {
-                    return Some(Ok(batch));
+                while let Some(batch) = ready.pop_front() {
+                    let batch = wanted.within(batch);
+                    if !batch.is_empty() {
+                        return Some(Ok(batch));
+                    }
                 }
                 match frames.next()? {
                     Ok(frame) if numbers.contains(&frame.head.sequence) => ready.extend(frame.batches),
@@ -294,30 +226,7 @@ impl Open {
                     Err(error) => return Some(Err(error)),
                 }
             },
-            Open::Parquet { path, reader, rows } => {
-                let record = match reader.next()? {
-                    Ok(record) => record,
-                    Err(error) => return Some(Err(ArchiveError::arrow(path)(error))),
-                };
-                let first = *rows;
-                *rows += record.num_rows() as u64;
-                Some(schema::from_record_batch(&record).map(|b| with_ids(b, first)).map_err(ArchiveError::arrow(path)))
-            }
+            Open::Parquet(groups) => groups.next(wanted),
         }
     }
-}
-
-/// Files that are not ours may lack ids: then the row's number in the file and its line make one.
-fn with_ids(batch: EventBatch, first: u64) -> EventBatch {
-    if batch.column(field::EVENT_ID).is_some() || batch.is_empty() {
-        return batch;
-    }
-    let times = batch.times();
-    let id = |row: usize| {
-        let line = batch.text(field::EVENT_ORIGINAL, row).or_else(|| batch.message(row)).unwrap_or_default();
-        EventId::new(times.get(row).copied().unwrap_or_default(), line.as_bytes(), first + row as u64).to_bytes()
-    };
-    let bytes: Vec<u8> = (0..batch.len()).flat_map(id).collect();
-    let ids = arrow::array::FixedSizeBinaryArray::new(16, bytes.into(), None);
-    batch.with_column(field::EVENT_ID, Arc::new(ids))
 }

@@ -105,6 +105,8 @@ pub struct Archive {
     sequence: u64,
     checkpoints: BTreeMap<(u64, u64, PathBuf), Checkpoint>,
     watermark: Option<i64>,
+    /// It is to be recorded even without events.
+    passed: bool,
     greatest_time: Option<i64>,
     lock: Arc<File>,
 }
@@ -143,6 +145,7 @@ impl Archive {
             sequence: recovered.sequence,
             checkpoints: recovered.checkpoints,
             watermark: recovered.watermark,
+            passed: false,
             greatest_time: recovered.greatest_time,
             lock: Arc::new(lock),
         };
@@ -196,13 +199,20 @@ impl Archive {
         Ok(())
     }
 
+    /// Records a watermark (µs) without events: time passed, and that decided something. Durable with the next [`Archive::commit`].
+    pub fn pass(&mut self, watermark: i64) {
+        self.watermark = self.watermark.max(Some(watermark));
+        self.passed = true;
+    }
+
     /// Makes everything since the last commit durable, all of it or nothing.
     pub fn commit(&mut self) -> Result<(), ArchiveError> {
-        if self.pending.events == 0 && self.pending.checkpoints.is_empty() {
+        if self.pending.events == 0 && self.pending.checkpoints.is_empty() && !self.passed {
             return Ok(());
         }
         let result = self.write_pending();
         if result.is_ok() {
+            self.passed = false;
             self.sequence += self.pending.events;
             self.greatest_time = self.greatest_time.max(self.pending.max_time);
             let checkpoints = std::mem::take(&mut self.pending.checkpoints);

@@ -1,7 +1,5 @@
 //! `weir replay`: archived events through the same rules.
 
-use std::collections::BTreeSet;
-use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
@@ -11,8 +9,7 @@ use anyhow::Context;
 use super::alerts::{self, Output};
 use super::input::{Rules, Workers};
 use crate::archive;
-use crate::engine::batch::{self, Feed};
-use crate::event::field::FieldRef;
+use crate::engine::batch::{self, Feed, Needs};
 use crate::event::time::parse_rfc3339;
 
 /// Run the rules over archived events
@@ -54,42 +51,62 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let started = Instant::now();
     let rules = arguments.rules.load()?;
     let range = arguments.from.unwrap_or(i64::MIN)..=arguments.to.map_or(i64::MAX, |t| t - 1);
-    let columns = batch::columns(&rules.program);
+    let needs = Needs::new(&rules.program);
+    let open = |source: &Path| {
+        let reader = archive::read(source, Some(&needs.columns), range.clone());
+        let reader = reader.with_context(|| format!("cannot replay {}", source.display()))?;
+        anyhow::Ok(reader.only(needs.keep()))
+    };
     // What cannot be opened is said before anything is read.
-    arguments.sources.iter().try_for_each(|source| open(source, &columns, &range).map(drop))?;
+    arguments.sources.iter().try_for_each(|source| open(source).map(drop))?;
     let bar = super::progress::count("replaying", "events");
-    let settings =
-        batch::Settings { program: rules.program, workers: arguments.workers.count(), archive: None, once: false };
+    // An archive tells how far the run that wrote it had come.
+    let end = match &arguments.sources[..] {
+        [folder] => archive::end_of_time(folder)?,
+        _ => None,
+    };
+    let until = arguments.to.map_or(end, |to| Some(end.map_or(to, |end| end.min(to))));
+    let settings = batch::Settings {
+        program: rules.program,
+        workers: arguments.workers.count(),
+        archive: None,
+        once: false,
+        until,
+    };
     let (events, mut alerts) = batch::run(
         &settings,
-        &|feed: &mut Feed| -> anyhow::Result<u64> {
-            let mut events = 0;
+        &|feed: &mut Feed| -> anyhow::Result<(u64, u64)> {
+            let (mut events, mut skipped) = (0, 0);
             for source in &arguments.sources {
-                for batch in open(source, &columns, &range)? {
+                let mut reader = open(source)?;
+                for batch in &mut reader {
                     let batch = batch?;
                     events += batch.len() as u64;
                     bar.set_position(events);
                     if feed.send(batch).is_err() {
-                        return Ok(events);
+                        return Ok((events, skipped));
                     }
                 }
+                let left_out = reader.skipped();
+                skipped += left_out.events;
+                if left_out.events > 0 && feed.passed(left_out.latest).is_err() {
+                    break;
+                }
             }
-            Ok(events)
+            Ok((events, skipped))
         },
         &|phase| bar.set_message(phase.word()),
     )?;
     bar.finish_and_clear();
-    let events = events?;
+    let (events, skipped) = events?;
     let count = alerts.len();
     alerts::write(&mut alerts, arguments.output)?;
-    eprintln!("{events} events replayed in {:.2} s; {} alerts", started.elapsed().as_secs_f64(), count);
+    let unread =
+        if skipped > 0 { format!(", {skipped} more left unread: no rule can match them") } else { String::new() };
+    eprintln!("{events} events replayed in {:.2} s{unread}; {count} alerts", started.elapsed().as_secs_f64());
     Ok(match () {
         () if rules.broken => ExitCode::from(2),
         () if count == 0 => ExitCode::SUCCESS,
         () => ExitCode::from(1),
     })
-}
-
-fn open(source: &Path, columns: &BTreeSet<FieldRef>, range: &RangeInclusive<i64>) -> anyhow::Result<archive::Reader> {
-    archive::read(source, Some(columns), range.clone()).with_context(|| format!("cannot replay {}", source.display()))
 }

@@ -71,7 +71,13 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let bar = super::progress::bytes(total, "reading");
     let position = AtomicU64::new(0);
     let (mut read, mut alerts) = batch::run(
-        &batch::Settings { program: rules.program, workers: arguments.workers.count(), archive: arguments.data, once },
+        &batch::Settings {
+            program: rules.program,
+            workers: arguments.workers.count(),
+            archive: arguments.data,
+            once,
+            until: None,
+        },
         &|feed: &mut Feed| {
             let mut read = Read::default();
             position.store(0, Ordering::Relaxed);

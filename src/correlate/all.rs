@@ -66,7 +66,7 @@ impl All {
     }
 
     pub(super) fn amend(&mut self, amendment: &Amendment) -> bool {
-        self.runs.iter_mut().fold(false, |touched, run| run.amend(amendment) || touched)
+        self.runs.iter_mut().fold(false, |touched, run| touched | run.amend(amendment))
     }
 }
 

@@ -72,6 +72,6 @@ impl Amendment {
 
     /// Corrects episodes; whether there was one that may have had to be.
     pub(super) fn episodes<'a>(&self, episodes: impl IntoIterator<Item = &'a mut Episode>) -> bool {
-        episodes.into_iter().fold(false, |touched, e| e.amend(self) || touched)
+        episodes.into_iter().fold(false, |touched, e| touched | e.amend(self))
     }
 }

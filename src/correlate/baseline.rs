@@ -83,7 +83,7 @@ impl Baseline {
         if terms.least.is_some_and(|least| figure.0 < least.saturating_mul(figure.1)) {
             return false;
         }
-        if !self.usual.as_ref().is_some_and(|(a, b, _)| (*a, *b) == (from, self.bucket)) {
+        if self.usual.as_ref().is_none_or(|(a, b, _)| (*a, *b) != (from, self.bucket)) {
             let figures: Vec<Figure> = self.over.iter().map(|(_, figure)| *figure).collect();
             let empty = (self.bucket - from) as u64 - figures.len() as u64;
             self.usual = Some((from, self.bucket, Usual::new(&figures, empty, terms.above)));

@@ -15,6 +15,10 @@ use crate::event::time::{DAY, SECOND};
 pub const LATENESS: i64 = 600 * SECOND;
 /// After how long without an event a source stops holding the watermark, µs of arrival.
 pub const IDLE_AFTER: i64 = 60 * SECOND;
+/// Events that came at most so long after they happened came as they happened: when these cease, time goes on without them, µs.
+const PRESENT: i64 = 3600 * SECOND;
+/// The least step by which it does, µs: each is recorded.
+const STEP: i64 = 10 * SECOND;
 
 /// The watermark and what it is made from.
 #[derive(Debug)]
@@ -22,9 +26,11 @@ pub struct Clock {
     lateness: i64,
     sources: FxHashMap<Arc<str>, Progress>,
     watermark: i64,
+    /// What was last heard of any source.
+    last: Option<Progress>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 struct Progress {
     greatest: i64,
     heard: i64,
@@ -33,7 +39,7 @@ struct Progress {
 impl Clock {
     /// A clock that allows this lateness (µs) and starts at `floor`, the watermark that held before a restart.
     pub fn new(lateness: i64, floor: i64) -> Clock {
-        Clock { lateness, sources: FxHashMap::default(), watermark: floor }
+        Clock { lateness, sources: FxHashMap::default(), watermark: floor, last: None }
     }
 
     /// Holds the watermark for a source that is about to speak, as of `now` (µs): a file whose old lines come first
@@ -46,6 +52,7 @@ impl Clock {
     /// wrong clock and does not count.
     pub fn observe(&mut self, source: &Arc<str>, times: &[i64], now: i64) {
         let Some(greatest) = times.iter().copied().filter(|t| *t <= now.saturating_add(DAY)).max() else { return };
+        self.last = Some(Progress { greatest, heard: now });
         match self.sources.get_mut(source) {
             Some(progress) => {
                 progress.greatest = progress.greatest.max(greatest);
@@ -64,6 +71,21 @@ impl Clock {
             self.watermark = self.watermark.max(least.saturating_sub(self.lateness));
         }
         self.watermark
+    }
+
+    /// Where the watermark may go when all sources are silent whose events came as they happened, as of `now` (µs of arrival): what
+    /// must not happen has then not happened. The caller records it, and then says [`Clock::pass`]. A log of the
+    /// past that was read to its end does not make time pass.
+    pub fn silence(&self, now: i64) -> Option<i64> {
+        let last = self.last.filter(|_| self.sources.is_empty())?;
+        let reached = now.saturating_sub(IDLE_AFTER).saturating_sub(self.lateness);
+        let present = last.heard.saturating_sub(last.greatest) <= PRESENT;
+        (present && reached >= self.watermark.saturating_add(STEP)).then_some(reached)
+    }
+
+    /// Moves the watermark to where [`Clock::silence`] said.
+    pub fn pass(&mut self, watermark: i64) {
+        self.watermark = self.watermark.max(watermark);
     }
 
     /// The watermark, µs: an accepted event before it is late.
@@ -98,6 +120,23 @@ mod tests {
         assert_eq!(clock.advance(6 * SECOND), i64::MIN);
         clock.observe(&a, &[70 * SECOND], 70 * SECOND);
         assert_eq!(clock.advance(70 * SECOND), 70 * SECOND);
+    }
+
+    #[test]
+    fn time_goes_on_when_all_are_silent_that_spoke_of_the_present() {
+        let a: Arc<str> = "a".into();
+        let mut clock = Clock::new(10 * SECOND, i64::MIN);
+        clock.observe(&a, &[100 * SECOND], 101 * SECOND);
+        assert_eq!((clock.advance(150 * SECOND), clock.silence(150 * SECOND)), (90 * SECOND, None), "a may speak");
+        assert_eq!(clock.advance(165 * SECOND), 90 * SECOND);
+        assert_eq!(clock.silence(165 * SECOND), None, "too small a step");
+        assert_eq!(clock.silence(171 * SECOND), Some(101 * SECOND));
+        clock.pass(101 * SECOND);
+        assert_eq!((clock.advance(171 * SECOND), clock.silence(171 * SECOND)), (101 * SECOND, None));
+        let mut old = Clock::new(10 * SECOND, i64::MIN);
+        old.observe(&a, &[100 * SECOND], DAY);
+        old.advance(2 * DAY);
+        assert_eq!(old.silence(2 * DAY), None, "an old log says nothing of the present");
     }
 
     #[test]

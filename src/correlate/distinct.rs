@@ -5,6 +5,10 @@
 
 use super::amend::Amendment;
 use super::episode::{Point, Proof};
+use super::tally::part;
+
+/// What [`Tuple::hash_at`](crate::rule::plan::Tuple::hash_at) gives of a missing value.
+const MISSING: u64 = 0xc44b_dff4_074e_ecdb;
 
 /// The most recently seen values, each with its latest event, oldest first.
 #[derive(Clone, Debug, Default)]
@@ -20,10 +24,14 @@ struct Seen {
 }
 
 impl Distinct {
-    /// Takes the next event, whose value stands at `slot` of its payload; whether it completes a match.
-    pub(super) fn step(&mut self, within: i64, count: usize, slot: usize, point: Point) -> bool {
+    /// Takes the next event, whose value stands at `slot` of its payload; whether it completes a match. `None` when it
+    /// misses the value, and so is no event of the key.
+    pub(super) fn step(&mut self, within: i64, count: usize, slot: usize, point: Point) -> Option<bool> {
         let horizon = point.place.time.saturating_sub(within);
         let hash = point.values.hash_at(slot);
+        if hash == MISSING {
+            part(&point.values, slot)?;
+        }
         let same = |s: &Seen| s.hash == hash && s.point.values.same_at(&point.values, slot);
         if let Some(at) = self.seen.iter().rposition(same) {
             self.seen.remove(at);
@@ -35,7 +43,7 @@ impl Distinct {
         if drop > 0 {
             self.seen.drain(..drop);
         }
-        self.seen.len() == count
+        Some(self.seen.len() == count)
     }
 
     /// Start of the match the last event completed, µs.
@@ -64,7 +72,12 @@ impl Distinct {
 #[cfg(test)]
 mod tests {
     use crate::correlate::trial::{episodes, rule};
-    use crate::rule::plan::Form;
+    use crate::rule::plan::{Form, Tuple};
+
+    #[test]
+    fn a_missing_value_is_known_by_its_hash() {
+        assert_eq!(Tuple::new([None]).hash_at(0), super::MISSING);
+    }
 
     #[test]
     fn so_many_values_within_the_window() {

@@ -45,7 +45,7 @@ pub(super) type Proof = Vec<(usize, Point)>;
 /// An episode while it grows.
 #[derive(Clone, Debug)]
 pub(super) struct Episode {
-    head: Rc<Head>,
+    head: Head,
     first_ordinal: u64,
     last: Place,
     last_ordinal: u64,
@@ -56,13 +56,13 @@ pub(super) struct Episode {
     earlier: Option<Box<Episode>>,
 }
 
-/// What an episode has of its first match.
-#[derive(Debug, PartialEq)]
+/// What an episode has of its first match, shared by its copies.
+#[derive(Clone, Debug, PartialEq)]
 struct Head {
     first: Place,
     /// The first events.
-    proof: Vec<Place>,
-    values: Vec<Option<Tuple>>,
+    proof: Rc<[Place]>,
+    values: Rc<[Option<Tuple>]>,
 }
 
 /// What an amendment brings to an episode that was open when a re-run met the state from before.
@@ -71,7 +71,7 @@ pub(super) struct Renewal {
     /// The first event it had.
     opened: Place,
     /// Its new beginning, and how much further back that is.
-    head: Option<(Rc<Head>, u64)>,
+    head: Option<(Head, u64)>,
     /// Its latest events up to [`Renewal::until`].
     recent: Option<VecDeque<Place>>,
     until: Place,
@@ -82,17 +82,23 @@ impl Episode {
     pub(super) fn open(proof: &Proof, steps: usize) -> Episode {
         let (first, last) = (&proof[0].1, &proof[proof.len() - 1].1);
         // One slot a step, then the first event and the last one of the match.
-        let mut values = vec![None; steps + 2];
+        let mut values: Rc<[Option<Tuple>]> = (0..steps + 2).map(|_| None).collect();
+        let slots = Rc::get_mut(&mut values).expect("nobody else has it yet");
         for (step, point) in proof {
-            values[*step] = Some(point.values.clone());
+            slots[*step] = Some(point.values.clone());
         }
-        values[steps] = Some(first.values.clone());
-        values[steps + 1] = Some(last.values.clone());
-        let mut places: Vec<Place> = proof.iter().map(|(_, p)| p.place).take(2 * EVIDENCE).collect();
-        places.dedup();
-        places.truncate(EVIDENCE);
+        slots[steps] = Some(first.values.clone());
+        slots[steps + 1] = Some(last.values.clone());
+        // An event that serves several steps is there several times.
+        let (mut places, mut count) = ([first.place; EVIDENCE], 1);
+        for (_, point) in proof {
+            if count < EVIDENCE && point.place != places[count - 1] {
+                places[count] = point.place;
+                count += 1;
+            }
+        }
         Episode {
-            head: Rc::new(Head { first: first.place, proof: places, values }),
+            head: Head { first: first.place, proof: Rc::from(&places[..count]), values },
             first_ordinal: first.ordinal,
             last: last.place,
             last_ordinal: last.ordinal,
@@ -185,8 +191,7 @@ impl Episode {
     /// What makes of `before`, as later states have it, this one; nothing, when they have the same beginning and latest
     /// events. `amendment` is what else is corrected there; `until` the last event both have seen.
     pub(super) fn renewal(&self, before: &Episode, amendment: &Amendment, until: Place) -> Option<Renewal> {
-        let same = Rc::ptr_eq(&self.head, &before.head) || self.head == before.head;
-        let head = (!same).then(|| {
+        let head = (self.head != before.head).then(|| {
             let mut last = before.last_ordinal;
             amendment.number(before.last, &mut last);
             let count = self.last_ordinal.wrapping_sub(self.first_ordinal);
@@ -220,7 +225,7 @@ impl Episode {
 
     /// As it leaves the operator.
     pub(super) fn record(&self, rule: u32, key: &Tuple) -> Record {
-        let mut evidence = self.head.proof.clone();
+        let mut evidence = self.head.proof.to_vec();
         evidence.extend(&self.recent);
         evidence.sort_unstable();
         evidence.dedup();
@@ -231,7 +236,7 @@ impl Episode {
             last: self.last,
             count: self.last_ordinal.wrapping_sub(self.first_ordinal).wrapping_add(1),
             evidence,
-            values: self.head.values.clone(),
+            values: self.head.values.to_vec(),
         }
     }
 }

@@ -31,7 +31,9 @@ impl Key {
     pub(super) fn push_final(&mut self, rule: &plan::Rule, row: &Row, ended: &mut Vec<Episode>) {
         debug_assert!(self.live.is_none(), "final events come before live ones");
         self.latest = self.latest.max(row.time);
-        self.base.pass(rule, row.time, ended);
+        if self.base.waits() {
+            self.base.pass(rule, row.time, ended);
+        }
         self.base.step(rule, row, ended);
     }
 

@@ -56,16 +56,6 @@ enum Automaton {
     Baseline(Box<Baseline>),
 }
 
-/// How an event goes into the count of a key's events.
-enum Part {
-    /// It is one of them.
-    Takes,
-    /// It breaks what has begun.
-    Breaks,
-    /// It lacks the value that is looked at.
-    None,
-}
-
 impl Machine {
     /// Before any event. [`Form::Single`] has no state and is a threshold of one if it comes here.
     pub(super) fn new(rule: &plan::Rule) -> Machine {
@@ -93,16 +83,27 @@ impl Machine {
     /// Takes the next event in (time, id) order. Episodes that it ends are appended to `ended`: those that others follow, and
     /// those that are over as soon as they begin.
     pub(super) fn step(&mut self, rule: &plan::Rule, row: &Row, ended: &mut Vec<Episode>) {
-        match part_of(rule, row) {
-            Part::Takes => self.events += 1,
-            Part::Breaks => return self.reset(rule, row.time),
-            Part::None => return,
+        match &rule.form {
+            Form::Sequence { until: Some(until), .. } if row.steps & (1 << until) != 0 => {
+                return self.reset(rule, row.time);
+            }
+            Form::Single
+            | Form::Threshold { .. }
+            | Form::Distinct { .. }
+            | Form::Aggregate { .. }
+            | Form::Sequence { .. }
+            | Form::All { .. }
+            | Form::Novel { .. }
+            | Form::Baseline { .. } => self.events += 1,
         }
         let point = Point { place: row.place(), ordinal: self.events, values: row.values.clone() };
         let completed = match (&mut self.automaton, &rule.form) {
             (Automaton::Threshold(t), Form::Threshold { within, count }) => t.step(*within, (*count).max(1), point),
             (Automaton::Distinct(d), Form::Distinct { within, count, slot }) => {
-                d.step(*within, (*count).max(1), *slot, point)
+                d.step(*within, (*count).max(1), *slot, point).unwrap_or_else(|| {
+                    self.events -= 1;
+                    false
+                })
             }
             (Automaton::Sequence(s), Form::Sequence { within, .. }) => s.step(*within, row.steps, &point),
             (Automaton::Aggregate(a), Form::Aggregate { window, having }) => a.step(*window, having, point),
@@ -117,8 +118,10 @@ impl Machine {
             }
             (Automaton::Novel(n), Form::Novel { over, learn, fewer_than, slot }) => {
                 let terms = novel::Terms { over: *over, learn: *learn, fewer_than: *fewer_than, slot: *slot };
-                if n.step(terms, &point) {
-                    ended.push(Episode::open(&n.proof(), rule.steps.len()));
+                match n.step(terms, &point) {
+                    Some(true) => ended.push(Episode::open(&n.proof(), rule.steps.len())),
+                    Some(false) => {}
+                    None => self.events -= 1,
                 }
                 return;
             }
@@ -155,9 +158,18 @@ impl Machine {
         ended.extend(self.episode.replace(next).map(|e| *e));
     }
 
-    /// How many of the key's events the row is.
+    /// How many of the key's events the row is: none when it breaks what has begun or misses the value that is looked at.
     pub(super) fn counts(rule: &plan::Rule, row: &Row) -> i64 {
-        i64::from(matches!(part_of(rule, row), Part::Takes))
+        match &rule.form {
+            Form::Sequence { until: Some(until), .. } => i64::from(row.steps & (1 << until) == 0),
+            Form::Distinct { slot, .. } | Form::Novel { slot, .. } => i64::from(part(&row.values, *slot).is_some()),
+            Form::Single
+            | Form::Threshold { .. }
+            | Form::Aggregate { .. }
+            | Form::Sequence { until: None, .. }
+            | Form::All { .. }
+            | Form::Baseline { .. } => 1,
+        }
     }
 
     /// The episodes that go on, in order: one, but where a match may still join several.
@@ -343,7 +355,12 @@ impl Machine {
         }
         let mut amendment = Amendment::new(changes);
         if let (Some(new), Some(old)) = (&self.episode, &before.episode) {
-            amendment.renew(new.renewal(old, &amendment, until));
+            let renewal = new.renewal(old, &amendment, until);
+            if renewal.is_some() && matches!(self.automaton, Automaton::Joined(_)) {
+                // Behind, the episode may have become one with others, and go by another beginning.
+                return None;
+            }
+            amendment.renew(renewal);
         }
         Some(amendment)
     }
@@ -364,20 +381,5 @@ impl Machine {
             Automaton::Novel(_) | Automaton::Baseline(_) => false,
         };
         automaton || episode
-    }
-}
-
-fn part_of(rule: &plan::Rule, row: &Row) -> Part {
-    match &rule.form {
-        Form::Sequence { until: Some(until), .. } if row.steps & (1 << until) != 0 => Part::Breaks,
-        Form::Distinct { slot, .. } | Form::Novel { slot, .. } if part(&row.values, *slot).is_none() => Part::None,
-        Form::Single
-        | Form::Threshold { .. }
-        | Form::Distinct { .. }
-        | Form::Aggregate { .. }
-        | Form::Sequence { .. }
-        | Form::All { .. }
-        | Form::Novel { .. }
-        | Form::Baseline { .. } => Part::Takes,
     }
 }

@@ -63,11 +63,11 @@ impl Activity {
 }
 
 impl Novel {
-    /// Takes the next event; whether it is a match.
-    pub(super) fn step(&mut self, terms: Terms, point: &Point) -> bool {
+    /// Takes the next event; whether it is a match. `None` when it misses the value, and so is no event of the key.
+    pub(super) fn step(&mut self, terms: Terms, point: &Point) -> Option<bool> {
         let time = point.place.time;
         let horizon = time.saturating_sub(terms.over);
-        let Some(value) = part(&point.values, terms.slot) else { return false };
+        let value = part(&point.values, terms.slot)?;
         self.activity.step(time, terms.over);
         let times = match self.seen.get_mut(value) {
             Some(seen) => seen.step(time, horizon, terms.fewer_than),
@@ -79,7 +79,7 @@ impl Novel {
         };
         let found = times < terms.fewer_than && self.activity.lasts(terms.learn);
         self.found = found.then(|| point.clone());
-        found
+        Some(found)
     }
 
     /// Frees what was not seen since `horizon` (µs), once as much again has come.

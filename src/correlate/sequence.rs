@@ -159,7 +159,7 @@ impl Sequence {
     }
 
     pub(super) fn amend(&mut self, amendment: &Amendment) -> bool {
-        self.steps.iter_mut().fold(false, |touched, links| Link::amend(links, amendment) || touched)
+        self.steps.iter_mut().fold(false, |touched, links| touched | Link::amend(links, amendment))
     }
 }
 

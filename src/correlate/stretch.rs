@@ -13,7 +13,7 @@ pub(super) const LEAST: usize = if cfg!(test) { 2 } else { 64 };
 /// And so many times as many as its checkpoint holds, while that is less than [`LARGE`]; then as many as that holds.
 const SPARSE: usize = if cfg!(test) { 0 } else { 4 };
 /// A large stretch.
-const LARGE: usize = if cfg!(test) { 0 } else { 4096 };
+const LARGE: usize = 4096;
 
 /// Events between two checkpoints. There is always one.
 pub(super) struct Stretch {

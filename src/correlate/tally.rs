@@ -239,7 +239,12 @@ impl Tally {
 
 /// The value at a position as the tuple holds it: the same text exactly for the same value; `None` when it is missing.
 pub(super) fn part(tuple: &Tuple, slot: usize) -> Option<&str> {
-    tuple.0.split('\u{1f}').nth(slot).filter(|part| *part != "\0")
+    let mut rest = tuple.0.as_str();
+    for _ in 0..slot {
+        rest = rest.split_once('\u{1f}')?.1;
+    }
+    let end = rest.bytes().position(|b| b == 0x1f).unwrap_or(rest.len());
+    Some(&rest[..end]).filter(|part| *part != "\0")
 }
 
 /// The elements of a list, or the one value.

@@ -103,7 +103,8 @@ fn without(rows: &[Row], row: &Row) -> Vec<Row> {
     rows.iter().filter(|r| *r != row).cloned().collect()
 }
 
-fn at_once(rule: &Rule, rows: &[Row], watermark: i64) -> Vec<Record> {
+/// The records of these events, which are in order and final at once; all before `watermark` are there.
+pub(super) fn at_once(rule: &Rule, rows: &[Row], watermark: i64) -> Vec<Record> {
     let (mut key, mut ended) = (Key::new(rule), Vec::new());
     rows.iter().for_each(|row| key.push_final(rule, row, &mut ended));
     key.settle(rule, watermark);

@@ -13,12 +13,12 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 
 use super::findings::Findings;
 use super::{EngineError, drop_late};
-use crate::archive::BulkWriter;
+use crate::archive::{BulkWriter, Keep};
 use crate::correlate::spool::{BUDGET, Overflow, Spool, SpoolError};
 use crate::correlate::{self, Emit, Input, Outputs, changes};
 use crate::event::field::FieldRef;
 use crate::event::{EventBatch, time};
-use crate::matching::{MatchRow, Matcher, Scratch};
+use crate::matching::{MatchRow, Matcher, Pruner, Scratch};
 use crate::rule::plan::Program;
 
 /// Batches under way between two stages.
@@ -34,11 +34,30 @@ pub struct Settings {
     pub archive: Option<PathBuf>,
     /// Whether the input cannot be read a second time.
     pub once: bool,
+    /// How far time is at the end of the input, µs: what must not happen before that time, and did not, is decided.
+    /// `None`: just past its latest event.
+    pub until: Option<i64>,
 }
 
-/// The columns that a run of these rules reads; a producer may leave out all others.
-pub fn columns(program: &Program) -> BTreeSet<FieldRef> {
-    Matcher::new(program).fields().clone()
+/// What a run of these rules reads of events that are stored.
+pub struct Needs {
+    /// The columns; a producer may leave out all others.
+    pub columns: BTreeSet<FieldRef>,
+    matcher: Matcher,
+}
+
+impl Needs {
+    /// Of this program.
+    pub fn new(program: &Program) -> Needs {
+        let matcher = Matcher::new(program);
+        Needs { columns: matcher.fields().clone(), matcher }
+    }
+
+    /// Leaves out events that no rule can match.
+    pub fn keep(&self) -> Keep {
+        let mut pruner = Pruner::new(&self.matcher);
+        Box::new(move |events| pruner.may_match(events))
+    }
 }
 
 /// What a producer of batches is given: it sends them, and says how far it is.
@@ -47,13 +66,17 @@ pub struct Feed {
     scratch: Scratch,
     program: Arc<Program>,
     out: Sender<Bundle>,
+    archived: bool,
     /// Rows of the last batch: room for as many is made for the next.
     expected: usize,
 }
 
 struct Bundle {
-    batch: EventBatch,
+    /// For the archive, if there is one.
+    batch: Option<EventBatch>,
     rows: Vec<MatchRow>,
+    /// Time of its latest event, µs.
+    greatest: i64,
 }
 
 /// The consumer ended; there is nothing left to do.
@@ -67,7 +90,15 @@ impl Feed {
         self.matcher.matches(&batch, &mut self.scratch, &mut rows);
         self.expected = rows.len();
         drop_late(&self.program, &batch, &mut rows);
-        self.out.send(Bundle { batch, rows }).map_err(|_| Closed)
+        // Without an archive its memory is free for the next one, in the same thread.
+        let greatest = batch.times().iter().copied().max().unwrap_or(i64::MIN);
+        let batch = self.archived.then_some(batch);
+        self.out.send(Bundle { batch, rows, greatest }).map_err(|_| Closed)
+    }
+
+    /// Says that there were events up to this time (µs) which no rule can match, so that they were not read.
+    pub fn passed(&mut self, greatest: i64) -> Result<(), Closed> {
+        self.out.send(Bundle { batch: None, rows: Vec::new(), greatest }).map_err(|_| Closed)
     }
 }
 
@@ -120,7 +151,8 @@ fn attempt<T: Send>(
     let archive = archive.as_deref().map(BulkWriter::open).transpose()?;
     let (out, bundles) = bounded(BATCHES_IN_FLIGHT);
     let (matcher, scratch) = (Matcher::new(program), Scratch::default());
-    let mut feed = Feed { matcher, scratch, program: program.clone(), out, expected: 0 };
+    let archived = archive.is_some();
+    let mut feed = Feed { matcher, scratch, program: program.clone(), out, archived, expected: 0 };
     let (input, outputs) = correlate::start(program.clone(), *workers, Emit::Final)?;
     let folder = std::env::var_os("TMPDIR").map_or_else(std::env::temp_dir, PathBuf::from);
     let disk = |folder: &Path| {
@@ -141,7 +173,7 @@ fn attempt<T: Send>(
             }
             None => (None, None),
         };
-        let correlated = correlate(overflow, &folder, bundles, batches, input, progress);
+        let correlated = correlate(settings, overflow, &folder, bundles, batches, input, progress);
         let produced = producer.join().map_err(|_| EngineError::Stage("parsing"))?;
         progress(Phase::Archiving);
         let written = writer.map_or(Ok(Ok(None)), |w| w.join()).map_err(|_| EngineError::Stage("archive"))?;
@@ -162,6 +194,7 @@ fn attempt<T: Send>(
 
 /// Puts rows in order and sends them into the dataflow; passes batches on to the archive.
 fn correlate(
+    settings: &Settings,
     overflow: Overflow,
     folder: &Path,
     bundles: Receiver<Bundle>,
@@ -170,23 +203,27 @@ fn correlate(
     progress: &dyn Fn(Phase),
 ) -> Result<(), EngineError> {
     let mut spool = Spool::new(overflow, BUDGET, folder);
+    let (mut greatest, until) = (i64::MIN, settings.until.unwrap_or(i64::MAX - 1));
     for bundle in &bundles {
-        if let Some(archive) = &archive
-            && archive.send(bundle.batch).is_err()
+        greatest = greatest.max(bundle.greatest);
+        if let (Some(archive), Some(batch)) = (&archive, bundle.batch)
+            && archive.send(batch).is_err()
         {
             // The archive says why when its thread is joined.
             return Err(EngineError::Stage("archive"));
         }
         spool.push(bundle.rows)?;
         while let Some((rows, watermark)) = spool.overflow()? {
-            input.send(rows, watermark)?;
+            input.send(rows, watermark.min(until))?;
         }
     }
     drop(archive);
     progress(Phase::Correlating);
     while let Some((rows, watermark)) = spool.next_epoch()? {
-        input.send(rows, watermark)?;
+        input.send(rows, watermark.min(until))?;
     }
+    // Time has passed to the end of the input, whether rules looked at its last events or not; then nothing more comes.
+    input.send(Vec::new(), settings.until.unwrap_or(greatest.saturating_add(1)))?;
     input.send(Vec::new(), i64::MAX)?;
     Ok(())
 }

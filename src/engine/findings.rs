@@ -1,8 +1,8 @@
 //! The alerts of a finite run, in their order, in bounded memory.
 //!
 //! Alerts become final in the order of the dataflow, and there may be more of them than fit: they are
-//! kept as JSON, past a budget in a file, and a small index is sorted at the end. The file is an unnamed
-//! temporary one, or the alert log of the data folder in the making, which gets its name at the end.
+//! kept as JSON, in blocks that go to a file past a budget, and a small index is sorted at the end. The file is an
+//! unnamed temporary one, or the alert log of the data folder in the making, which gets its name at the end.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -13,8 +13,12 @@ use crate::alert::{Alert, AlertId};
 use crate::archive::alerts_file;
 use crate::event::time::rfc3339;
 
-/// Bytes of JSON kept in memory.
-const BUDGET: usize = 32 << 20;
+/// Bytes of JSON kept in memory: some hundred thousand alerts. A file costs more than memory does, page by page.
+const BUDGET: usize = 192 << 20;
+/// The same when they go to the alert log anyway.
+const LOG_BUDGET: usize = 4 << 20;
+/// Bytes of a block, about; blocks are not moved while more alerts come.
+const BLOCK: usize = 1 << 20;
 
 /// Collects alerts in any order.
 pub struct Findings {
@@ -22,9 +26,12 @@ pub struct Findings {
     folder: PathBuf,
     /// The alert log that it becomes, and what stands before each alert there.
     log: Option<(tempfile::TempPath, PathBuf, String)>,
-    tail: Vec<u8>,
+    /// The blocks in memory; the last is being filled.
+    blocks: Vec<Vec<u8>>,
     file: Option<File>,
-    written: u64,
+    /// Where the blocks before those lie in the file, and where the next one will.
+    written: Vec<u64>,
+    end: u64,
     index: Vec<Entry>,
 }
 
@@ -34,7 +41,8 @@ struct Entry {
     first: i64,
     rule: u32,
     id: AlertId,
-    offset: u64,
+    block: u32,
+    start: u32,
     length: u32,
 }
 
@@ -42,7 +50,8 @@ impl Findings {
     /// None yet; they spill into this folder.
     pub fn new(folder: &Path) -> Findings {
         let folder = folder.to_owned();
-        Findings { folder, log: None, tail: Vec::new(), file: None, written: 0, index: Vec::new() }
+        let (blocks, written, index) = (Vec::new(), Vec::new(), Vec::new());
+        Findings { folder, log: None, blocks, file: None, written, end: 0, index }
     }
 
     /// None yet; they become the alert log of a data folder that has none, said `at` (µs UTC).
@@ -63,18 +72,27 @@ impl Findings {
 
     /// Takes an alert of the rule of this number.
     pub fn push(&mut self, rule: u32, alert: &Alert) -> io::Result<()> {
+        if self.blocks.last().is_none_or(|last| last.len() >= BLOCK) {
+            let budget = if self.log.is_some() { LOG_BUDGET } else { BUDGET };
+            if self.blocks.len() * BLOCK >= budget {
+                self.flush()?;
+            }
+            // An alert is far smaller than what is added here, but for odd ones.
+            self.blocks.push(Vec::with_capacity(BLOCK + BLOCK / 16));
+        }
+        let block = (self.written.len() + self.blocks.len() - 1) as u32;
+        let Some(last) = self.blocks.last_mut() else { return Ok(()) };
         if let Some((.., head)) = &self.log {
-            self.tail.extend_from_slice(head.as_bytes());
+            last.extend_from_slice(head.as_bytes());
         }
-        let start = self.tail.len();
-        alert.write_json(&mut self.tail);
-        let length = (self.tail.len() - start) as u32;
-        let offset = self.written + start as u64;
-        self.index.push(Entry { first: alert.first, rule, id: alert.id, offset, length });
+        let start = last.len();
+        alert.write_json(last);
+        let (length, start) = ((last.len() - start) as u32, start as u32);
+        self.index.push(Entry { first: alert.first, rule, id: alert.id, block, start, length });
         if self.log.is_some() {
-            self.tail.extend_from_slice(b"}\n");
+            last.extend_from_slice(b"}\n");
         }
-        if self.tail.len() > BUDGET { self.flush() } else { Ok(()) }
+        Ok(())
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -82,9 +100,11 @@ impl Findings {
             Some(file) => file,
             none => none.insert(tempfile::tempfile_in(&self.folder)?),
         };
-        file.write_all(&self.tail)?;
-        self.written += self.tail.len() as u64;
-        self.tail.clear();
+        for block in self.blocks.drain(..) {
+            file.write_all(&block)?;
+            self.written.push(self.end);
+            self.end += block.len() as u64;
+        }
         Ok(())
     }
 
@@ -113,16 +133,77 @@ impl Findings {
         self.index.sort_unstable();
         let mut json = Vec::new();
         for entry in &self.index {
-            match entry.offset.checked_sub(self.written) {
-                Some(at) => each(&self.tail[at as usize..at as usize + entry.length as usize])?,
+            let (block, start, length) = (entry.block as usize, entry.start as usize, entry.length as usize);
+            match block.checked_sub(self.written.len()) {
+                Some(at) => each(&self.blocks[at][start..start + length])?,
                 None => {
-                    json.resize(entry.length as usize, 0);
+                    json.resize(length, 0);
                     let file = self.file.as_ref().ok_or(io::ErrorKind::NotFound)?;
-                    file.read_exact_at(&mut json, entry.offset)?;
+                    file.read_exact_at(&mut json, self.written[block] + start as u64)?;
                     each(&json)?;
                 }
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::alert::Severity;
+    use crate::event::EventId;
+
+    fn alert(n: u64) -> Alert {
+        let first = (n * 7919 % 5000) as i64;
+        Alert {
+            id: AlertId::new("r", &n.to_string(), EventId::default()),
+            rule: "r".into(),
+            severity: Severity::Low,
+            title: "x".repeat((n % 900) as usize),
+            key: serde_json::Map::new(),
+            first,
+            last: first,
+            count: n,
+            evidence: Vec::new(),
+            attack: Vec::new(),
+            tags: Vec::new(),
+            runbook: None,
+            risk: None,
+        }
+    }
+
+    /// What comes out, as it must: by first event.
+    fn taken(findings: &mut Findings) -> Vec<(i64, u64)> {
+        let mut out = Vec::new();
+        let mut each = |json: &[u8]| {
+            let alert: Alert = serde_json::from_slice(json)?;
+            out.push((alert.first, alert.count));
+            Ok(())
+        };
+        findings.for_each(&mut each).unwrap();
+        assert!(out.is_sorted_by_key(|(first, _)| *first));
+        out
+    }
+
+    #[test]
+    fn alerts_come_back_in_order_from_memory_and_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let (mut memory, mut log) = (Findings::new(folder.path()), Findings::logged(folder.path(), 0).unwrap());
+        // More than what the log keeps in memory.
+        for n in 0..12_000 {
+            memory.push(0, &alert(n)).unwrap();
+            log.push(0, &alert(n)).unwrap();
+        }
+        assert!(memory.file.is_none() && !log.written.is_empty());
+        let all = taken(&mut memory);
+        assert_eq!((all.len(), taken(&mut log)), (12_000, all.clone()));
+        memory.flush().unwrap();
+        memory.push(0, &alert(12_000)).unwrap();
+        assert_eq!(taken(&mut memory).len(), 12_001);
+        log.publish().unwrap();
+        let text = std::fs::read_to_string(alerts_file(folder.path())).unwrap();
+        assert_eq!(text.lines().count(), 12_000);
+        assert!(text.lines().all(|l| serde_json::from_str::<crate::alert::AlertChange>(l).is_ok()));
     }
 }

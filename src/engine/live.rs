@@ -214,7 +214,9 @@ impl Pipeline {
             self.store(&mut accepted);
             let rows = self.matches(&accepted);
             let now = time::now();
-            let watermark = self.clock.advance(now);
+            self.clock.advance(now);
+            self.pass(now);
+            let watermark = self.clock.watermark();
             self.metrics.matched(rows.len() as u64);
             self.metrics.epoch(if watermark == i64::MIN {
                 0.0
@@ -238,6 +240,17 @@ impl Pipeline {
                 self.archive.close()?;
                 return Ok(());
             }
+        }
+    }
+
+    /// Lets time pass while all sources are silent, where a rule waits for that. It is recorded before anything is said of it,
+    /// so that a restart and a replay decide alike.
+    fn pass(&mut self, now: i64) {
+        let Some(watermark) = self.clock.silence(now).filter(|_| self.program.waits()) else { return };
+        self.archive.pass(watermark);
+        match self.archive.commit() {
+            Ok(()) => self.clock.pass(watermark),
+            Err(error) => tracing::error!("{error}; what must not happen is not decided until it is recorded"),
         }
     }
 

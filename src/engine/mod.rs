@@ -13,7 +13,10 @@ pub mod reload;
 mod restart;
 pub mod rules;
 
+use arrow::array::{Array, AsArray};
+
 use crate::correlate::CorrelateError;
+use crate::event::batch::LIST_SEPARATOR;
 use crate::event::{EventBatch, field};
 use crate::matching::MatchRow;
 use crate::rule::plan::Program;
@@ -53,10 +56,13 @@ pub enum EngineError {
 /// Drops the rows of late events that windowed rules must not see; `rows` are those of `batch`.
 fn drop_late(program: &Program, batch: &EventBatch, rows: &mut Vec<MatchRow>) {
     let Some(tags) = batch.dictionary(field::TAGS) else { return };
-    let is_late = |row: usize| {
-        crate::event::batch::dictionary_value(tags, row)
-            .is_some_and(|t| t.split(crate::event::batch::LIST_SEPARATOR).any(|tag| tag == LATE))
-    };
+    // Each list of tags is looked at once, not once a row.
+    let marks = |tags: Option<&str>| tags.is_some_and(|t| t.split(LIST_SEPARATOR).any(|tag| tag == LATE));
+    let marked: Vec<bool> = tags.values().as_string::<i32>().iter().map(marks).collect();
+    if !marked.contains(&true) {
+        return;
+    }
+    let is_late = |row: usize| tags.is_valid(row) && marked[tags.keys().value(row) as usize];
     let late: rustc_hash::FxHashSet<_> = (0..batch.len()).filter(|r| is_late(*r)).map(|r| batch.id(r)).collect();
     if !late.is_empty() {
         rows.retain(|r| program.groups()[r.group as usize].single || !late.contains(&r.id));

@@ -13,7 +13,7 @@ use super::rules::Rules;
 use super::{EngineError, drop_late};
 use crate::archive::{ArchiveError, ListHistory, Snapshot};
 use crate::correlate::spool::{BUDGET, Overflow, Spool};
-use crate::matching::{MatchRow, Matcher, Scratch};
+use crate::matching::{MatchRow, Matcher, Pruner, Scratch};
 use crate::rule::plan::Program;
 
 /// Rows of a chunk: so few that no live epoch waits for long.
@@ -43,7 +43,9 @@ impl Past {
             let part = Part::new(&rules.program, then.as_ref().unwrap_or(&rules.program), wanted);
             let matcher = Matcher::live(&part.program);
             let mut scratch = Scratch::default();
-            for batch in self.snapshot.read(Some(matcher.fields()), from..=i64::MAX, numbers)? {
+            let mut pruner = Pruner::new(&matcher);
+            let stored = self.snapshot.read(Some(matcher.fields()), from..=i64::MAX, numbers)?;
+            for batch in stored.only(Box::new(move |events| pruner.may_match(events))) {
                 if stop() {
                     return Ok(spool);
                 }

@@ -46,6 +46,11 @@ impl Type {
         matches!(self, Type::Text | Type::Ip | Type::TextList)
     }
 
+    /// Whether it is a list.
+    pub fn is_list(self) -> bool {
+        self == Type::TextList
+    }
+
     /// The word used for this type in messages and docs.
     pub fn word(self) -> &'static str {
         match self {

@@ -2,7 +2,8 @@
 //!
 //! Ground floor of the house; it imports nothing of ours. [`field`] holds the table every other
 //! name, type and schema is derived from, [`batch`] the columnar form events travel in, [`id`] their
-//! deterministic identity, [`raw`] what a collector hands over before anything is parsed, [`time`]
+//! deterministic identity, [`raw`] what a collector hands over before anything is parsed, [`summary`] what is
+//! known of stored events without reading them, [`time`]
 //! the reading and writing of instants.
 
 pub mod batch;
@@ -12,6 +13,7 @@ pub mod field;
 pub mod id;
 pub mod raw;
 pub mod schema;
+pub mod summary;
 pub mod time;
 
 pub use batch::{BatchBuilder, EventBatch};

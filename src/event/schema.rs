@@ -315,12 +315,16 @@ fn masked(child: &ArrayRef, nulls: &NullBuffer) -> Option<ArrayRef> {
     Some(arrow::array::make_array(data))
 }
 
+const UNSEEN: u32 = u32::MAX;
+
 /// Logs repeat few lists: each distinct run of codes is joined once.
 fn joined(list: &ListArray) -> ArrayRef {
     let items = list.values().as_dictionary::<UInt32Type>();
     let codes = items.keys();
+    // Most lists have one element: these are found by its code.
+    let mut alone = vec![UNSEEN; items.values().len()];
     let mut seen: FxHashMap<&[u32], u32> = FxHashMap::default();
-    let mut distinct = Vec::new();
+    let mut distinct: Vec<String> = Vec::new();
     let mut keys = Vec::with_capacity(list.len());
     let mut valid = Vec::with_capacity(list.len());
     for (row, span) in list.offsets().windows(2).enumerate() {
@@ -331,11 +335,19 @@ fn joined(list: &ListArray) -> ArrayRef {
             keys.push(0);
             continue;
         }
+        let only = (span.len() == 1 && items.is_valid(span.start)).then(|| codes.values()[span.start] as usize);
+        if let Some(key) = only.map(|code| alone[code]).filter(|key| *key != UNSEEN) {
+            keys.push(key);
+            continue;
+        }
         let key = *seen.entry(&codes.values()[span.clone()]).or_insert_with(|| {
             let elements: Vec<&str> = span.filter_map(|at| dictionary_value(items, at)).collect();
             distinct.push(elements.join("\u{1f}"));
             distinct.len() as u32 - 1
         });
+        if let Some(code) = only {
+            alone[code] = key;
+        }
         keys.push(key);
     }
     let nulls = valid.contains(&false).then(|| NullBuffer::from(valid));

@@ -66,6 +66,7 @@ pub(super) struct Atoms {
     field_numbers: FxHashMap<FieldRef, u32>,
     numbers: FxHashMap<(u32, Key), u32>,
     atom_field: Vec<u32>,
+    tests: Vec<Test>,
 }
 
 struct Gathered {
@@ -97,6 +98,7 @@ impl Atoms {
         let number = *self.numbers.entry((field, key(&atom.test))).or_insert(new);
         if number == new {
             self.atom_field.push(field);
+            self.tests.push(atom.test.clone());
             self.fields[field as usize].add(&atom.test, number);
         }
         Some(number)
@@ -115,9 +117,9 @@ impl Atoms {
         })
     }
 
-    /// The fields with their indexes, and each atom's field.
-    pub(super) fn finish(self) -> (Vec<FieldPlan>, Vec<u32>) {
-        (self.fields.into_iter().map(Gathered::finish).collect(), self.atom_field)
+    /// The fields with their indexes, each atom's field, and each atom's test.
+    pub(super) fn finish(self) -> (Vec<FieldPlan>, Vec<u32>, Vec<Test>) {
+        (self.fields.into_iter().map(Gathered::finish).collect(), self.atom_field, self.tests)
     }
 }
 

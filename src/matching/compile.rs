@@ -19,6 +19,8 @@ pub(super) struct Compiled {
     pub(super) fields: Vec<FieldPlan>,
     /// Field of each atom, by position in `fields`.
     pub(super) atom_field: Vec<u32>,
+    /// Test of each atom.
+    pub(super) tests: Vec<Test>,
     /// Children come before parents.
     pub(super) nodes: Vec<Node>,
     /// The steps of all rules, by group.
@@ -145,7 +147,7 @@ impl Compiled {
         }
         graph.order(&covers);
         let Graph { nodes, atoms, .. } = graph;
-        let (mut fields, atom_field) = atoms.finish();
+        let (mut fields, atom_field, tests) = atoms.finish();
         note_long_steps(&mut fields, &atom_field, &nodes, &steps);
         columns.extend(fields.iter().map(|f| f.field.clone()));
         let always_read = [field::TIMESTAMP, field::EVENT_ID];
@@ -153,7 +155,7 @@ impl Compiled {
         let reads_messages = columns.contains(&FieldRef::Column(field::MESSAGE));
         columns.extend(always_read.map(FieldRef::Column));
         columns.extend(for_messages.iter().filter(|_| reads_messages).map(|f| FieldRef::Column(*f)));
-        Compiled { fields, atom_field, nodes, steps, triggers, always, payloads, tuples, columns }
+        Compiled { fields, atom_field, tests, nodes, steps, triggers, always, payloads, tuples, columns }
     }
 }
 

@@ -36,7 +36,7 @@ pub struct MatchRow {
 /// The predicates of a program, compiled. Immutable: one for all threads, each with a [`Scratch`] of its own.
 #[derive(Clone, Debug)]
 pub struct Matcher {
-    compiled: Arc<Compiled>,
+    pub(super) compiled: Arc<Compiled>,
 }
 
 /// What a thread keeps between batches: buffers, and which values it has seen. Results never depend on it.

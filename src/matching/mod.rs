@@ -7,7 +7,8 @@
 //! Read in this order: `compile` (rules → atoms, shared predicates, triggers), `atoms` and `index`
 //! with `literal`, `network`, `interval`, `text` (all tests of a field → one look-up), `column` and
 //! `memo` (a batch's column → rows of each atom), `search` (which steps to try, and their rows),
-//! `tuples` (keys and values), `matcher` (the whole). `evaluate` is the same, one event at a time.
+//! `tuples` (keys and values), `matcher` (the whole). `evaluate` is the same, one event at a time;
+//! `prune` with `ranges` tells of many events at once that no rule can match them.
 //!
 //! The cost of a batch grows with what its values hit, not with the rules loaded: a step is tried
 //! only when one of the atoms it cannot do without hit somewhere in the batch.
@@ -23,6 +24,8 @@ mod literal;
 mod matcher;
 mod memo;
 mod network;
+mod prune;
+mod ranges;
 mod search;
 #[cfg(test)]
 mod tests;
@@ -31,4 +34,5 @@ mod tuples;
 
 pub use evaluate::evaluate;
 pub use matcher::{MatchRow, Matcher, Scratch};
+pub use prune::Pruner;
 pub(crate) use text::fold;

@@ -1,7 +1,9 @@
 //! Random events for random rules: many of one time, many at a window's edge, few keys and values, and the order and the
 //! epochs in which they come.
 
+use std::collections::BTreeSet;
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 
 use proptest::collection::vec;
@@ -10,7 +12,7 @@ use proptest::prelude::*;
 use weir::event::EventId;
 use weir::rule::plan::{Form, Program, Stage, Tuple};
 
-use super::generate::scaled;
+use super::generate;
 use crate::reference::Row;
 use crate::reference::plans;
 
@@ -26,6 +28,13 @@ pub(crate) struct Case {
 }
 
 impl Case {
+    /// The rows that the events make for these rules.
+    pub(crate) fn new(program: Program, arrivals: &Arrivals) -> Case {
+        let of = |events: &Vec<Event>| events.iter().flat_map(|event| rows(&program, event)).collect();
+        let epochs = arrivals.epochs.iter().map(|(events, watermark)| (of(events), *watermark)).collect();
+        Case { program: Arc::new(program), epochs, choice: arrivals.choice }
+    }
+
     /// All rows, as they arrive.
     pub(crate) fn rows(&self) -> Vec<Row> {
         self.epochs.iter().flat_map(|(rows, _)| rows.clone()).collect()
@@ -39,7 +48,7 @@ impl Case {
         let length = (last - first) / (1 + self.choice as i64 % 20) + 1;
         let epoch = |row: &Row| (row.time - first) / length;
         let epochs: Vec<&[Row]> = rows.chunk_by(|a, b| epoch(a) == epoch(b)).collect();
-        let next = epochs.iter().skip(1).map(|rows| rows[0].time).chain([super::run::LATER]);
+        let next = epochs.iter().skip(1).map(|rows| rows[0].time).chain([last + 1]);
         epochs.iter().zip(next).map(|(rows, next)| (rows.to_vec(), next)).collect()
     }
 
@@ -62,10 +71,22 @@ impl fmt::Debug for Case {
     }
 }
 
-/// An event before rules and units are known.
+/// Events as they arrive, whatever the rules.
 #[derive(Clone, Debug)]
-struct Event {
-    time: i64,
+pub(crate) struct Arrivals {
+    /// µs of a unit of time.
+    pub(crate) unit: i64,
+    /// In order of arrival: events, and the watermark after them.
+    pub(crate) epochs: Vec<(Vec<Event>, i64)>,
+    /// Any number.
+    pub(crate) choice: usize,
+}
+
+/// An event.
+#[derive(Clone, Debug)]
+pub(crate) struct Event {
+    /// µs.
+    pub(crate) time: i64,
     jitter: i64,
     id: u16,
     key: u8,
@@ -76,6 +97,26 @@ struct Event {
     delay: i64,
 }
 
+impl Event {
+    /// Its id.
+    pub(crate) fn id(&self) -> EventId {
+        EventId::from_bits(self.id.into())
+    }
+
+    /// The value of the key.
+    pub(crate) fn key(&self) -> String {
+        self.key.to_string()
+    }
+
+    /// Those of [`plans::PAYLOAD`].
+    pub(crate) fn values(&self) -> [Option<String>; 3] {
+        let word = self.word.map(|w| ["a", "b", "B", "c"][w].to_owned());
+        let amount = self.amount.map(|a| if a == 10 { "many".to_owned() } else { a.to_string() });
+        let figure = self.figure.map(|a| if a == 6 { "none".to_owned() } else { a.to_string() });
+        [word, amount, figure]
+    }
+}
+
 /// How events come.
 #[derive(Clone, Debug)]
 struct Arrival {
@@ -83,30 +124,47 @@ struct Arrival {
     unit: i64,
     /// Times are multiples of so many units.
     grain: i64,
-    /// Before all times, units.
+    /// What is added to all times, units.
     offset: i64,
     lateness: i64,
     /// Sizes of epochs, again and again.
     sizes: Vec<usize>,
     /// The watermark stays so far behind what would be possible, units.
     slack: i64,
-    /// The last one is so far behind the last event, units.
+    /// The last one is so far after the last event, units.
     beyond: i64,
     choice: usize,
 }
 
 /// Cases of `rules` rules of a form with up to `most` events.
-pub(crate) fn cases(
-    form: BoxedStrategy<Form>,
-    rules: std::ops::Range<usize>,
-    most: usize,
-) -> impl Strategy<Value = Case> {
-    let cooldown = prop_oneof![1 => Just(0i64), 1 => 1i64..7];
-    (vec((form, cooldown), rules), vec(event(), 0..most), arrival()).prop_map(|(rules, events, arrival)| {
-        let unit = arrival.unit;
-        let program = plans::program(rules.into_iter().map(|(form, cooldown)| (scaled(form, unit), cooldown * unit)));
-        let epochs = epochs(&program, events, &arrival);
-        Case { program: Arc::new(program), epochs, choice: arrival.choice }
+pub(crate) fn cases(form: BoxedStrategy<Form>, rules: Range<usize>, most: usize) -> impl Strategy<Value = Case> {
+    (shapes(form, rules), arrivals(most)).prop_map(|(shapes, arrivals)| {
+        let program = plans::program(scaled(shapes, arrivals.unit));
+        Case::new(program, &arrivals)
+    })
+}
+
+/// Forms with their cooldowns.
+pub(crate) fn shapes(form: BoxedStrategy<Form>, rules: Range<usize>) -> impl Strategy<Value = Vec<(Form, i64)>> {
+    vec((form, prop_oneof![1 => Just(0i64), 1 => 1i64..7]), rules)
+}
+
+/// Their times in units of so many µs.
+pub(crate) fn scaled(shapes: Vec<(Form, i64)>, unit: i64) -> Vec<(Form, i64)> {
+    shapes.into_iter().map(|(form, cooldown)| (generate::scaled(form, unit), cooldown * unit)).collect()
+}
+
+/// Events and how they come, `most` at most.
+pub(crate) fn arrivals(most: usize) -> impl Strategy<Value = Arrivals> {
+    (vec(event(), 0..most), arrival()).prop_map(|(mut events, arrival)| {
+        events.sort_by_key(|e| (e.time + e.delay.min(arrival.lateness), e.id ^ 0x55));
+        let mut ids = BTreeSet::new();
+        events.retain(|e| ids.insert(e.id));
+        for e in &mut events {
+            let jitter = if arrival.unit > 1 { e.jitter } else { 0 };
+            e.time = (e.time / arrival.grain * arrival.grain + arrival.offset) * arrival.unit + jitter;
+        }
+        Arrivals { unit: arrival.unit, choice: arrival.choice, epochs: epochs(&events, &arrival) }
     })
 }
 
@@ -139,45 +197,36 @@ fn arrival() -> impl Strategy<Value = Arrival> {
     )
 }
 
-/// The rows of the events in order of arrival, cut into epochs. No row is late.
-fn epochs(program: &Program, mut events: Vec<Event>, arrival: &Arrival) -> Vec<(Vec<Row>, i64)> {
-    let Arrival { unit, grain, offset, lateness, sizes, slack, beyond, .. } = arrival;
-    events.sort_by_key(|e| (e.time + e.delay.min(*lateness), e.id ^ 0x55));
-    let mut ids = std::collections::BTreeSet::new();
-    events.retain(|e| ids.insert(e.id));
-    let jitter = |e: &Event| if *unit > 1 { e.jitter } else { 0 };
-    let time = |e: &Event| (e.time / grain * grain + offset) * unit + jitter(e);
+/// The events in order of arrival, cut into epochs. None is late.
+fn epochs(events: &[Event], arrival: &Arrival) -> Vec<(Vec<Event>, i64)> {
+    let Arrival { unit, sizes, slack, beyond, .. } = arrival;
     let mut out = Vec::new();
     let mut sizes = sizes.iter().cycle();
-    let mut rest = &events[..];
-    while let Some(least) = rest.iter().map(time).min() {
+    let mut rest = events;
+    while let Some(least) = rest.iter().map(|e| e.time).min() {
         // Sizes may all be 0.
-        let size = if out.len() > 40 { rest.len() } else { *sizes.next().expect("there is a size") };
+        let size = if out.len() > 4 { 1 } else { 0 }.max(*sizes.next().expect("there is a size"));
         let (now, later) = rest.split_at(size.min(rest.len()));
-        let watermark = later.iter().map(time).min().unwrap_or(least) - slack * unit;
-        out.push((now.iter().flat_map(|e| rows(program, e, time(e))).collect(), watermark));
+        let watermark = later.iter().map(|e| e.time).min().unwrap_or(least) - slack * unit;
+        out.push((now.to_vec(), watermark));
         rest = later;
     }
-    let last = events.iter().map(time).max().unwrap_or(0);
+    let last = events.iter().map(|e| e.time).max().unwrap_or(0);
     out.push((Vec::new(), last + beyond * unit));
     out
 }
 
-/// The rows of an event: one for each rule in which it takes part.
-fn rows(program: &Program, event: &Event, time: i64) -> Vec<Row> {
-    let word = event.word.map(|w| ["a", "b", "B", "c"][w].to_owned());
-    let amount = event.amount.map(|a| if a == 10 { "many".to_owned() } else { a.to_string() });
-    let figure = event.figure.map(|a| if a == 6 { "none".to_owned() } else { a.to_string() });
-    let (key, values) = (event.key.to_string(), [word, amount, figure]);
+/// The rows of an event: one for each rule over events in which it takes part.
+fn rows(program: &Program, event: &Event) -> Vec<Row> {
+    let (key, values) = (event.key(), event.values());
     let mut out = Vec::new();
     for ((number, rule), pick) in program.rules.iter().enumerate().zip(event.steps.iter().cycle()) {
         let steps = steps(&rule.form, *pick);
         let misses = rule.form.required_slot().is_some_and(|slot| values[slot].is_none());
-        if steps != 0 && !misses {
+        if steps != 0 && !misses && rule.level == 0 {
             let key = if rule.form == Form::Single { Tuple::default() } else { Tuple::new([Some(key.as_str())]) };
             let values = Tuple::new(values.each_ref().map(Option::as_deref));
-            let id = EventId::from_bits(event.id.into());
-            out.push(Row { rule: number as u32, steps, time, id, key, values });
+            out.push(Row { rule: number as u32, steps, time: event.time, id: event.id(), key, values });
         }
     }
     out

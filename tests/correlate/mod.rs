@@ -8,6 +8,8 @@
 mod case;
 mod forms;
 mod generate;
+mod levels;
+mod lists;
 mod restart;
 mod run;
 
@@ -19,11 +21,14 @@ use weir::matching::MatchRow;
 use weir::rule::plan::{Program, Tuple};
 
 use crate::reference::{self, Row};
-use case::Case;
 use run::Answer;
 
 /// Tries random cases, `default` of them unless `WEIR_CASES` says how many.
-fn try_cases(default: u32, cases: impl Strategy<Value = Case>, test: impl Fn(&Case) -> Result<(), TestCaseError>) {
+fn try_cases<C: std::fmt::Debug>(
+    default: u32,
+    cases: impl Strategy<Value = C>,
+    test: impl Fn(&C) -> Result<(), TestCaseError>,
+) {
     let cases_wanted = std::env::var("WEIR_CASES").ok().and_then(|c| c.parse().ok()).unwrap_or(default);
     let config = Config { cases: cases_wanted, failure_persistence: None, ..Config::default() };
     match TestRunner::new(config).run(&cases, |case| test(&case)) {

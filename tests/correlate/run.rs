@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use weir::correlate::spool::{Overflow, Spool};
-use weir::correlate::{Emit, Input, Outputs, Record, start};
+use weir::correlate::{Emit, Input, ListChange, Outputs, Record, start};
+use weir::matching::MatchRow;
 use weir::rule::plan::Program;
 
 use super::match_rows;
@@ -31,7 +32,14 @@ impl Running {
 
     /// Sends an epoch and takes what it changes.
     pub(crate) fn epoch(&mut self, rows: &[Row], watermark: i64) {
-        self.input.send(match_rows(&self.program, rows), watermark).unwrap();
+        let rows = match_rows(&self.program, rows);
+        self.matched(rows, &[], watermark);
+    }
+
+    /// Sends an epoch of rows as matching makes them, with changes of lists before it.
+    pub(crate) fn matched(&mut self, rows: Vec<MatchRow>, lists: &[ListChange], watermark: i64) {
+        self.input.change_lists(lists.iter().cloned());
+        self.input.send(rows, watermark).unwrap();
         let changes = self.outputs.receive().unwrap().unwrap().changes;
         sum(&mut self.answer, changes);
     }
@@ -51,22 +59,12 @@ fn sum(answer: &mut Answer, changes: Vec<(Record, isize)>) {
     answer.retain(|_, n| *n != 0);
 }
 
-/// Later than every deadline.
-pub(crate) const LATER: i64 = 1 << 50;
-
-/// Runs epochs one after the other, then one with the watermark [`LATER`], then, if it is another one, `end`.
-pub(crate) fn epochs(
-    program: &Arc<Program>,
-    epochs: &[(Vec<Row>, i64)],
-    end: i64,
-    workers: usize,
-    emit: Emit,
-) -> Answer {
+/// Runs epochs one after the other. A finite input is then said to be over.
+pub(crate) fn epochs(program: &Arc<Program>, epochs: &[(Vec<Row>, i64)], workers: usize, emit: Emit) -> Answer {
     let mut running = Running::start(program, workers, emit);
     epochs.iter().for_each(|(rows, watermark)| running.epoch(rows, *watermark));
-    running.epoch(&[], LATER);
-    if end != LATER {
-        running.epoch(&[], end);
+    if emit == Emit::Final {
+        running.epoch(&[], i64::MAX);
     }
     running.finish()
 }
@@ -80,8 +78,6 @@ pub(crate) fn finite(program: &Arc<Program>, bundles: &[Vec<Row>], budget: usize
     while let Some((rows, watermark)) = spool.next_epoch().unwrap() {
         input.send(rows, watermark).unwrap();
     }
-    // The end of the input is not the passing of time: what waits for time is decided by the watermark before it.
-    input.send(Vec::new(), LATER).unwrap();
     input.send(Vec::new(), i64::MAX).unwrap();
     drop(input);
     let mut answer = Answer::new();

@@ -1,7 +1,10 @@
 //! Properties of the whole dataflow against plain code.
 
+mod joined;
+mod late;
 mod levels;
 mod lists;
+mod stages;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

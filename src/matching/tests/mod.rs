@@ -1,6 +1,7 @@
 //! The matcher held to its meaning: every test by hand, and random programs against [`super::evaluate`].
 
 mod property;
+mod prune;
 mod rules;
 mod values;
 

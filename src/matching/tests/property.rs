@@ -99,7 +99,7 @@ fn predicate() -> impl Strategy<Value = Predicate> {
     })
 }
 
-fn rule_of() -> impl Strategy<Value = Rule> {
+pub(super) fn rule_of() -> impl Strategy<Value = Rule> {
     let steps = vec((predicate(), vec(field_of(), 0..3)), 1..4);
     (steps, vec(field_of(), 0..4), 0..4u8).prop_map(|(steps, payload, form)| {
         let steps: Vec<Step> = steps.into_iter().map(|(predicate, key)| Step { name: None, predicate, key }).collect();
@@ -114,7 +114,7 @@ fn rule_of() -> impl Strategy<Value = Rule> {
 }
 
 #[derive(Clone, Debug)]
-struct Event {
+pub(super) struct Event {
     texts: Vec<Option<String>>,
     list: Option<Vec<String>>,
     numbers: Vec<Option<i128>>,
@@ -123,7 +123,7 @@ struct Event {
     extra: Vec<Option<String>>,
 }
 
-fn event() -> impl Strategy<Value = Event> {
+pub(super) fn event() -> impl Strategy<Value = Event> {
     (
         vec(proptest::option::weighted(0.7, short()), TEXTS.len()),
         proptest::option::of(vec(short(), 1..4)),
@@ -142,7 +142,7 @@ fn event() -> impl Strategy<Value = Event> {
         })
 }
 
-fn batch(events: &[Event]) -> EventBatch {
+pub(super) fn batch(events: &[Event]) -> EventBatch {
     let mut b = BatchBuilder::new();
     for (row, event) in events.iter().enumerate() {
         stamp(&mut b, row as i64);
@@ -176,7 +176,7 @@ fn batch(events: &[Event]) -> EventBatch {
 }
 
 /// All rows equal, many columns constant: what the short cuts are for.
-fn alike() -> impl Strategy<Value = Vec<Event>> {
+pub(super) fn alike() -> impl Strategy<Value = Vec<Event>> {
     (event(), 1..140usize).prop_map(|(event, count)| vec![event; count])
 }
 

@@ -158,6 +158,21 @@ impl Program {
         self.lag(self.levels())
     }
 
+    /// Whether a rule waits for something not to happen until some time.
+    pub fn waits(&self) -> bool {
+        let waits = |form: &Form| match form {
+            Form::Sequence { stages, .. } => stages.last() == Some(&Stage::Absent),
+            Form::Single
+            | Form::Threshold { .. }
+            | Form::Distinct { .. }
+            | Form::Aggregate { .. }
+            | Form::All { .. }
+            | Form::Novel { .. }
+            | Form::Baseline { .. } => false,
+        };
+        self.rules.iter().any(|rule| waits(&rule.form))
+    }
+
     /// The number of the rule of this name.
     pub fn position(&self, name: &str) -> Option<u32> {
         self.rules.binary_search_by(|r| r.name.as_str().cmp(name)).ok().map(|i| i as u32)

@@ -106,7 +106,8 @@ impl Stage {
 
     /// Has the engine raise the alerts.
     pub(super) fn run(mut self, batch: &EventBatch) -> Stage {
-        let settings = batch::Settings { program: self.program.clone(), workers: 1, archive: None, once: false };
+        let settings =
+            batch::Settings { program: self.program.clone(), workers: 1, archive: None, once: false, until: None };
         let (_, mut found) =
             batch::run(&settings, &|feed: &mut Feed| feed.send(batch.clone()).unwrap(), &|_| {}).unwrap();
         let mut alerts = Vec::new();

@@ -25,7 +25,7 @@ fn alerts_are_the_rows_of_the_rules_above() {
     program.rules[1].level = 1;
     program.rules[2].level = 2;
     let of = |rule: u32, events: &str| {
-        let all = all_levels(&program, &rows(events), i64::MAX, &ended);
+        let all = all_levels(&program, &rows(events), &|_| i64::MAX, &ended);
         text(all.into_iter().filter(|e| e.rule == rule))
     };
     assert_eq!(of(0, "1 1 3 10 10"), "1..1=2 10..10=2");

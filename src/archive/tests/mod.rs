@@ -11,6 +11,8 @@ use crate::event::schema::Columns;
 use crate::event::time::{DAY, SECOND};
 use crate::event::{BatchBuilder, EventBatch, EventId, field};
 
+mod stored;
+
 const T0: i64 = 1_768_473_045_000_000;
 
 /// Events of the given times; each line is told by its number.
