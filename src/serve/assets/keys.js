@@ -11,7 +11,7 @@ const PAGES = ['overview', 'alerts', 'events', 'rules'];
 export function keys() {
   document.addEventListener('keydown', (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
-    const typing = event.target.closest('input, select, textarea, dialog');
+    const typing = event.target.closest('input, select, textarea, dialog[open]');
     if (event.key === 'Escape') {
       if (event.target.id === 'query') event.target.blur();
       else if (store.open) leave();
