@@ -227,14 +227,18 @@ impl Agenda {
         }
     }
 
-    /// Says which alerts opened by an event that was final at once: those that it ended may have opened by it, too.
+    /// Says which alerts opened by an event that was final at once, those that it ended among them, and which went: a match
+    /// may reach back before an episode that is open.
     fn open_final(&mut self, rule: For<'_>, slot: &mut Slot, key: &Tuple) {
-        if !self.ended.is_empty() || slot.said.is_empty() {
+        let firsts = || slot.key.episodes().map(Episode::first);
+        if !self.ended.is_empty() || !firsts().eq(slot.said.iter().map(|said| said.first)) {
             let open: Vec<Record> = slot.key.episodes().map(|e| e.record(slot.rule, key)).collect();
-            let ended: Vec<Record> = self.ended.iter().map(|e| e.record(slot.rule, key)).collect();
-            let mut new: Vec<Record> = ended.into_iter().chain(open.iter().cloned()).collect();
-            new.retain(|record| !slot.said.iter().any(|said| said.first == record.first));
-            self.open(&[], &new);
+            let mut new: Vec<Record> = self.ended.iter().map(|e| e.record(slot.rule, key)).collect();
+            new.extend(open.iter().cloned());
+            let known = |all: &[Record], record: &Record| all.iter().any(|other| other.first == record.first);
+            let gone: Vec<Record> = slot.said.iter().filter(|said| !known(&new, said)).cloned().collect();
+            new.retain(|record| !known(&slot.said, record));
+            self.open(&gone, &new);
             slot.said = open;
         }
         self.schedule(rule, slot, key);
@@ -288,7 +292,7 @@ impl Agenda {
         });
         let slot = &mut slots[at];
         // Only finished episodes are wanted and nothing earlier can come: no need to hold the event.
-        if self.emit == Emit::Final && row.time < watermark && diff > 0 && !slot.key.has_live() {
+        if self.emit == Emit::Final && row.time < watermark && diff > 0 && !slot.key.has_live(&row) {
             for _ in 0..diff {
                 slot.key.push_final(rule, &row, &mut self.ended);
             }
@@ -298,14 +302,21 @@ impl Agenda {
             out.extend(self.ended.drain(..).map(|ended| (ended.record(number, key), 1)));
             return;
         }
-        if !slot.touched {
+        let few = slot.key.is_few();
+        if few {
+            slot.key.freeze(rule, frozen);
+        } else if !slot.touched {
             self.touch(of, slot, key, frozen, out);
         }
         for _ in 0..diff {
             slot.key.push(rule, row.clone());
         }
         for _ in 0..-diff {
-            slot.key.retract(&row);
+            slot.key.retract(rule, &row);
+        }
+        if few && !slot.key.is_few() {
+            slot.touched = true;
+            self.touched.push((number, key.clone()));
         }
     }
 

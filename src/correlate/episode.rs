@@ -107,6 +107,11 @@ impl Episode {
         }
     }
 
+    /// Its first event.
+    pub(super) fn first(&self) -> Place {
+        self.head.first
+    }
+
     /// Whether a match that starts at `start` (µs) belongs to it.
     pub(super) fn reaches(&self, start: i64, cooldown: i64) -> bool {
         start <= self.last.time.saturating_add(cooldown)

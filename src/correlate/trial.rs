@@ -87,7 +87,7 @@ pub(super) fn episodes(rule: &Rule, events: &str, watermark: i64) -> String {
         }
         assert_eq!(records(&key), expected, "in this order: {order:?}");
         if let Some(row) = order.first() {
-            key.retract(row);
+            key.retract(rule, row);
             key.settle(rule, watermark);
             assert_eq!(records(&key), at_once(rule, &without(&rows, row), watermark), "without {row:?}");
             key.push(rule, row.clone());

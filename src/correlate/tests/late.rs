@@ -69,7 +69,7 @@ impl Watched {
         let kept = self.key.episodes().count().min(self.said.len());
         self.good.extend(self.said.drain(..self.said.len() - kept));
         came.iter().for_each(|row| self.key.push(&self.rule, row.clone()));
-        went.iter().for_each(|row| self.key.retract(row));
+        went.iter().for_each(|row| self.key.retract(&self.rule, row));
         let same = self.key.settle(&self.rule, watermark);
         let now = records(&self.key);
         assert_eq!(self.said[..same], now[..same], "said to be as they were");

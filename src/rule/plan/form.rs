@@ -183,6 +183,16 @@ pub enum Stage {
     Absent,
 }
 
+impl Stage {
+    /// Fewer events never complete it.
+    fn least(&self) -> usize {
+        match self {
+            Stage::Present(having) => having.least(),
+            Stage::Absent => 0,
+        }
+    }
+}
+
 /// A condition between an event and one of an earlier step. A comparison with a missing value is false; text is
 /// compared without case.
 #[derive(Clone, Debug, PartialEq)]
@@ -235,6 +245,15 @@ impl Having {
         }
     }
 
+    /// Fewer events never meet it; 1 where it says nothing of their number.
+    pub fn least(&self) -> usize {
+        match self {
+            Having::Bound(bound) => bound.least(),
+            Having::And(all) => all.iter().map(Having::least).max().unwrap_or(1),
+            Having::Or(all) => all.iter().map(Having::least).min().unwrap_or(1),
+        }
+    }
+
     /// Whether it can only become true by more events, never false.
     pub fn is_monotone(&self) -> bool {
         match self {
@@ -245,6 +264,13 @@ impl Having {
 }
 
 impl Bound {
+    fn least(&self) -> usize {
+        match (self.aggregate, self.compare) {
+            (Aggregate::Count, Compare::AtLeast) => usize::try_from(self.value).unwrap_or(1).max(1),
+            (_, _) => 1,
+        }
+    }
+
     fn is_monotone(&self) -> bool {
         let lower = matches!(self.compare, Compare::Greater | Compare::AtLeast);
         match self.aggregate {
@@ -300,6 +326,19 @@ impl Form {
             Form::Novel { over, learn, .. } => over.saturating_add(*learn),
             Form::Baseline { every, over, learn, .. } => over.saturating_add(*learn).saturating_add(*every),
         }
+    }
+
+    /// Fewer events of a key than this are never a match.
+    pub fn least(&self) -> usize {
+        let least = match self {
+            Form::Threshold { count, .. } | Form::Distinct { count, .. } => *count,
+            Form::Sequence { stages, .. } => stages.iter().map(Stage::least).sum(),
+            // An event may serve several of its steps.
+            Form::All { stages, .. } => stages.iter().map(Having::least).max().unwrap_or(1),
+            Form::Aggregate { having, .. } => having.least(),
+            Form::Single | Form::Novel { .. } | Form::Baseline { .. } => 1,
+        };
+        least.max(1)
     }
 
     /// The payload value without which an event does not take part.
