@@ -6,7 +6,17 @@ pub(crate) fn seconds() -> f64 {
     fields_14_to_17()[..2].iter().sum()
 }
 
-/// The same of the processes that this one started and that have ended.
+/// User and system time of the threads that run, seconds: finer than [`seconds`], which counts in ticks.
+#[allow(dead_code, reason = "each bench takes what it needs")]
+pub(crate) fn of_threads() -> f64 {
+    let threads = std::fs::read_dir("/proc/self/task").expect("Linux has /proc");
+    let spent = |thread: std::fs::DirEntry| std::fs::read_to_string(thread.path().join("schedstat")).ok();
+    // The first number is nanoseconds on a processor: Linux, Documentation/scheduler/sched-stats.
+    let texts = threads.filter_map(|thread| spent(thread.ok()?));
+    texts.filter_map(|text| text.split_whitespace().next()?.parse::<f64>().ok()).sum::<f64>() / 1e9
+}
+
+/// The same as [`seconds`] of the processes that this one started and that have ended.
 #[allow(dead_code, reason = "each bench takes what it needs")]
 pub(crate) fn of_children() -> f64 {
     fields_14_to_17()[2..].iter().sum()

@@ -92,10 +92,10 @@ fn main() {
 /// CPU of an engine without events, by epoch.
 fn idle(span: Duration) {
     std::thread::sleep(span);
-    let before = cpu::seconds();
+    let before = cpu::of_threads();
     std::thread::sleep(span * 5);
-    let used = cpu::seconds() - before;
-    println!("idle: {:.2} ms CPU an epoch of 200 ms", used * 1e3 / (span.as_secs_f64() * 5.0 / 0.2));
+    let used = cpu::of_threads() - before;
+    println!("idle: {:.3} ms CPU an epoch of 200 ms", used * 1e3 / (span.as_secs_f64() * 5.0 / 0.2));
 }
 
 fn watch(

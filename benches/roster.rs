@@ -53,7 +53,7 @@ fn rule(name: &str, form: Form, steps: usize) -> Rule {
 fn rows(program: &Program, numbers: std::ops::Range<i64>, rules: &[&str]) -> Vec<MatchRow> {
     let row = |n: i64| {
         let random = (n as u64).wrapping_add(0x9e37_79b9_7f4a_7c15).wrapping_mul(0xbf58_476d_1ce4_e5b9) >> 17;
-        let source = if random % 20 == 0 { 0 } else { random % 50_000 };
+        let source = if random.is_multiple_of(20) { 0 } else { random % 50_000 };
         let (mut group, mut hits) = (0, 0);
         for rule in rules {
             let (g, h) = program.place(program.position(rule).expect("it is there"), 1);

@@ -17,7 +17,7 @@ use tokio::sync::mpsc;
 
 use super::alerts::Alerts;
 use super::past::{Filled, Filler, Past};
-use super::reload::{Change, Reloader};
+use super::reload::Reloader;
 use super::rules::{Origin, Rules};
 use super::{EngineError, LATE, drop_late, restart};
 use crate::archive::{self, AlertLog, Archive, Checkpoint, ListLog};
@@ -31,17 +31,14 @@ use crate::metrics::Metrics;
 use crate::rule::plan::Program;
 use crate::serve::live::Hub;
 
+mod gather;
 mod join;
+
+use gather::{Inlets, Next};
 
 /// How late an event may be, by default, µs.
 pub use crate::correlate::clock::LATENESS;
 
-/// How long an epoch gathers blocks after its first one.
-const GATHER: Duration = Duration::from_millis(40);
-/// How often time moves on while nothing arrives.
-const TICK: Duration = Duration::from_millis(200);
-/// An epoch ends early at this many bytes of lines.
-const EPOCH_BYTES: usize = 4 << 20;
 /// Blocks that may wait for the pipeline; beyond it collectors wait, and HTTP clients are told to come back.
 pub const QUEUE: usize = 64;
 /// How long the pipeline waits before it tries a failed write again.
@@ -94,8 +91,7 @@ impl Engine {
     }
 }
 
-/// Opens the data folder, rebuilds state from it and starts the threads. Must be called inside a tokio runtime,
-/// which only lends its clock to the pipeline.
+/// Opens the data folder, rebuilds state from it and starts the threads.
 pub fn start(settings: Settings, hub: Arc<Hub>, metrics: Arc<Metrics>) -> Result<Engine, EngineError> {
     let mut archive = Archive::open(&settings.data, settings.archive.clone())?;
     let log = AlertLog::open(&settings.data)?;
@@ -118,7 +114,7 @@ pub fn start(settings: Settings, hub: Arc<Hub>, metrics: Arc<Metrics>) -> Result
     let (fillers, filler) = crossbeam_channel::unbounded();
     let mut clock = Clock::new(settings.lateness, rebuilt.watermark);
     settings.held.iter().for_each(|name| clock.expect(name.as_str().into(), time::now()));
-    let inlets = Inlets { blocks: receiver, changes: changed, fills, ticked: tokio::time::Instant::now() };
+    let inlets = Inlets::new(receiver, changed, fills);
     let alerts = Alerts::new(input.roster().clone(), log, rebuilt, filler, hub.clone(), metrics.clone());
     let reloader = Reloader::new(settings.origin, rules.clone(), changes, hub.clone(), metrics.clone());
     let pipeline = Pipeline {
@@ -138,12 +134,11 @@ pub fn start(settings: Settings, hub: Arc<Hub>, metrics: Arc<Metrics>) -> Result
         hub,
         metrics,
     };
-    let runtime = tokio::runtime::Handle::current();
     let spawn = |name: &str, body: Box<dyn FnOnce() -> Result<(), EngineError> + Send>| {
         std::thread::Builder::new().name(name.to_owned()).spawn(body).map_err(EngineError::Thread)
     };
     let threads = vec![
-        spawn("pipeline", Box::new(move || pipeline.run(inlets, &runtime)))?,
+        spawn("pipeline", Box::new(move || pipeline.run(inlets)))?,
         spawn("alerts", Box::new(move || alerts.run(outputs)))?,
     ];
     Ok(Engine { blocks, checkpoints, reloader: Arc::new(reloader), threads })
@@ -170,23 +165,6 @@ struct Pipeline {
     metrics: Arc<Metrics>,
 }
 
-/// What comes to the pipeline.
-struct Inlets {
-    blocks: mpsc::Receiver<RawLog>,
-    changes: mpsc::Receiver<Change>,
-    fills: mpsc::Receiver<Filled>,
-    /// When the last live epoch was gathered.
-    ticked: tokio::time::Instant,
-}
-
-/// What the pipeline does next.
-enum Next {
-    /// A live epoch of these blocks; and whether more can come.
-    Epoch(Vec<RawLog>, bool),
-    Change(Change),
-    Fill(Filled),
-}
-
 /// A block on its way to disk.
 struct Accepted {
     batches: Vec<EventBatch>,
@@ -196,10 +174,10 @@ struct Accepted {
 }
 
 impl Pipeline {
-    fn run(mut self, mut inlets: Inlets, runtime: &tokio::runtime::Handle) -> Result<(), EngineError> {
-        let mut last_tick = 0;
+    fn run(mut self, mut inlets: Inlets) -> Result<(), EngineError> {
+        let (mut last_tick, mut last_sent) = (0, (i64::MIN, 0));
         loop {
-            let (gathered, open) = match runtime.block_on(gather(&mut inlets)) {
+            let (gathered, open) = match inlets.gather() {
                 Next::Epoch(gathered, open) => (gathered, open),
                 Next::Change(change) => {
                     self.change(change)?;
@@ -223,10 +201,14 @@ impl Pipeline {
             } else {
                 (now - watermark) as f64 / time::SECOND as f64
             });
-            self.input.send(rows, watermark)?;
+            // While nothing happens the alert thread alone has something to do now and then.
+            if !rows.is_empty() || watermark != last_sent.0 || now - last_sent.1 >= time::SECOND {
+                self.input.send(rows, watermark)?;
+                last_sent = (watermark, now);
+            }
             self.acknowledge(accepted);
             // However much comes, the past gets its turn.
-            if let Ok(filled) = inlets.fills.try_recv() {
+            if let Some(filled) = inlets.filled() {
                 self.fill(filled)?;
             }
             if now - last_tick >= time::SECOND {
@@ -347,35 +329,6 @@ impl Pipeline {
             }
         }
     }
-}
-
-/// What arrives within an epoch. Another program, or a chunk of the past, is taken between epochs.
-async fn gather(inlets: &mut Inlets) -> Next {
-    let mut gathered = Vec::new();
-    let mut bytes = 0;
-    let mut deadline = inlets.ticked + TICK;
-    let open = loop {
-        let between = gathered.is_empty();
-        tokio::select! {
-            biased;
-            Some(change) = inlets.changes.recv(), if between => return Next::Change(change),
-            block = inlets.blocks.recv() => {
-                let Some(block) = block else { break false };
-                bytes += block.lines.len();
-                if between {
-                    deadline = tokio::time::Instant::now() + GATHER;
-                }
-                gathered.push(block);
-                if bytes >= EPOCH_BYTES {
-                    break true;
-                }
-            }
-            () = tokio::time::sleep_until(deadline) => break true,
-            Some(filled) = inlets.fills.recv(), if between => return Next::Fill(filled),
-        }
-    };
-    inlets.ticked = tokio::time::Instant::now();
-    Next::Epoch(gathered, open)
 }
 
 fn checkpoint(block: &RawLog) -> Option<Checkpoint> {

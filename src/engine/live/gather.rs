@@ -1,0 +1,153 @@
+//! What the pipeline does next: it waits for blocks, another program or a chunk of the past, and for time to pass.
+//!
+//! The thread waits by itself, parked, without an async runtime: an idle engine wakes one thread a tick, and that once.
+
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::Thread;
+use std::time::{Duration, Instant};
+
+use tokio::sync::mpsc;
+
+use super::super::past::Filled;
+use super::super::reload::Change;
+use crate::event::raw::RawLog;
+
+/// How long an epoch gathers blocks after its first one.
+const GATHER: Duration = Duration::from_millis(40);
+/// How often time moves on while nothing arrives.
+const TICK: Duration = Duration::from_millis(200);
+/// An epoch ends early at this many bytes of lines.
+const EPOCH_BYTES: usize = 4 << 20;
+
+/// What comes to the pipeline.
+pub(super) struct Inlets {
+    blocks: mpsc::Receiver<RawLog>,
+    changes: mpsc::Receiver<Change>,
+    fills: mpsc::Receiver<Filled>,
+    /// When the last live epoch was gathered.
+    ticked: Instant,
+}
+
+/// What the pipeline does next.
+pub(super) enum Next {
+    /// A live epoch of these blocks; and whether more can come.
+    Epoch(Vec<RawLog>, bool),
+    /// Another program takes over.
+    Change(Change),
+    /// More of the past of rules that joined.
+    Fill(Filled),
+}
+
+/// What came first.
+enum Came {
+    Block(Option<RawLog>),
+    Change(Change),
+    Fill(Filled),
+}
+
+impl Inlets {
+    pub(super) fn new(
+        blocks: mpsc::Receiver<RawLog>,
+        changes: mpsc::Receiver<Change>,
+        fills: mpsc::Receiver<Filled>,
+    ) -> Inlets {
+        Inlets { blocks, changes, fills, ticked: Instant::now() }
+    }
+
+    /// What arrives within an epoch. Another program, or a chunk of the past, is taken between epochs.
+    pub(super) fn gather(&mut self) -> Next {
+        let (mut gathered, mut bytes) = (Vec::new(), 0);
+        let mut deadline = self.ticked + TICK;
+        let open = loop {
+            let between = gathered.is_empty();
+            match wait(deadline, self.receive(between)) {
+                Some(Came::Change(change)) => return Next::Change(change),
+                Some(Came::Fill(filled)) => return Next::Fill(filled),
+                None => break true,
+                Some(Came::Block(None)) => break false,
+                Some(Came::Block(Some(block))) => {
+                    bytes += block.lines.len();
+                    if between {
+                        deadline = Instant::now() + GATHER;
+                    }
+                    gathered.push(block);
+                    if bytes >= EPOCH_BYTES {
+                        break true;
+                    }
+                }
+            }
+        };
+        self.ticked = Instant::now();
+        Next::Epoch(gathered, open)
+    }
+
+    async fn receive(&mut self, between: bool) -> Came {
+        tokio::select! {
+            biased;
+            Some(change) = self.changes.recv(), if between => Came::Change(change),
+            block = self.blocks.recv() => Came::Block(block),
+            Some(filled) = self.fills.recv(), if between => Came::Fill(filled),
+        }
+    }
+
+    /// A chunk of the past that is there already.
+    pub(super) fn filled(&mut self) -> Option<Filled> {
+        self.fills.try_recv().ok()
+    }
+}
+
+/// Waits for something on this thread; `None` when the deadline comes first.
+fn wait<T>(deadline: Instant, future: impl Future<Output = T>) -> Option<T> {
+    struct Unpark(Thread);
+    impl Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+    let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
+    let mut context = Context::from_waker(&waker);
+    let mut future = std::pin::pin!(future);
+    loop {
+        if let Poll::Ready(came) = future.as_mut().poll(&mut context) {
+            return Some(came);
+        }
+        let left = deadline.checked_duration_since(Instant::now()).filter(|left| !left.is_zero())?;
+        std::thread::park_timeout(left);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::raw::Source;
+
+    fn block(text: &str) -> RawLog {
+        let lines = text.as_bytes().to_vec().into();
+        RawLog { source: Source::stream("s".to_owned()), lines, offset: 0, received: 0, acknowledge: None }
+    }
+
+    #[test]
+    fn blocks_that_come_together_are_one_epoch_and_the_end_is_seen() {
+        let (blocks, receiver) = mpsc::channel(4);
+        let ((_changes, changes), (_fills, fills)) = (mpsc::channel(1), mpsc::channel(1));
+        let mut inlets = Inlets::new(receiver, changes, fills);
+        blocks.blocking_send(block("a\n")).unwrap();
+        blocks.blocking_send(block("b\n")).unwrap();
+        drop(blocks);
+        let Next::Epoch(gathered, open) = inlets.gather() else { panic!("no epoch") };
+        assert_eq!((gathered.len(), open), (2, false));
+    }
+
+    #[test]
+    fn time_moves_on_while_nothing_comes() {
+        let (_blocks, receiver) = mpsc::channel(4);
+        let ((_changes, changes), (fill, fills)) = (mpsc::channel(1), mpsc::channel(1));
+        let mut inlets = Inlets::new(receiver, changes, fills);
+        let Next::Epoch(gathered, open) = inlets.gather() else { panic!("no epoch") };
+        assert!(gathered.is_empty() && open);
+        fill.blocking_send(Filled::End(1)).unwrap();
+        assert!(matches!(inlets.gather(), Next::Fill(Filled::End(1))));
+        assert!(inlets.filled().is_none());
+    }
+}
