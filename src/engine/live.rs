@@ -13,16 +13,16 @@ use std::sync::atomic::AtomicU64;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use super::alerts::Alerts;
 use super::past::{Filled, Filler, Past};
-use super::reload::{Change, Reloader};
+use super::reload::Reloader;
 use super::rules::{Origin, Rules};
 use super::{EngineError, LATE, drop_late, restart};
 use crate::archive::{self, AlertLog, Archive, Checkpoint, ListLog};
+use crate::correlate::Input;
 use crate::correlate::clock::Clock;
-use crate::correlate::{self, Emit, Input};
 use crate::event::raw::{Acknowledge, RawLog, Receipt, Source};
 use crate::event::{EventBatch, time};
 use crate::ingest::{self, Ingest};
@@ -31,17 +31,18 @@ use crate::metrics::Metrics;
 use crate::rule::plan::Program;
 use crate::serve::live::Hub;
 
+mod gather;
 mod join;
+mod together;
+
+use gather::{Inlets, Next, gather};
+
+use together::Others;
 
 /// How late an event may be, by default, µs.
 pub use crate::correlate::clock::LATENESS;
+pub use crate::correlate::cluster::{Cluster, end_on_loss};
 
-/// How long an epoch gathers blocks after its first one.
-const GATHER: Duration = Duration::from_millis(40);
-/// How often time moves on while nothing arrives.
-const TICK: Duration = Duration::from_millis(200);
-/// An epoch ends early at this many bytes of lines.
-const EPOCH_BYTES: usize = 4 << 20;
 /// Blocks that may wait for the pipeline; beyond it collectors wait, and HTTP clients are told to come back.
 pub const QUEUE: usize = 64;
 /// How long the pipeline waits before it tries a failed write again.
@@ -68,6 +69,8 @@ pub struct Settings {
     pub ingest: ingest::Settings,
     /// How events are stored.
     pub archive: crate::archive::Settings,
+    /// The processes that run the rules together, if they are several.
+    pub cluster: Option<Cluster>,
     /// Names of sources that are expected to speak at once; until they do, the watermark waits for them.
     pub held: Vec<String>,
 }
@@ -80,6 +83,8 @@ pub struct Engine {
     pub checkpoints: Vec<Checkpoint>,
     /// Reads the rules again.
     pub reloader: Arc<Reloader>,
+    /// Another process that has stopped, as soon as one has: this one is to stop, too.
+    pub left: watch::Receiver<Option<usize>>,
     threads: Vec<JoinHandle<Result<(), EngineError>>>,
 }
 
@@ -103,7 +108,8 @@ pub fn start(settings: Settings, hub: Arc<Hub>, metrics: Arc<Metrics>) -> Result
     let rules = Arc::new(settings.rules);
     // What is archived was judged by the lists as they were.
     lists.record(archive.cut(), time::now(), &rules.lists)?;
-    let (mut input, outputs) = correlate::start(rules.program.clone(), settings.workers, Emit::Running)?;
+    let together = settings.cluster.is_some();
+    let (mut input, outputs) = together::start(settings.cluster.as_ref(), &settings.data, &rules, settings.workers)?;
     let past = Past {
         snapshot: archive::snapshot(&settings.data)?,
         history: lists.history().clone(),
@@ -118,9 +124,10 @@ pub fn start(settings: Settings, hub: Arc<Hub>, metrics: Arc<Metrics>) -> Result
     let (fillers, filler) = crossbeam_channel::unbounded();
     let mut clock = Clock::new(settings.lateness, rebuilt.watermark);
     settings.held.iter().for_each(|name| clock.expect(name.as_str().into(), time::now()));
-    let inlets = Inlets { blocks: receiver, changes: changed, fills, ticked: tokio::time::Instant::now() };
+    let (others, left, hurry) = Others::new(&input);
+    let inlets = Inlets { blocks: receiver, changes: changed, fills, ticked: tokio::time::Instant::now(), hurry };
     let alerts = Alerts::new(input.roster().clone(), log, rebuilt, filler, hub.clone(), metrics.clone());
-    let reloader = Reloader::new(settings.origin, rules.clone(), changes, hub.clone(), metrics.clone());
+    let reloader = Reloader::new(settings.origin, rules.clone(), changes, hub.clone(), metrics.clone(), together);
     let pipeline = Pipeline {
         matcher: Matcher::live(&rules.program),
         scratch: Scratch::default(),
@@ -132,6 +139,7 @@ pub fn start(settings: Settings, hub: Arc<Hub>, metrics: Arc<Metrics>) -> Result
         archive,
         lists,
         input,
+        others,
         fill,
         fillers,
         present: Arc::default(),
@@ -146,7 +154,7 @@ pub fn start(settings: Settings, hub: Arc<Hub>, metrics: Arc<Metrics>) -> Result
         spawn("pipeline", Box::new(move || pipeline.run(inlets, &runtime)))?,
         spawn("alerts", Box::new(move || alerts.run(outputs)))?,
     ];
-    Ok(Engine { blocks, checkpoints, reloader: Arc::new(reloader), threads })
+    Ok(Engine { blocks, checkpoints, reloader: Arc::new(reloader), left, threads })
 }
 
 struct Pipeline {
@@ -160,6 +168,7 @@ struct Pipeline {
     archive: Archive,
     lists: ListLog,
     input: Input,
+    others: Others,
     /// For whoever reads the past of rules that join …
     fill: mpsc::Sender<Filled>,
     /// … and where to start them.
@@ -168,23 +177,6 @@ struct Pipeline {
     present: Arc<AtomicU64>,
     hub: Arc<Hub>,
     metrics: Arc<Metrics>,
-}
-
-/// What comes to the pipeline.
-struct Inlets {
-    blocks: mpsc::Receiver<RawLog>,
-    changes: mpsc::Receiver<Change>,
-    fills: mpsc::Receiver<Filled>,
-    /// When the last live epoch was gathered.
-    ticked: tokio::time::Instant,
-}
-
-/// What the pipeline does next.
-enum Next {
-    /// A live epoch of these blocks; and whether more can come.
-    Epoch(Vec<RawLog>, bool),
-    Change(Change),
-    Fill(Filled),
 }
 
 /// A block on its way to disk.
@@ -199,7 +191,7 @@ impl Pipeline {
     fn run(mut self, mut inlets: Inlets, runtime: &tokio::runtime::Handle) -> Result<(), EngineError> {
         let mut last_tick = 0;
         loop {
-            let (gathered, open) = match runtime.block_on(gather(&mut inlets)) {
+            let (gathered, open) = match runtime.block_on(gather(&mut inlets, || self.is_waited_for())) {
                 Next::Epoch(gathered, open) => (gathered, open),
                 Next::Change(change) => {
                     self.change(change)?;
@@ -210,20 +202,21 @@ impl Pipeline {
                     continue;
                 }
             };
+            self.hear(!gathered.is_empty())?;
             let mut accepted: Vec<Accepted> = gathered.into_iter().map(|block| self.accept(block)).collect();
             self.store(&mut accepted);
             let rows = self.matches(&accepted);
             let now = time::now();
             self.clock.advance(now);
             self.pass(now);
-            let watermark = self.clock.watermark();
+            let watermark = self.reached();
             self.metrics.matched(rows.len() as u64);
             self.metrics.epoch(if watermark == i64::MIN {
                 0.0
             } else {
                 (now - watermark) as f64 / time::SECOND as f64
             });
-            self.input.send(rows, watermark)?;
+            self.send(rows, open)?;
             self.acknowledge(accepted);
             // However much comes, the past gets its turn.
             if let Ok(filled) = inlets.fills.try_recv() {
@@ -237,6 +230,8 @@ impl Pipeline {
                 }
             }
             if !open {
+                // Other processes need not wait for the archive.
+                drop(self.input);
                 self.archive.close()?;
                 return Ok(());
             }
@@ -247,9 +242,12 @@ impl Pipeline {
     /// so that a restart and a replay decide alike.
     fn pass(&mut self, now: i64) {
         let Some(watermark) = self.clock.silence(now).filter(|_| self.program.waits()) else { return };
+        if !self.all_silent() {
+            return;
+        }
         self.archive.pass(watermark);
         match self.archive.commit() {
-            Ok(()) => self.clock.pass(watermark),
+            Ok(()) => self.passed(watermark),
             Err(error) => tracing::error!("{error}; what must not happen is not decided until it is recorded"),
         }
     }
@@ -313,7 +311,7 @@ impl Pipeline {
     }
 
     fn write(&mut self, accepted: &[Accepted]) -> Result<(), crate::archive::ArchiveError> {
-        self.archive.set_watermark(self.clock.watermark());
+        self.archive.set_watermark(self.reached());
         for block in accepted {
             let checkpoint = block.checkpoint.as_slice();
             match block.batches.split_last() {
@@ -347,35 +345,6 @@ impl Pipeline {
             }
         }
     }
-}
-
-/// What arrives within an epoch. Another program, or a chunk of the past, is taken between epochs.
-async fn gather(inlets: &mut Inlets) -> Next {
-    let mut gathered = Vec::new();
-    let mut bytes = 0;
-    let mut deadline = inlets.ticked + TICK;
-    let open = loop {
-        let between = gathered.is_empty();
-        tokio::select! {
-            biased;
-            Some(change) = inlets.changes.recv(), if between => return Next::Change(change),
-            block = inlets.blocks.recv() => {
-                let Some(block) = block else { break false };
-                bytes += block.lines.len();
-                if between {
-                    deadline = tokio::time::Instant::now() + GATHER;
-                }
-                gathered.push(block);
-                if bytes >= EPOCH_BYTES {
-                    break true;
-                }
-            }
-            () = tokio::time::sleep_until(deadline) => break true,
-            Some(filled) = inlets.fills.recv(), if between => return Next::Fill(filled),
-        }
-    };
-    inlets.ticked = tokio::time::Instant::now();
-    Next::Epoch(gathered, open)
 }
 
 fn checkpoint(block: &RawLog) -> Option<Checkpoint> {
