@@ -5,6 +5,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpStream, UdpSocket};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -21,6 +22,8 @@ pub(crate) struct Server {
     pub(crate) address: String,
     /// What it said on standard error until it served.
     pub(crate) said: String,
+    /// What it says from then on.
+    rest: Option<JoinHandle<String>>,
 }
 
 impl Server {
@@ -40,8 +43,15 @@ impl Server {
             }
         };
         // Its pipe must not fill.
-        std::thread::spawn(move || lines.for_each(drop));
-        Server { child, address, said }
+        let rest = std::thread::spawn(move || lines.map_while(Result::ok).map(|line| line + "\n").collect());
+        Server { child, address, said, rest: Some(rest) }
+    }
+
+    /// Waits until it ends by itself. Returns its exit code and what it said since it served.
+    pub(crate) fn ended(mut self) -> (Option<i32>, String) {
+        let status = self.child.wait().expect("it ends");
+        let rest = self.rest.take().expect("it is taken once");
+        (status.code(), rest.join().expect("it is text"))
     }
 
     /// The JSON at a path of the API.
