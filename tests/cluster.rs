@@ -1,8 +1,10 @@
 //! `weir run` in several processes: real sockets, real files, killed and started again.
 
 use std::collections::BTreeSet;
+use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
@@ -177,7 +179,7 @@ fn one_is_killed_and_all_go_on() {
     for round in 0..4 {
         lines += attacks(&two, round * 1500, round * 4 + 1..round * 4 + 5);
         let servers = two.both(&[]);
-        if round % 2 == 0 {
+        if round != 1 {
             wait_for_all(&servers[0], &two.scanned());
         }
         let [first, second] = servers;
@@ -266,6 +268,24 @@ fn processes_that_do_not_fit_refuse_to_start() {
     let output = weir().args(["run", "--data", &two.text("data1"), "--listen", "127.0.0.1:0"]).output().unwrap();
     assert_eq!(output.status.code(), Some(2));
     assert!(stderr(&output).contains("belongs to process 1 of 2"), "{}", stderr(&output));
+}
+
+#[test]
+fn who_waits_says_so_and_can_be_stopped() {
+    let two = Two::new();
+    two.hosts();
+    let mut command = weir();
+    command.args(two.arguments(1, "data1")).args(["--listen", "127.0.0.1:0"]).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let said = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
+    let waits = said.into_iter().find(|line| line.contains("waiting for process 0 at 127.0.0.1:"));
+    assert!(waits.is_some(), "it says for whom it waits");
+    assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+    assert!(!child.wait().unwrap().success());
+    // Nothing stays behind that would hinder the next start.
+    attacks(&two, 0, 1..3);
+    let servers = two.both(&[]);
+    wait_for_all(&servers[0], &two.scanned());
 }
 
 #[test]

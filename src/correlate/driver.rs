@@ -78,13 +78,12 @@ pub fn start(program: Arc<Program>, workers: usize, emit: Emit) -> Result<(Input
 /// ends when all processes have dropped their [`Input`]s.
 pub fn start_in(links: Links, program: Arc<Program>, emit: Emit) -> Result<(Input, Outputs), CorrelateError> {
     let Links { cluster, workers, sockets } = links;
-    let (processes, process) = (cluster.processes(), cluster.process());
     let hooks = Hooks::default();
     let inside = ProcessBuilder::new_typed_vector(workers, hooks.refill.clone(), None);
-    let (allocators, guard) = initialize_networking_from_sockets(inside, sockets, process, workers, hooks)
+    let (allocators, guard) = initialize_networking_from_sockets(inside, sockets, cluster.process(), workers, hooks)
         .map_err(|error| CorrelateError::Start(error.to_string()))?;
     let allocators = allocators.into_iter().map(AllocatorBuilder::Tcp).collect();
-    let place = Place { process, processes, workers, peers: Arc::default() };
+    let place = Place { cluster, workers, peers: Arc::default() };
     start_on(allocators, Box::new(guard), program, workers, emit, Some(place))
 }
 

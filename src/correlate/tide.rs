@@ -51,8 +51,8 @@ pub struct Peers {
 }
 
 struct Heard {
-    /// Epochs before this one were begun by some process.
-    begun: Epoch,
+    /// Epochs before this one were begun, by process.
+    begun: Vec<Epoch>,
     /// Of epochs before this one all processes were heard.
     done: Epoch,
     watermark: i64,
@@ -67,7 +67,7 @@ struct Heard {
 impl Default for Heard {
     fn default() -> Heard {
         let (silent, leaving, ended) = (false, None, false);
-        Heard { begun: 0, done: 0, watermark: i64::MIN, words: Vec::new(), silent, leaving, ended }
+        Heard { begun: Vec::new(), done: 0, watermark: i64::MIN, words: Vec::new(), silent, leaving, ended }
     }
 }
 
@@ -83,7 +83,7 @@ impl Peers {
 
     /// Whether another process waits for this epoch of ours.
     pub fn is_behind(&self, epoch: u64) -> bool {
-        self.state().begun > epoch
+        self.state().begun.iter().any(|begun| *begun > epoch)
     }
 
     /// The watermark of all processes, µs.
@@ -123,15 +123,21 @@ impl Peers {
         }
     }
 
+    /// A process that has not begun this epoch.
+    pub(super) fn missing(&self, epoch: Epoch, processes: usize) -> Option<usize> {
+        let heard = self.state();
+        (0..processes).find(|process| heard.begun.get(*process).is_none_or(|begun| *begun <= epoch))
+    }
+
     /// An epoch was begun by a process.
-    fn begun(&self, epoch: Epoch) {
+    fn begun(&self, epoch: Epoch, process: usize) {
         let mut heard = self.state();
-        let news = heard.begun <= epoch;
-        heard.begun = heard.begun.max(epoch + 1);
-        drop(heard);
-        if news {
-            self.wake();
+        if heard.begun.len() <= process {
+            heard.begun.resize(process + 1, 0);
         }
+        heard.begun[process] = heard.begun[process].max(epoch + 1);
+        drop(heard);
+        self.wake();
     }
 
     /// All were heard of an epoch.
@@ -214,9 +220,11 @@ pub(super) fn marks_of_all<'scope>(
             tides.for_each_time(|time, data| {
                 let pending = waiting.entry(*time.time()).or_default();
                 pending.capability.get_or_insert_with(|| time.retain(0));
-                pending.tides.extend(data.flat_map(|d| d.drain(..)));
-                if let Some(peers) = &peers {
-                    peers.begun(*time.time());
+                for tide in data.flat_map(|d| d.drain(..)) {
+                    if let Some(peers) = &peers {
+                        peers.begun(*time.time(), tide.process as usize);
+                    }
+                    pending.tides.push(tide);
                 }
             });
             let mut output = output.activate();

@@ -3,6 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, TryRecvError};
 use differential_dataflow::AsCollection;
@@ -14,6 +15,7 @@ use timely::dataflow::operators::generic::Operator;
 use timely::dataflow::operators::probe::Handle;
 use timely::worker::Worker;
 
+use super::cluster::Cluster;
 use super::driver::Emit;
 use super::episode::Record;
 use super::epochs::Updates;
@@ -21,6 +23,9 @@ use super::render::{Epoch, Mark, Part, Shared, Status, Update, render};
 use super::roster::Roster;
 use super::tide::{Peers, Stand, Tide, marks_of_all};
 use crate::matching::MatchRow;
+
+/// After so long it is said for which process an epoch waits.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// An epoch of this process, for one worker.
 pub(super) struct Command {
@@ -43,8 +48,7 @@ pub(super) enum Report {
 /// Where a process stands among several.
 #[derive(Clone)]
 pub(super) struct Place {
-    pub(super) process: usize,
-    pub(super) processes: usize,
+    pub(super) cluster: Cluster,
     /// Of each process.
     pub(super) workers: usize,
     pub(super) peers: Arc<Peers>,
@@ -53,7 +57,7 @@ pub(super) struct Place {
 impl Place {
     /// What this process says with an epoch.
     pub(super) fn tide(&self, stand: Stand, word: i64, leaving: bool) -> Tide {
-        Tide { to: 0, process: self.process as u32, stand, word, leaving }
+        Tide { to: 0, process: self.cluster.process() as u32, stand, word, leaving }
     }
 }
 
@@ -83,7 +87,7 @@ pub(super) fn run(
             None => marks,
             Some(place) => {
                 let last = Mark { watermark: i64::MIN, part: Part::Live, roster, lists: Arc::default() };
-                marks_of_all(marks, tides.to_stream(scope), last, place.processes, listens)
+                marks_of_all(marks, tides.to_stream(scope), last, place.cluster.processes(), listens)
             }
         };
         let records = render(emit, collection, marks, shared.clone()).inner;
@@ -105,7 +109,7 @@ pub(super) fn run(
             tide.iter().for_each(|tide| (0..peers as u32).for_each(|to| tides.send(Tide { to, ..tide.clone() })));
             tides.advance_to(number + 1);
         }
-        worker.step_or_park_while(None, || probe.less_than(&(number + 1)));
+        complete(worker, &probe, number, place.filter(|_| end.is_some()));
         let batch = std::mem::take(&mut *changes.borrow_mut());
         if !batch.is_empty() && report.send(Report::Changes(batch)).is_err() {
             break;
@@ -113,6 +117,30 @@ pub(super) fn run(
         if report.send(Report::Done { epoch: number, status: shared.status.get(), roster }).is_err() {
             break;
         }
+    }
+}
+
+/// Does the worker's part of an epoch, until all workers have done theirs. Says for whom we wait when that takes long.
+fn complete(worker: &mut Worker, probe: &Handle<Epoch>, number: Epoch, says: Option<&Place>) {
+    let Some(place) = says else {
+        worker.step_or_park_while(None, || probe.less_than(&(number + 1)));
+        return;
+    };
+    let (started, mut waited) = (Instant::now(), None);
+    while probe.less_than(&(number + 1)) {
+        worker.step_or_park(Some(PATIENCE));
+        if waited.is_none() && started.elapsed() >= PATIENCE {
+            waited = place.peers.missing(number, place.cluster.processes());
+            if let Some(process) = waited {
+                let address = place.cluster.address(process);
+                tracing::warn!(
+                    "process {process} at {address} takes no part for {PATIENCE:?}; all wait for it, and nothing is lost"
+                );
+            }
+        }
+    }
+    if let Some(process) = waited {
+        tracing::warn!("process {process} takes part again, after {:.0?}", started.elapsed());
     }
 }
 

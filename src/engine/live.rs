@@ -204,11 +204,12 @@ impl Pipeline {
             };
             self.hear(!gathered.is_empty())?;
             let mut accepted: Vec<Accepted> = gathered.into_iter().map(|block| self.accept(block)).collect();
+            let now = time::now();
+            // What is stored carries the watermark that holds after it: a restart decides alike.
+            self.clock.advance(now);
             self.store(&mut accepted);
             let rows = self.matches(&accepted);
-            let now = time::now();
-            self.clock.advance(now);
-            self.pass(now);
+            self.pass(now, accepted.is_empty());
             let watermark = self.reached();
             self.metrics.matched(rows.len() as u64);
             self.metrics.epoch(if watermark == i64::MIN {
@@ -240,7 +241,10 @@ impl Pipeline {
 
     /// Lets time pass while all sources are silent, where a rule waits for that. It is recorded before anything is said of it,
     /// so that a restart and a replay decide alike.
-    fn pass(&mut self, now: i64) {
+    fn pass(&mut self, now: i64, idle: bool) {
+        if idle {
+            self.note_reached();
+        }
         let Some(watermark) = self.clock.silence(now).filter(|_| self.program.waits()) else { return };
         if !self.all_silent() {
             return;
@@ -311,7 +315,7 @@ impl Pipeline {
     }
 
     fn write(&mut self, accepted: &[Accepted]) -> Result<(), crate::archive::ArchiveError> {
-        self.archive.set_watermark(self.reached());
+        self.note_time();
         for block in accepted {
             let checkpoint = block.checkpoint.as_slice();
             match block.batches.split_last() {

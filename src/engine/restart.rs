@@ -106,7 +106,10 @@ pub(super) fn rebuild(
         0 => greatest.map(|greatest| greatest.saturating_sub(lateness)),
         _ => archive.watermark(),
     };
-    let watermark = most(input, watermark.unwrap_or(i64::MIN))?;
+    let reached = most(input, watermark.unwrap_or(i64::MIN))?;
+    // The last that several processes stored may not have been known to all; what all promised holds.
+    let promised = least(&input.agree(Vec::new(), i64::MIN, archive.promise().unwrap_or(i64::MIN))?);
+    let watermark = reached.max(promised);
     let floors = Floors::new(all(), said, watermark, rules.program.horizon());
     let from = least(&input.agree(Vec::new(), i64::MIN, floors.from)?);
     let every: Vec<u32> = (0..rules.program.rules.len() as u32).collect();

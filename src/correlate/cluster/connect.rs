@@ -18,6 +18,8 @@ const PATIENCE: Duration = Duration::from_secs(1);
 const REMIND: Duration = Duration::from_secs(30);
 /// Who asks and then says nothing for so long is none of us.
 const SILENCE: Duration = Duration::from_secs(5);
+/// Who confirms nothing of what was sent for so long is gone: a machine that lost its power, a cut cable.
+const GONE: Duration = Duration::from_secs(60);
 
 /// Connections to all other processes.
 pub struct Links {
@@ -69,7 +71,7 @@ pub fn connect(
         let ready = || {
             stream.set_read_timeout(None)?;
             stream.set_nodelay(true)?;
-            socket2::SockRef::from(stream).set_keepalive(true)
+            socket2::SockRef::from(stream).set_tcp_user_timeout(Some(GONE))
         };
         ready().map_err(|cause| ClusterError::Socket { process, cause })?;
     }

@@ -4,8 +4,9 @@
 //! of this process has passed it, which is never behind the one of all. A process whose sources are silent
 //! does not hold the others: before it takes lines again it hears how far they went meanwhile.
 //!
-//! What is recorded with the events is the watermark of all, as far as it is known: a restart goes on from the
-//! greatest that any process recorded.
+//! What is recorded with the events is the watermark of all, as far as it is known, and what this process promises: that events
+//! before that are late. A restart goes on from the greatest watermark that any process recorded, or from
+//! where all promised, whichever is later.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -68,6 +69,8 @@ pub(super) struct Others {
     silent: bool,
     /// Time may pass to here when all are silent, µs.
     passed: Option<i64>,
+    /// The watermark of all that was recorded last, µs.
+    noted: i64,
 }
 
 impl Others {
@@ -79,7 +82,7 @@ impl Others {
             let hurry = hurry.clone();
             peers.on_change(move || hurry.notify_one());
         }
-        (Others { left, silent: false, passed: None }, leaves, hurry)
+        (Others { left, silent: false, passed: None, noted: i64::MIN }, leaves, hurry)
     }
 }
 
@@ -118,6 +121,31 @@ impl Pipeline {
     /// The watermark as far as all processes have reached it, µs.
     pub(super) fn reached(&self) -> i64 {
         self.input.peers().map_or(self.clock.watermark(), |peers| peers.watermark())
+    }
+
+    /// Has the archive record, with the lines of an epoch, how far time is.
+    pub(super) fn note_time(&mut self) {
+        let reached = self.reached();
+        self.archive.set_watermark(reached);
+        if self.input.peers().is_some() {
+            self.archive.set_promise(self.clock.watermark());
+            self.others.noted = reached;
+        }
+    }
+
+    /// Records how far all processes are, without lines, where a rule waits for that: the last lines may have decided that something
+    /// did not happen. While our sources are silent others record it.
+    pub(super) fn note_reached(&mut self) {
+        let Some(peers) = self.input.peers() else { return };
+        let reached = peers.watermark();
+        if reached <= self.others.noted || self.clock.is_silent() || !self.program.waits() {
+            return;
+        }
+        self.archive.pass(reached);
+        match self.archive.commit() {
+            Ok(()) => self.others.noted = reached,
+            Err(error) => tracing::error!("{error}; how far time is will be recorded later"),
+        }
     }
 
     /// Whether no source of any process speaks, as far as our own silence lets us ask.
