@@ -183,6 +183,32 @@ fn killed_at_any_point_it_loses_nothing_and_repeats_nothing() {
 }
 
 #[test]
+fn what_did_not_happen_before_a_kill_still_did_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    std::fs::create_dir(path("rules")).unwrap();
+    let rule = "rule gave_up { when sequence by source.ip within 5m {
+        authentication where event.outcome == \"failure\"
+        not authentication where event.outcome == \"success\"
+    } }";
+    std::fs::write(path("rules/a.weir"), rule).unwrap();
+    let log = folder.path().join("auth.log");
+    let arguments =
+        ["run", "--file", &path("auth.log"), "--data", &path("data"), "--rules", &path("rules"), "--lateness", "0"];
+    // The last line decides: time has passed since the first ones.
+    append(&log, &(attack(0, 1, 3) + &attack(600, 2, 1)));
+    let server = Server::start(&arguments);
+    server.wait_for("the alert", |alerts| alerts.len() == 1);
+    server.kill();
+    let server = Server::start(&arguments);
+    append(&log, &attack(1200, 3, 1));
+    server.wait_for("the next one", |alerts| alerts.len() == 2);
+    let history = std::fs::read_to_string(path("data/alerts.ndjson")).unwrap();
+    assert_eq!((history.matches("\"added\"").count(), history.contains("withdrawn")), (2, false), "{history}");
+    server.stop();
+}
+
+#[test]
 fn takes_http_uploads_and_syslog_and_shows_them() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");
