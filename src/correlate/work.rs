@@ -75,7 +75,7 @@ pub(super) fn run(
     let mut tides: InputHandle<Epoch, CapacityContainerBuilder<Vec<Tide>>> = InputHandle::new();
     let changes: Rc<RefCell<Vec<Change>>> = Rc::default();
     // One worker of a process listens to the others.
-    let end = place.filter(|place| worker.index() % place.workers == 0).map(|place| End(place.peers.clone()));
+    let end = place.filter(|place| worker.index().is_multiple_of(place.workers)).map(|place| End(place.peers.clone()));
     // INVARIANT: an epoch is done before the next one is sent, so that its roster is the one its rows are spread by.
     let shared = Rc::new(Shared { roster: RefCell::new(roster.clone()), status: Cell::default() });
     let peers = worker.peers();

@@ -73,7 +73,7 @@ fn run(case: &Case, workers: usize) -> Answer {
             2 => Stand::Holds(watermark + 1 + case.choice as i64),
             _ => holds,
         };
-        let stands = if (i ^ case.choice) % 2 == 0 { [holds, other] } else { [other, holds] };
+        let stands = if (i ^ case.choice).is_multiple_of(2) { [holds, other] } else { [other, holds] };
         pair.epoch([first, second].map(|rows| rows.into_iter().cloned().collect()), stands);
     }
     pair.finish()

@@ -54,8 +54,8 @@ pub fn connect(
     };
     let mut meeting = Meeting { cluster, hello, say, started: Instant::now(), reminded: None };
     let mut sockets: Vec<Option<TcpStream>> = (0..cluster.processes()).map(|_| None).collect();
-    for process in 0..cluster.process() {
-        sockets[process] = Some(meeting.ask(process)?);
+    for (process, socket) in sockets.iter_mut().enumerate().take(cluster.process()) {
+        *socket = Some(meeting.ask(process)?);
     }
     while let Some(missing) = (cluster.process() + 1..cluster.processes()).find(|p| sockets[*p].is_none()) {
         if let Some((process, stream)) = meeting.answer(listener, missing)? {
