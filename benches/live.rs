@@ -48,6 +48,7 @@ fn main() {
         rules: Rules { program: Arc::new(compiled.program), ..Rules::default() },
         origin: Origin::Pack,
         workers: 1,
+        cluster: None,
         lateness: live::LATENESS,
         ingest: ingest::Settings::default(),
         archive: archive::Settings::default(),

@@ -2,6 +2,7 @@
 
 mod architecture;
 mod browser_pages;
+mod cluster;
 mod correlate;
 mod page;
 mod program;

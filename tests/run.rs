@@ -5,6 +5,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpStream, UdpSocket};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -21,6 +22,8 @@ pub(crate) struct Server {
     pub(crate) address: String,
     /// What it said on standard error until it served.
     pub(crate) said: String,
+    /// What it says from then on.
+    rest: Option<JoinHandle<String>>,
 }
 
 impl Server {
@@ -40,8 +43,15 @@ impl Server {
             }
         };
         // Its pipe must not fill.
-        std::thread::spawn(move || lines.for_each(drop));
-        Server { child, address, said }
+        let rest = std::thread::spawn(move || lines.map_while(Result::ok).map(|line| line + "\n").collect());
+        Server { child, address, said, rest: Some(rest) }
+    }
+
+    /// Waits until it ends by itself. Returns its exit code and what it said since it served.
+    pub(crate) fn ended(mut self) -> (Option<i32>, String) {
+        let status = self.child.wait().expect("it ends");
+        let rest = self.rest.take().expect("it is taken once");
+        (status.code(), rest.join().expect("it is text"))
     }
 
     /// The JSON at a path of the API.
@@ -170,6 +180,32 @@ fn killed_at_any_point_it_loses_nothing_and_repeats_nothing() {
     assert_eq!(ids(&replayed), added);
     let scanned = stdout(&run(["scan", log.to_str().unwrap(), "--output", "json"]));
     assert_eq!(scanned, replayed);
+}
+
+#[test]
+fn what_did_not_happen_before_a_kill_still_did_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    std::fs::create_dir(path("rules")).unwrap();
+    let rule = "rule gave_up { when sequence by source.ip within 5m {
+        authentication where event.outcome == \"failure\"
+        not authentication where event.outcome == \"success\"
+    } }";
+    std::fs::write(path("rules/a.weir"), rule).unwrap();
+    let log = folder.path().join("auth.log");
+    let arguments =
+        ["run", "--file", &path("auth.log"), "--data", &path("data"), "--rules", &path("rules"), "--lateness", "0"];
+    // The last line decides: time has passed since the first one.
+    append(&log, &(attack(0, 1, 1) + &attack(600, 2, 1)));
+    let server = Server::start(&arguments);
+    server.wait_for("the alert", |alerts| alerts.len() == 1);
+    server.kill();
+    let server = Server::start(&arguments);
+    append(&log, &attack(1200, 3, 1));
+    server.wait_for("the next one", |alerts| alerts.len() == 2);
+    let history = std::fs::read_to_string(path("data/alerts.ndjson")).unwrap();
+    assert_eq!((history.matches("\"added\"").count(), history.contains("withdrawn")), (2, false), "{history}");
+    server.stop();
 }
 
 #[test]

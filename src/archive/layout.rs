@@ -37,6 +37,11 @@ pub(super) fn lists(dir: &Path) -> PathBuf {
     dir.join("lists.ndjson")
 }
 
+/// `DIR/cluster.json`
+pub(super) fn role(dir: &Path) -> PathBuf {
+    dir.join("cluster.json")
+}
+
 pub(super) fn segment(dir: &Path, number: u64) -> PathBuf {
     log_folder(dir).join(format!("{number:012}{SEGMENT_SUFFIX}"))
 }

@@ -41,9 +41,12 @@ pub(super) struct Head {
     /// How far sources were read with it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) checkpoints: Vec<Checkpoint>,
-    /// The watermark that its events were judged by, µs: the recorded decision of what was late.
+    /// The watermark that holds after its events, µs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) watermark: Option<i64>,
+    /// Events of this process before this are late, µs; of one process of several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) promise: Option<i64>,
 }
 
 /// One committed epoch.

@@ -26,6 +26,9 @@ pub struct Manifest {
     /// The watermark at that time, µs, if a live run wrote the archive.
     #[serde(default)]
     pub watermark: Option<i64>,
+    /// From when on this process still took events at that time, µs, if it was one of several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub promise: Option<i64>,
 }
 
 /// One live Parquet file.
@@ -83,6 +86,7 @@ impl Default for Manifest {
             sequence: 0,
             checkpoints: Vec::new(),
             watermark: None,
+            promise: None,
         }
     }
 }

@@ -13,6 +13,7 @@
 //! DIR/events/date=2026-01-15/part-1.parquet  sorted by @timestamp within row groups
 //! DIR/alerts.ndjson                          every change of every alert, see `alerts`
 //! DIR/lists.ndjson                           what stood in lists, and from which event on, see `lists`
+//! DIR/cluster.json                           which of several processes it belongs to, see `role`
 //! ```
 
 use std::io;
@@ -36,6 +37,7 @@ mod pack;
 mod part;
 mod reach;
 mod read;
+mod role;
 mod rows;
 mod sink;
 mod store;
@@ -49,6 +51,7 @@ pub use manifest::{Checkpoint, Manifest, StoredFile};
 pub use part::{Encoding, write_file};
 pub use reach::end_of_time;
 pub use read::{Reader, Snapshot, files, greatest_time, read, snapshot};
+pub use role::Role;
 pub use store::{Archive, Settings};
 
 /// Where alert changes are kept in a data folder.
@@ -70,6 +73,14 @@ pub enum ArchiveError {
     /// Another process writes to the folder.
     #[error("the data folder {} is in use by another weir: stop that one, or name another folder with --data", .0.display())]
     Locked(PathBuf),
+    /// The folder belongs to another process of a cluster.
+    #[error("the data folder {} {why}", path.display())]
+    Role {
+        /// The folder.
+        path: PathBuf,
+        /// Whose it is, and what to do.
+        why: String,
+    },
     /// There is no archive.
     #[error("there is no archive in {}: `weir run --data DIR` and `weir scan FILES --data DIR` write one", .0.display())]
     Missing(PathBuf),

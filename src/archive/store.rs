@@ -50,6 +50,7 @@ pub(super) struct Recovered {
     pub(super) checkpoints: BTreeMap<(u64, u64, PathBuf), Checkpoint>,
     pub(super) greatest_time: Option<i64>,
     pub(super) watermark: Option<i64>,
+    pub(super) promise: Option<i64>,
 }
 
 /// Makes a locked folder sound: removes what an interrupted writer left, cuts torn tails off.
@@ -62,6 +63,7 @@ pub(super) fn recover(dir: &Path) -> Result<Recovered, ArchiveError> {
         checkpoints: manifest.checkpoints.iter().map(|c| (c.key(), c.clone())).collect(),
         greatest_time: manifest.files.iter().map(|f| f.max_time).max(),
         watermark: manifest.watermark,
+        promise: manifest.promise,
         manifest,
     };
     for number in layout::segments(dir)? {
@@ -78,6 +80,7 @@ pub(super) fn recover(dir: &Path) -> Result<Recovered, ArchiveError> {
             recovered.sequence = recovered.sequence.max(head.sequence + head.events);
             recovered.greatest_time = recovered.greatest_time.max(head.max_time);
             recovered.watermark = recovered.watermark.max(head.watermark);
+            recovered.promise = recovered.promise.max(head.promise);
             recovered.checkpoints.extend(head.checkpoints.into_iter().map(|c| (c.key(), c)));
         }
         log::repair(&path, &frames)?;
@@ -105,7 +108,8 @@ pub struct Archive {
     sequence: u64,
     checkpoints: BTreeMap<(u64, u64, PathBuf), Checkpoint>,
     watermark: Option<i64>,
-    /// It is to be recorded even without events.
+    promise: Option<i64>,
+    /// The watermark is to be recorded even without events.
     passed: bool,
     greatest_time: Option<i64>,
     lock: Arc<File>,
@@ -145,6 +149,7 @@ impl Archive {
             sequence: recovered.sequence,
             checkpoints: recovered.checkpoints,
             watermark: recovered.watermark,
+            promise: recovered.promise,
             passed: false,
             greatest_time: recovered.greatest_time,
             lock: Arc::new(lock),
@@ -168,9 +173,19 @@ impl Archive {
         self.watermark
     }
 
-    /// Records, with the next commit that has events, the watermark (µs) they were judged by.
+    /// Records, with the next commit that has events, the watermark (µs) that holds after them.
     pub fn set_watermark(&mut self, watermark: i64) {
         self.watermark = Some(watermark);
+    }
+
+    /// From when on one process of several took events as of the last durable commit, µs.
+    pub fn promise(&self) -> Option<i64> {
+        self.promise
+    }
+
+    /// Records, with the next commit, from when on one process of several takes events, µs.
+    pub fn set_promise(&mut self, promise: i64) {
+        self.promise = Some(promise);
     }
 
     /// Number of durable events that were ever accepted.
@@ -225,6 +240,7 @@ impl Archive {
     fn write_pending(&mut self) -> Result<(), ArchiveError> {
         self.pending.sequence = self.sequence;
         self.pending.watermark = self.watermark;
+        self.pending.promise = self.promise;
         if self.current.is_none() {
             let segment = Segment::create(&self.dir, self.next_segment)?;
             self.next_segment += 1;
@@ -319,6 +335,7 @@ impl Archive {
         manifest.sequence = rolled.sequence.unwrap_or(manifest.sequence);
         manifest.checkpoints = self.checkpoints();
         manifest.watermark = self.watermark;
+        manifest.promise = self.promise;
         manifest.publish(&self.dir)?;
         self.manifest = manifest;
         self.sealed.pop_front();

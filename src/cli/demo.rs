@@ -51,6 +51,7 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         listen: arguments.listen,
         lateness: LATENESS,
         workers: arguments.workers.count(),
+        cluster: None,
         ingest: crate::ingest::Settings::default(),
         collectors: Collectors {
             demo: Some(Demo { rate: arguments.rate, seed: arguments.seed }),

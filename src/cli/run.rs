@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use super::input::{Reading, Rules, Workers};
 use super::serving::{self, Collectors};
-use crate::engine::live::LATENESS;
+use crate::engine::live::{Cluster, LATENESS};
 use crate::event::time::SECOND;
 
 /// Collect, detect, archive and serve the live page, until stopped
@@ -23,6 +23,11 @@ Examples:
   weir run --syslog-udp 127.0.0.1:5514 --syslog-tcp 127.0.0.1:5514 --rules rules
   journalctl -f -o short | weir run --stdin
   curl -H 'content-type: application/json' --data '{\"message\":\"hello\"}' http://127.0.0.1:8080/api/v1/events
+
+Several processes that raise alerts as one, each with its own sources and its own archive:
+  printf '10.0.0.1:2101\\n10.0.0.2:2101\\n' > hosts
+  weir run --process 0 --hosts hosts --file /var/log      on 10.0.0.1, which shows and keeps the alerts
+  weir run --process 1 --hosts hosts --file /var/log      on 10.0.0.2
 
 The page is at http://127.0.0.1:8080/ . Stop with Ctrl-C.")]
 pub(super) struct Arguments {
@@ -53,10 +58,26 @@ pub(super) struct Arguments {
     lateness: i64,
     #[command(flatten)]
     workers: Workers,
+    /// Which of the processes in the hosts file this one is, from 0
+    ///
+    /// Process 0 keeps and shows the alerts of all. All run the same rules with the same number of workers, stop together, and
+    /// each goes on with its own data folder when all are started again.
+    #[arg(long, value_name = "I", requires = "hosts")]
+    process: Option<usize>,
+    /// File with the address of each process, one host:port a line, process 0 first
+    ///
+    /// The processes talk at these addresses, in the clear and to whoever asks: use a network of their own.
+    #[arg(long, value_name = "FILE", requires = "process")]
+    hosts: Option<PathBuf>,
 }
 
 pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let (origin, rules) = arguments.rules.live()?;
+    let cluster = match (arguments.process, &arguments.hosts) {
+        // One process is alone, whatever its address.
+        (Some(process), Some(hosts)) => Some(Cluster::read(hosts, process)?).filter(|c| c.processes() > 1),
+        (Some(_), None) | (None, Some(_)) | (None, None) => None,
+    };
     serving::serve(serving::Settings {
         rules,
         origin,
@@ -64,6 +85,7 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         listen: arguments.listen,
         lateness: arguments.lateness * SECOND,
         workers: arguments.workers.count(),
+        cluster,
         ingest: arguments.reading.settings()?,
         collectors: Collectors {
             files: arguments.file,

@@ -11,7 +11,7 @@ use tokio::sync::mpsc::Sender;
 use tokio_util::sync::CancellationToken;
 
 use crate::collect::{self, follow, generate, stdin, syslog};
-use crate::engine::live;
+use crate::engine::live::{self, Cluster};
 use crate::engine::reload::Reloader;
 use crate::engine::rules::{Origin, Rules};
 use crate::event::raw::{RawLog, Source};
@@ -35,6 +35,8 @@ pub(super) struct Settings {
     /// µs.
     pub(super) lateness: i64,
     pub(super) workers: usize,
+    /// The processes that run the rules together, if they are several.
+    pub(super) cluster: Option<Cluster>,
     pub(super) ingest: ingest::Settings,
     pub(super) collectors: Collectors,
 }
@@ -67,18 +69,22 @@ pub(super) fn serve(settings: Settings) -> anyhow::Result<ExitCode> {
 }
 
 async fn run(settings: Settings) -> anyhow::Result<ExitCode> {
-    let Settings { rules, origin, data, listen, lateness, workers, ingest, collectors } = settings;
+    let Settings { rules, origin, data, listen, lateness, workers, cluster, ingest, collectors } = settings;
     let (hub, metrics) = (Hub::new(serve::live::Settings::default()), Arc::new(Metrics::new()));
     // An address that cannot be had is said before anything is opened.
     let stop = CancellationToken::new();
     let reserved = serve::reserve(listen).await?;
     let held: Vec<String> = collectors.files.iter().map(|f| f.to_string_lossy().into_owned()).collect();
+    if let Some(cluster) = &cluster {
+        live::end_on_loss(cluster);
+    }
     let engine = live::start(
         live::Settings {
             data: data.clone(),
             rules,
             origin,
             workers,
+            cluster: cluster.clone(),
             lateness,
             ingest,
             archive: Default::default(),
@@ -110,14 +116,56 @@ async fn run(settings: Settings) -> anyhow::Result<ExitCode> {
         rules.program.rules.len(),
         data.display()
     );
+    if let Some(cluster) = &cluster {
+        eprintln!("weir: {}", place(cluster));
+    }
     let server = tokio::spawn(server);
-    interrupted().await?;
-    eprintln!("weir: stopping, storing what was received");
+    let mut left = engine.left.clone();
+    let ended = tokio::select! {
+        interrupted = interrupted() => {
+            interrupted?;
+            eprintln!("weir: stopping, storing what was received");
+            ExitCode::SUCCESS
+        }
+        Some(process) = another(&mut left) => {
+            let address = cluster.as_ref().map_or("", |cluster| cluster.address(process));
+            eprintln!(
+                "weir: process {process} at {address} was stopped, so this one stops, too, and stores what was received; \
+                 start it again, then start this process again"
+            );
+            ExitCode::from(2)
+        }
+    };
     stop.cancel();
     // The server's clone of the channel goes with it.
     server.await.context("the web server panicked; please report it with the log")?;
-    tokio::task::spawn_blocking(move || engine.join()).await??;
-    Ok(ExitCode::SUCCESS)
+    let joined = tokio::task::spawn_blocking(move || engine.join());
+    tokio::select! {
+        joined = joined => joined??,
+        // The other processes may take their time.
+        interrupted = interrupted(), if cluster.is_some() => {
+            interrupted?;
+            anyhow::bail!("stopped before the other processes did; what was accepted is on disk");
+        }
+    }
+    Ok(ended)
+}
+
+/// What this process is among several.
+fn place(cluster: &Cluster) -> String {
+    let (process, processes) = (cluster.process(), cluster.processes());
+    match process {
+        0 => format!("process 0 of {processes}: the alerts of all are kept and shown here"),
+        _ => format!(
+            "process {process} of {processes}: alerts are kept and shown by process 0 at {}",
+            cluster.address(0)
+        ),
+    }
+}
+
+/// Another process that has stopped; `None` when the engine has ended.
+async fn another(left: &mut tokio::sync::watch::Receiver<Option<usize>>) -> Option<usize> {
+    left.wait_for(Option::is_some).await.ok().and_then(|process| *process)
 }
 
 /// Reads the rules again, beside what goes on.

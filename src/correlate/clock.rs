@@ -73,6 +73,11 @@ impl Clock {
         self.watermark
     }
 
+    /// Whether no source holds the watermark, as of the last [`Clock::advance`].
+    pub fn is_silent(&self) -> bool {
+        self.sources.is_empty()
+    }
+
     /// Where the watermark may go when all sources are silent whose events came as they happened, as of `now` (µs of arrival): what
     /// must not happen has then not happened. The caller records it, and then says [`Clock::pass`]. A log of the
     /// past that was read to its end does not make time pass.

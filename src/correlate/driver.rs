@@ -1,24 +1,22 @@
 //! Runs the dataflow on worker threads: epochs in, changes of records out.
 
-use std::cell::{Cell, RefCell};
+use std::any::Any;
 use std::collections::VecDeque;
-use std::rc::Rc;
 use std::sync::{Arc, Mutex};
+use std::thread::Thread;
 
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
-use differential_dataflow::AsCollection;
-use timely::communication::WorkerGuards;
-use timely::container::CapacityContainerBuilder;
-use timely::dataflow::InputHandle;
-use timely::dataflow::channels::pact::Pipeline;
-use timely::dataflow::operators::Probe;
-use timely::dataflow::operators::generic::Operator;
-use timely::dataflow::operators::probe::Handle;
+use timely::communication::allocator::ProcessBuilder;
+use timely::communication::allocator::zero_copy::initialize::initialize_networking_from_sockets;
+use timely::communication::{AllocatorBuilder, Hooks, WorkerGuards};
 
+use super::cluster::Links;
 use super::episode::Record;
 use super::listed::{Changes, ListChange};
-use super::render::{Epoch, Mark, Part, Shared, Status, Update, render};
+use super::render::{Epoch, Mark, Part};
 use super::roster::{Roster, only_at_start};
+use super::tide::{Peers, Stand, Tide};
+use super::work::{Command, Place, Report, run};
 use crate::matching::MatchRow;
 use crate::rule::plan::Program;
 
@@ -50,17 +48,6 @@ pub struct Output {
     pub filling: bool,
 }
 
-struct Command {
-    number: Epoch,
-    rows: Vec<MatchRow>,
-    mark: Mark,
-}
-
-enum Report {
-    Changes(Vec<(Record, Epoch, isize)>),
-    Done { epoch: Epoch, status: Status, roster: Arc<Roster> },
-}
-
 /// The dataflow could not be started or stopped before its input ended.
 #[derive(Debug, thiserror::Error)]
 pub enum CorrelateError {
@@ -73,36 +60,72 @@ pub enum CorrelateError {
     /// Another program cannot take the place of the one that runs: see [`only_at_start`].
     #[error("rules over alerts and rules with `retro` ({0}) are taken up at the next start; the running rules go on")]
     OnlyAtStart(String),
+    /// The program of several processes stays as it is.
+    #[error("rules of several processes are taken up when all processes are started again; the running rules go on")]
+    Together,
 }
 
 /// Starts `workers` threads with the program. The dataflow ends when its [`Input`] is dropped.
 pub fn start(program: Arc<Program>, workers: usize, emit: Emit) -> Result<(Input, Outputs), CorrelateError> {
     let workers = workers.max(1);
+    let config = if workers == 1 { timely::Config::thread() } else { timely::Config::process(workers) };
+    let (allocators, others) = config.communication.try_build().map_err(CorrelateError::Start)?;
+    start_on(allocators, others, program, workers, emit, None)
+}
+
+/// Starts the workers of one process of several, over its connections to the others. Every process sends the epochs of the same
+/// numbers, and none goes on before all have sent theirs. All changes come out of process 0. The dataflow
+/// ends when all processes have dropped their [`Input`]s.
+pub fn start_in(links: Links, program: Arc<Program>, emit: Emit) -> Result<(Input, Outputs), CorrelateError> {
+    let Links { cluster, workers, sockets } = links;
+    let hooks = Hooks::default();
+    let inside = ProcessBuilder::new_typed_vector(workers, hooks.refill.clone(), None);
+    let (allocators, guard) = initialize_networking_from_sockets(inside, sockets, cluster.process(), workers, hooks)
+        .map_err(|error| CorrelateError::Start(error.to_string()))?;
+    let allocators = allocators.into_iter().map(AllocatorBuilder::Tcp).collect();
+    let place = Place { cluster, workers, peers: Arc::default() };
+    start_on(allocators, Box::new(guard), program, workers, emit, Some(place))
+}
+
+fn start_on(
+    allocators: Vec<AllocatorBuilder>,
+    others: Box<dyn Any + Send>,
+    program: Arc<Program>,
+    workers: usize,
+    emit: Emit,
+    place: Option<Place>,
+) -> Result<(Input, Outputs), CorrelateError> {
     let (commands, receivers): (Vec<_>, Vec<_>) = (0..workers).map(|_| bounded(EPOCHS_IN_FLIGHT)).unzip();
     let receivers: Arc<Mutex<Vec<Option<Receiver<Command>>>>> =
         Arc::new(Mutex::new(receivers.into_iter().map(Some).collect()));
     let (report, reports) = unbounded();
     let roster = Arc::new(Roster::new(program));
-    let first = roster.clone();
-    let config = if workers == 1 { timely::Config::thread() } else { timely::Config::process(workers) };
-    let guards = timely::execute(config, move |worker| {
+    let (first, of) = (roster.clone(), place.clone());
+    let guards = timely::execute::execute_from(allocators, others, timely::WorkerConfig::default(), move |worker| {
         let commands = receivers
             .lock()
             .expect("no worker panics while it holds the lock")
-            .get_mut(worker.index())
+            .get_mut(worker.index() % workers)
             .and_then(Option::take)
             .expect("each worker takes its own receiver once");
-        run(worker, first.clone(), emit, &commands, &report);
+        run(worker, first.clone(), emit, of.as_ref(), &commands, &report);
     })
     .map_err(CorrelateError::Start)?;
+    let threads = guards.guards().iter().map(|guard| guard.thread().clone()).collect();
     let outputs = Outputs { reports, guards: Some(guards), workers, next: 0, open: VecDeque::new() };
     let lists = Vec::new();
-    Ok((Input { commands, next: 0, turn: 0, watermark: i64::MIN, roster, sending: false, lists }, outputs))
+    let input =
+        Input { commands, threads, place, next: 0, turn: 0, watermark: i64::MIN, roster, sending: false, lists };
+    Ok((input, outputs))
 }
 
 /// Where epochs go in.
 pub struct Input {
     commands: Vec<Sender<Command>>,
+    /// Those of the workers, which sleep while there is nothing to do.
+    threads: Vec<Thread>,
+    /// Among several processes.
+    place: Option<Place>,
     next: Epoch,
     turn: usize,
     watermark: i64,
@@ -124,8 +147,44 @@ impl Input {
     /// Sends one epoch: its rows and the watermark that holds after them (µs; events before it will not come any more).
     /// Waits while a few epochs are under way. Returns the epoch's number, from 0.
     pub fn send(&mut self, rows: Vec<MatchRow>, watermark: i64) -> Result<u64, CorrelateError> {
+        self.stand(rows, Stand::Holds(watermark), false)
+    }
+
+    /// The same of one process of several, whatever its time; `leaving` says that it is the last one.
+    pub fn stand(&mut self, rows: Vec<MatchRow>, stand: Stand, leaving: bool) -> Result<u64, CorrelateError> {
+        if let Stand::Holds(watermark) = stand {
+            self.watermark = self.watermark.max(watermark);
+        }
+        let tide = self.place.as_ref().map(|place| place.tide(stand, 0, leaving));
+        self.epoch_with(rows, Part::Live, tide)
+    }
+
+    /// Sends an epoch with a word for the other processes, waits until all have sent theirs, and returns the words of all. Alone
+    /// an epoch without rows is none.
+    pub fn agree(&mut self, rows: Vec<MatchRow>, watermark: i64, word: i64) -> Result<Vec<i64>, CorrelateError> {
+        let Some(place) = self.place.clone() else {
+            if !rows.is_empty() {
+                self.send(rows, watermark)?;
+            }
+            return Ok(vec![word]);
+        };
         self.watermark = self.watermark.max(watermark);
-        self.epoch(rows, Part::Live)
+        let tide = place.tide(Stand::Holds(self.watermark), word, false);
+        self.epoch_with(rows, Part::Live, Some(tide))?;
+        match place.peers.wait(self.next) {
+            true => Ok(place.peers.words()),
+            false => Err(CorrelateError::Stopped("it ended while it was being filled".to_owned())),
+        }
+    }
+
+    /// What is known of the other processes, if there are any.
+    pub fn peers(&self) -> Option<&Arc<Peers>> {
+        self.place.as_ref().map(|place| &place.peers)
+    }
+
+    /// Number of the epoch that is sent next.
+    pub fn next(&self) -> u64 {
+        self.next
     }
 
     /// From this epoch on, which has no rows, another program runs. `continues` says for each of its rules which rule of the
@@ -139,6 +198,9 @@ impl Input {
         program: Arc<Program>,
         continues: impl Fn(u32) -> Option<u32>,
     ) -> Result<Arc<Roster>, CorrelateError> {
+        if self.place.is_some() {
+            return Err(CorrelateError::Together);
+        }
         let mut both = self.roster.program().rules.iter().chain(&program.rules);
         if let Some(rule) = both.find(|rule| only_at_start(rule)) {
             return Err(CorrelateError::OnlyAtStart(rule.name.clone()));
@@ -172,19 +234,38 @@ impl Input {
     }
 
     fn epoch(&mut self, rows: Vec<MatchRow>, part: Part) -> Result<u64, CorrelateError> {
+        self.epoch_with(rows, part, None)
+    }
+
+    fn epoch_with(&mut self, rows: Vec<MatchRow>, part: Part, tide: Option<Tide>) -> Result<u64, CorrelateError> {
         let number = self.next;
         self.next += 1;
-        let mut rows = Some(rows);
+        let (mut rows, mut tide) = (Some(rows), tide);
         let lists: Changes = std::mem::take(&mut self.lists).into();
         // Rows go to one worker after the other, whole epochs at a time; the exchange spreads them by key.
         self.turn = (self.turn + 1) % self.commands.len();
         for (worker, commands) in self.commands.iter().enumerate() {
             let rows = if worker == self.turn { rows.take().unwrap_or_default() } else { Vec::new() };
             let mark = Mark { watermark: self.watermark, part, roster: self.roster.clone(), lists: lists.clone() };
-            let command = Command { number, rows, mark };
+            let command = Command { number, rows, mark, tide: tide.take() };
             commands.send(command).map_err(|_| CorrelateError::Stopped("its input is closed".to_owned()))?;
         }
+        self.wake();
         Ok(number)
+    }
+
+    /// Workers of several processes wait for the network and for us.
+    fn wake(&self) {
+        if self.place.is_some() {
+            self.threads.iter().for_each(Thread::unpark);
+        }
+    }
+}
+
+impl Drop for Input {
+    fn drop(&mut self) {
+        self.commands.clear();
+        self.wake();
     }
 }
 
@@ -247,49 +328,5 @@ impl Outputs {
             self.open.push_back((0, Output { epoch, ..Output::default() }));
         }
         &mut self.open[at]
-    }
-}
-
-fn run(
-    worker: &mut timely::worker::Worker,
-    roster: Arc<Roster>,
-    emit: Emit,
-    commands: &Receiver<Command>,
-    report: &Sender<Report>,
-) {
-    let mut rows: InputHandle<Epoch, CapacityContainerBuilder<Vec<Update>>> = InputHandle::new();
-    let mut marks: InputHandle<Epoch, CapacityContainerBuilder<Vec<Mark>>> = InputHandle::new();
-    // INVARIANT: an epoch is done before the next one is sent, so that its roster is the one its rows are spread by.
-    let shared = Rc::new(Shared { roster: RefCell::new(roster), status: Cell::default() });
-    let changes: Rc<RefCell<Vec<(Record, Epoch, isize)>>> = Rc::default();
-    let probe = worker.dataflow::<Epoch, _, _>(|scope| {
-        let collection = rows.to_stream(scope).as_collection();
-        let marks = marks.to_stream(scope);
-        let records = render(emit, collection, marks, shared.clone());
-        let sink = changes.clone();
-        let probe: Handle<Epoch> = Handle::new();
-        // An operator of its own, so that records are moved out and not copied.
-        let drained = records.inner.unary::<CapacityContainerBuilder<Vec<()>>, _, _, _>(Pipeline, "drain", |_, _| {
-            move |input, _| input.for_each_time(|_, data| data.for_each(|changes| sink.borrow_mut().append(changes)))
-        });
-        drained.probe_with(&probe);
-        probe
-    });
-    while let Ok(Command { number, rows: new, mark }) = commands.recv() {
-        let roster = mark.roster.clone();
-        shared.roster.replace(roster.clone());
-        // As one container: nothing is copied on the way to the operator while there is one worker.
-        rows.send_batch(&mut new.into_iter().map(|row| (row, number, 1)).collect());
-        marks.send(mark);
-        rows.advance_to(number + 1);
-        marks.advance_to(number + 1);
-        worker.step_or_park_while(None, || probe.less_than(&(number + 1)));
-        let batch = std::mem::take(&mut *changes.borrow_mut());
-        if !batch.is_empty() && report.send(Report::Changes(batch)).is_err() {
-            break;
-        }
-        if report.send(Report::Done { epoch: number, status: shared.status.get(), roster }).is_err() {
-            break;
-        }
     }
 }

@@ -13,9 +13,9 @@
 //! events change behind them. `window` is the operator around all keys, `agenda` its clock; before it,
 //! `lists` keeps candidates of rules whose lists change (`listed`, `retained`); `climb` makes rows of alerts for the rules
 //! over alerts; `render` puts them into a dataflow, `epochs` is the frame of its operators; [`driver`] runs that
-//! dataflow on worker threads, with one program after the other ([`roster`]) whose
+//! dataflow on worker threads (`work`), with one program after the other ([`roster`]) whose
 //! new rules take the past in beside what comes (`fill`; programs of one level without lists that change); [`changes`] turns differences of
-//! episodes into alert changes. Beside them, [`clock`] computes the live watermark and [`spool`]
+//! episodes into alert changes. Several processes run one dataflow ([`cluster`]): `tide` gives them one watermark. Beside them, [`clock`] computes the live watermark and [`spool`]
 //! puts the rows of a finite input into time order, whatever its size.
 
 mod agenda;
@@ -27,6 +27,7 @@ mod candidates;
 pub mod changes;
 mod climb;
 pub mod clock;
+pub mod cluster;
 mod distinct;
 pub mod driver;
 pub mod episode;
@@ -54,14 +55,17 @@ mod tally;
 #[cfg(test)]
 mod tests;
 mod threshold;
+mod tide;
 #[cfg(test)]
 mod trial;
 mod unsettled;
 mod usual;
 mod waiting;
 mod window;
+mod work;
 
-pub use driver::{CorrelateError, Emit, Input, Output, Outputs, start};
+pub use driver::{CorrelateError, Emit, Input, Output, Outputs, start, start_in};
 pub use episode::Record;
 pub use listed::ListChange;
 pub use roster::Roster;
+pub use tide::{Peers, Stand};

@@ -13,7 +13,7 @@ use std::sync::atomic::AtomicU64;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use super::alerts::Alerts;
 use super::past::{Filled, Filler, Past};
@@ -21,8 +21,8 @@ use super::reload::Reloader;
 use super::rules::{Origin, Rules};
 use super::{EngineError, LATE, drop_late, restart};
 use crate::archive::{self, AlertLog, Archive, Checkpoint, ListLog};
+use crate::correlate::Input;
 use crate::correlate::clock::Clock;
-use crate::correlate::{self, Emit, Input};
 use crate::event::raw::{Acknowledge, RawLog, Receipt, Source};
 use crate::event::{EventBatch, time};
 use crate::ingest::{self, Ingest};
@@ -33,11 +33,14 @@ use crate::serve::live::Hub;
 
 mod gather;
 mod join;
+mod together;
 
 use gather::{Inlets, Next};
+use together::Others;
 
 /// How late an event may be, by default, µs.
 pub use crate::correlate::clock::LATENESS;
+pub use crate::correlate::cluster::{Cluster, end_on_loss};
 
 /// Blocks that may wait for the pipeline; beyond it collectors wait, and HTTP clients are told to come back.
 pub const QUEUE: usize = 64;
@@ -65,6 +68,8 @@ pub struct Settings {
     pub ingest: ingest::Settings,
     /// How events are stored.
     pub archive: crate::archive::Settings,
+    /// The processes that run the rules together, if they are several.
+    pub cluster: Option<Cluster>,
     /// Names of sources that are expected to speak at once; until they do, the watermark waits for them.
     pub held: Vec<String>,
 }
@@ -77,6 +82,8 @@ pub struct Engine {
     pub checkpoints: Vec<Checkpoint>,
     /// Reads the rules again.
     pub reloader: Arc<Reloader>,
+    /// Another process that has stopped, as soon as one has: this one is to stop, too.
+    pub left: watch::Receiver<Option<usize>>,
     threads: Vec<JoinHandle<Result<(), EngineError>>>,
 }
 
@@ -99,7 +106,8 @@ pub fn start(settings: Settings, hub: Arc<Hub>, metrics: Arc<Metrics>) -> Result
     let rules = Arc::new(settings.rules);
     // What is archived was judged by the lists as they were.
     lists.record(archive.cut(), time::now(), &rules.lists)?;
-    let (mut input, outputs) = correlate::start(rules.program.clone(), settings.workers, Emit::Running)?;
+    let together = settings.cluster.is_some();
+    let (mut input, outputs) = together::start(settings.cluster.as_ref(), &settings.data, &rules, settings.workers)?;
     let past = Past {
         snapshot: archive::snapshot(&settings.data)?,
         history: lists.history().clone(),
@@ -114,9 +122,10 @@ pub fn start(settings: Settings, hub: Arc<Hub>, metrics: Arc<Metrics>) -> Result
     let (fillers, filler) = crossbeam_channel::unbounded();
     let mut clock = Clock::new(settings.lateness, rebuilt.watermark);
     settings.held.iter().for_each(|name| clock.expect(name.as_str().into(), time::now()));
-    let inlets = Inlets::new(receiver, changed, fills);
+    let (others, left, hurry) = Others::new(&input);
+    let inlets = Inlets::new(receiver, changed, fills, hurry);
     let alerts = Alerts::new(input.roster().clone(), log, rebuilt, filler, hub.clone(), metrics.clone());
-    let reloader = Reloader::new(settings.origin, rules.clone(), changes, hub.clone(), metrics.clone());
+    let reloader = Reloader::new(settings.origin, rules.clone(), changes, hub.clone(), metrics.clone(), together);
     let pipeline = Pipeline {
         matcher: Matcher::live(&rules.program),
         scratch: Scratch::default(),
@@ -128,6 +137,7 @@ pub fn start(settings: Settings, hub: Arc<Hub>, metrics: Arc<Metrics>) -> Result
         archive,
         lists,
         input,
+        others,
         fill,
         fillers,
         present: Arc::default(),
@@ -141,7 +151,7 @@ pub fn start(settings: Settings, hub: Arc<Hub>, metrics: Arc<Metrics>) -> Result
         spawn("pipeline", Box::new(move || pipeline.run(inlets)))?,
         spawn("alerts", Box::new(move || alerts.run(outputs)))?,
     ];
-    Ok(Engine { blocks, checkpoints, reloader: Arc::new(reloader), threads })
+    Ok(Engine { blocks, checkpoints, reloader: Arc::new(reloader), left, threads })
 }
 
 struct Pipeline {
@@ -155,6 +165,7 @@ struct Pipeline {
     archive: Archive,
     lists: ListLog,
     input: Input,
+    others: Others,
     /// For whoever reads the past of rules that join …
     fill: mpsc::Sender<Filled>,
     /// … and where to start them.
@@ -177,7 +188,7 @@ impl Pipeline {
     fn run(mut self, mut inlets: Inlets) -> Result<(), EngineError> {
         let (mut last_tick, mut last_sent) = (0, (i64::MIN, 0));
         loop {
-            let (gathered, open) = match inlets.gather() {
+            let (gathered, open) = match inlets.gather(|| self.is_waited_for()) {
                 Next::Epoch(gathered, open) => (gathered, open),
                 Next::Change(change) => {
                     self.change(change)?;
@@ -188,13 +199,15 @@ impl Pipeline {
                     continue;
                 }
             };
+            self.hear(!gathered.is_empty())?;
             let mut accepted: Vec<Accepted> = gathered.into_iter().map(|block| self.accept(block)).collect();
+            let now = time::now();
+            // What is stored carries the watermark that holds after it: a restart decides alike.
+            self.clock.advance(now);
             self.store(&mut accepted);
             let rows = self.matches(&accepted);
-            let now = time::now();
-            self.clock.advance(now);
-            self.pass(now);
-            let watermark = self.clock.watermark();
+            self.pass(now, accepted.is_empty());
+            let watermark = self.reached();
             self.metrics.matched(rows.len() as u64);
             self.metrics.epoch(if watermark == i64::MIN {
                 0.0
@@ -202,8 +215,9 @@ impl Pipeline {
                 (now - watermark) as f64 / time::SECOND as f64
             });
             // While nothing happens the alert thread alone has something to do now and then.
-            if !rows.is_empty() || watermark != last_sent.0 || now - last_sent.1 >= time::SECOND {
-                self.input.send(rows, watermark)?;
+            let idle = open && rows.is_empty() && watermark == last_sent.0 && now - last_sent.1 < time::SECOND;
+            if !idle || self.input.peers().is_some() {
+                self.send(rows, open)?;
                 last_sent = (watermark, now);
             }
             self.acknowledge(accepted);
@@ -219,6 +233,8 @@ impl Pipeline {
                 }
             }
             if !open {
+                // Other processes need not wait for the archive.
+                drop(self.input);
                 self.archive.close()?;
                 return Ok(());
             }
@@ -227,11 +243,17 @@ impl Pipeline {
 
     /// Lets time pass while all sources are silent, where a rule waits for that. It is recorded before anything is said of it,
     /// so that a restart and a replay decide alike.
-    fn pass(&mut self, now: i64) {
+    fn pass(&mut self, now: i64, idle: bool) {
+        if idle {
+            self.note_reached();
+        }
         let Some(watermark) = self.clock.silence(now).filter(|_| self.program.waits()) else { return };
+        if !self.all_silent() {
+            return;
+        }
         self.archive.pass(watermark);
         match self.archive.commit() {
-            Ok(()) => self.clock.pass(watermark),
+            Ok(()) => self.passed(watermark),
             Err(error) => tracing::error!("{error}; what must not happen is not decided until it is recorded"),
         }
     }
@@ -295,7 +317,7 @@ impl Pipeline {
     }
 
     fn write(&mut self, accepted: &[Accepted]) -> Result<(), crate::archive::ArchiveError> {
-        self.archive.set_watermark(self.clock.watermark());
+        self.note_time();
         for block in accepted {
             let checkpoint = block.checkpoint.as_slice();
             match block.batches.split_last() {

@@ -30,6 +30,9 @@ pub enum EngineError {
     /// The dataflow.
     #[error(transparent)]
     Correlate(#[from] CorrelateError),
+    /// The other processes.
+    #[error(transparent)]
+    Cluster(#[from] crate::correlate::cluster::ClusterError),
     /// The archive.
     #[error(transparent)]
     Archive(#[from] crate::archive::ArchiveError),

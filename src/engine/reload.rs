@@ -2,7 +2,8 @@
 //!
 //! In: a rules folder. Out: a [`Change`] for the pipeline, or what is wrong. A folder is one program:
 //! while there is an error in it nothing of it takes effect, and the rules that run go on. So it is while there are
-//! rules over alerts or rules with `retro` in it, or among those that run: these are taken up at the next start.
+//! rules over alerts or rules with `retro` in it, or among those that run: these are taken up at the next start. So are all
+//! changes when several processes run the rules.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -35,6 +36,8 @@ pub struct Reloader {
     out: mpsc::Sender<Change>,
     hub: Arc<Hub>,
     metrics: Arc<Metrics>,
+    /// The rules are those of several processes.
+    together: bool,
 }
 
 struct State {
@@ -53,6 +56,7 @@ impl Reloader {
         out: mpsc::Sender<Change>,
         hub: Arc<Hub>,
         metrics: Arc<Metrics>,
+        together: bool,
     ) -> Reloader {
         let read = origin.stamp(&rules.lists);
         let reloader = Reloader {
@@ -61,6 +65,7 @@ impl Reloader {
             out,
             hub,
             metrics,
+            together,
         };
         reloader.metrics.rules(rules.program.rules.len());
         if rules.has_errors() {
@@ -105,7 +110,7 @@ impl Reloader {
         }
         let old = state.rules.clone();
         if !new.is_read_from(&old)
-            && let Some(refused) = self.only_at_start(&old, &new)
+            && let Some(refused) = self.together().or_else(|| self.only_at_start(&old, &new))
         {
             return Err(refused);
         }
@@ -134,6 +139,17 @@ impl Reloader {
             Ok(()) => Ok(report),
             Err(_) => Err(Unloadable { message: "weir is stopping".to_owned(), diagnostics: Vec::new() }),
         }
+    }
+
+    /// Refuses to change the rules of one process of several.
+    fn together(&self) -> Option<Unloadable> {
+        if !self.together {
+            return None;
+        }
+        let message = format!("{}: {}", Rules::folder(&self.origin), CorrelateError::Together);
+        tracing::error!("{message}");
+        self.tell(1, Some(message.clone()));
+        Some(Unloadable { message, diagnostics: Vec::new() })
     }
 
     /// Refuses to change rules that are only taken up at a start, if there are any.

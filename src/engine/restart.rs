@@ -84,7 +84,8 @@ pub(super) struct Rebuilt {
     pub(super) watermark: i64,
 }
 
-/// Replays what the archive retains of the windows into the dataflow.
+/// Replays what the archive retains of the windows into the dataflow. Several processes agree on the watermark and on the time
+/// from which on they replay, each its own archive, and go through time side by side.
 pub(super) fn rebuild(
     rules: &Rules,
     archive: &Archive,
@@ -94,23 +95,44 @@ pub(super) fn rebuild(
     input: &mut Input,
 ) -> Result<Rebuilt, EngineError> {
     let all = || rules.program.rules.iter();
-    let Some(greatest) = archive.greatest_time() else {
+    let greatest = archive.greatest_time();
+    if most(input, greatest.is_some().into())? == 0 {
         let mut floors = Floors::new(all(), said, i64::MIN, 0);
         floors.nothing();
-        return Ok(Rebuilt { epochs: 0, floors, watermark: i64::MIN });
-    };
-    // An archive that no live run wrote has no recorded watermark: as if all of it had just come in.
-    let watermark = archive.watermark().unwrap_or_else(|| greatest.saturating_sub(lateness));
-    let floors = Floors::new(all(), said, watermark, rules.program.horizon());
-    let every: Vec<u32> = (0..rules.program.rules.len() as u32).collect();
-    let mut spool = past.read(rules, &every, floors.from, &|| false)?;
-    tracing::info!("rebuilding windows from {} match rows of the archive", spool.rows());
-    let mut count = 0;
-    while let Some((rows, reached)) = spool.next_epoch()? {
-        input.send(rows, reached.min(watermark))?;
-        count += 1;
+        return Ok(Rebuilt { epochs: input.next(), floors, watermark: i64::MIN });
     }
-    Ok(Rebuilt { epochs: count, floors, watermark })
+    // An archive that no live run wrote has no recorded watermark: as if all of it had just come in.
+    let watermark = match most(input, archive.watermark().is_some().into())? {
+        0 => greatest.map(|greatest| greatest.saturating_sub(lateness)),
+        _ => archive.watermark(),
+    };
+    let reached = most(input, watermark.unwrap_or(i64::MIN))?;
+    // The last that several processes stored may not have been known to all; what all promised holds.
+    let promised = least(&input.agree(Vec::new(), i64::MIN, archive.promise().unwrap_or(i64::MIN))?);
+    let watermark = reached.max(promised);
+    let floors = Floors::new(all(), said, watermark, rules.program.horizon());
+    let from = least(&input.agree(Vec::new(), i64::MIN, floors.from)?);
+    let every: Vec<u32> = (0..rules.program.rules.len() as u32).collect();
+    let mut spool = past.read(rules, &every, from, &|| false)?;
+    tracing::info!("rebuilding windows from {} match rows of the archive", spool.rows());
+    // All rows of ours before `own` were sent, and those of all processes before `common`.
+    let (mut own, mut common) = (i64::MIN, i64::MIN);
+    while common < i64::MAX {
+        let mut rows = Vec::new();
+        if own <= common {
+            (rows, own) = spool.next_epoch()?.unwrap_or((rows, i64::MAX));
+        }
+        common = least(&input.agree(rows, own.min(watermark), own)?);
+    }
+    Ok(Rebuilt { epochs: input.next(), floors, watermark })
+}
+
+fn most(input: &mut Input, word: i64) -> Result<i64, EngineError> {
+    Ok(input.agree(Vec::new(), i64::MIN, word)?.into_iter().max().unwrap_or(word))
+}
+
+fn least(words: &[i64]) -> i64 {
+    words.iter().copied().min().unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! Rules over alerts: the answer of every level is the reference's, while alerts below come, move and go.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use proptest::collection::vec;
@@ -18,7 +19,7 @@ use crate::reference::levels::all_levels;
 use crate::reference::{Episode, Row, plans};
 
 /// Cases of two to five rules, the later ones over alerts of some of the others.
-fn cases() -> impl Strategy<Value = Case> {
+pub(super) fn cases() -> impl Strategy<Value = Case> {
     let seen = vec(any::<u8>(), 1..8);
     (shapes(any_form(), 2..6), vec(1u32..3, 3), seen, arrivals(40)).prop_map(|(shapes, levels, seen, arrivals)| {
         let mut rules = plans::program(scaled(shapes, arrivals.unit)).rules;
@@ -66,13 +67,16 @@ fn alert_row(program: &Program, episode: &Episode, number: u32) -> Option<Row> {
     (steps != 0).then_some(Row { rule: number, steps, time, id, key, values })
 }
 
+/// The answer of all levels at a watermark.
+pub(super) fn answer(program: &Program, rows: &[Row], watermark: i64) -> BTreeSet<Episode> {
+    let of_level = |level: u32| watermark - program.lag(level);
+    all_levels(program, rows, &of_level, &|episode, rule| alert_row(program, episode, rule))
+}
+
 /// Live after every epoch, then finite.
 fn all_levels_give_the_answer(case: &Case) -> Result<(), TestCaseError> {
     let program = &case.program;
-    let answer = |rows: &[Row], watermark: i64| {
-        let of_level = |level: u32| watermark - program.lag(level);
-        all_levels(program, rows, &of_level, &|episode, rule| alert_row(program, episode, rule))
-    };
+    let answer = |rows: &[Row], watermark: i64| answer(program, rows, watermark);
     let mut live = Running::start(program, 1, Emit::Running);
     let mut rows = Vec::new();
     for (i, (new, watermark)) in case.epochs.iter().enumerate() {

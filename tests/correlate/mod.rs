@@ -6,6 +6,7 @@
 //! [`generate`] makes rules of all forms and [`case`] the events, [`run`] sends them through the engine.
 
 mod case;
+mod cluster;
 mod forms;
 mod generate;
 mod levels;

@@ -52,7 +52,8 @@ impl Running {
     }
 }
 
-fn sum(answer: &mut Answer, changes: Vec<(Record, isize)>) {
+/// Adds changes to what was said.
+pub(crate) fn sum(answer: &mut Answer, changes: Vec<(Record, isize)>) {
     for (record, diff) in changes {
         *answer.entry(record).or_default() += diff;
     }

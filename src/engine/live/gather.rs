@@ -7,7 +7,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread::Thread;
 use std::time::{Duration, Instant};
 
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 
 use super::super::past::Filled;
 use super::super::reload::Change;
@@ -27,6 +27,8 @@ pub(super) struct Inlets {
     fills: mpsc::Receiver<Filled>,
     /// When the last live epoch was gathered.
     ticked: Instant,
+    /// Another process has begun an epoch.
+    hurry: Arc<Notify>,
 }
 
 /// What the pipeline does next.
@@ -44,6 +46,7 @@ enum Came {
     Block(Option<RawLog>),
     Change(Change),
     Fill(Filled),
+    Hurry,
 }
 
 impl Inlets {
@@ -51,12 +54,14 @@ impl Inlets {
         blocks: mpsc::Receiver<RawLog>,
         changes: mpsc::Receiver<Change>,
         fills: mpsc::Receiver<Filled>,
+        hurry: Arc<Notify>,
     ) -> Inlets {
-        Inlets { blocks, changes, fills, ticked: Instant::now() }
+        Inlets { blocks, changes, fills, ticked: Instant::now(), hurry }
     }
 
-    /// What arrives within an epoch. Another program, or a chunk of the past, is taken between epochs.
-    pub(super) fn gather(&mut self) -> Next {
+    /// What arrives within an epoch, which ends at once when other processes wait for it (`waited_for`). Another program, or a
+    /// chunk of the past, is taken between epochs.
+    pub(super) fn gather(&mut self, waited_for: impl Fn() -> bool) -> Next {
         let (mut gathered, mut bytes) = (Vec::new(), 0);
         let mut deadline = self.ticked + TICK;
         let open = loop {
@@ -65,6 +70,8 @@ impl Inlets {
                 Some(Came::Change(change)) => return Next::Change(change),
                 Some(Came::Fill(filled)) => return Next::Fill(filled),
                 None => break true,
+                Some(Came::Hurry) if waited_for() => break true,
+                Some(Came::Hurry) => {}
                 Some(Came::Block(None)) => break false,
                 Some(Came::Block(Some(block))) => {
                     bytes += block.lines.len();
@@ -87,6 +94,7 @@ impl Inlets {
             biased;
             Some(change) = self.changes.recv(), if between => Came::Change(change),
             block = self.blocks.recv() => Came::Block(block),
+            () = self.hurry.notified() => Came::Hurry,
             Some(filled) = self.fills.recv(), if between => Came::Fill(filled),
         }
     }
@@ -131,11 +139,11 @@ mod tests {
     fn blocks_that_come_together_are_one_epoch_and_the_end_is_seen() {
         let (blocks, receiver) = mpsc::channel(4);
         let ((_changes, changes), (_fills, fills)) = (mpsc::channel(1), mpsc::channel(1));
-        let mut inlets = Inlets::new(receiver, changes, fills);
+        let mut inlets = Inlets::new(receiver, changes, fills, Arc::default());
         blocks.blocking_send(block("a\n")).unwrap();
         blocks.blocking_send(block("b\n")).unwrap();
         drop(blocks);
-        let Next::Epoch(gathered, open) = inlets.gather() else { panic!("no epoch") };
+        let Next::Epoch(gathered, open) = inlets.gather(|| false) else { panic!("no epoch") };
         assert_eq!((gathered.len(), open), (2, false));
     }
 
@@ -143,11 +151,11 @@ mod tests {
     fn time_moves_on_while_nothing_comes() {
         let (_blocks, receiver) = mpsc::channel(4);
         let ((_changes, changes), (fill, fills)) = (mpsc::channel(1), mpsc::channel(1));
-        let mut inlets = Inlets::new(receiver, changes, fills);
-        let Next::Epoch(gathered, open) = inlets.gather() else { panic!("no epoch") };
+        let mut inlets = Inlets::new(receiver, changes, fills, Arc::default());
+        let Next::Epoch(gathered, open) = inlets.gather(|| false) else { panic!("no epoch") };
         assert!(gathered.is_empty() && open);
         fill.blocking_send(Filled::End(1)).unwrap();
-        assert!(matches!(inlets.gather(), Next::Fill(Filled::End(1))));
+        assert!(matches!(inlets.gather(|| false), Next::Fill(Filled::End(1))));
         assert!(inlets.filled().is_none());
     }
 }
