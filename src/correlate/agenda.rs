@@ -299,7 +299,10 @@ impl Agenda {
             if self.compares() {
                 self.open_final(of, slot, key);
             }
-            out.extend(self.ended.drain(..).map(|ended| (ended.record(number, key), 1)));
+            // Hardly ever: even an empty extension is felt here.
+            if !self.ended.is_empty() {
+                out.extend(self.ended.drain(..).map(|ended| (ended.record(number, key), 1)));
+            }
             return;
         }
         let few = slot.key.is_few();

@@ -143,6 +143,14 @@ impl Key {
         }
     }
 
+    /// Something of what the next event has to do with: whoever asks brings it into the processor's cache.
+    pub(super) fn glance(&self) -> i64 {
+        match self {
+            Key::Few(few) => few.latest(),
+            Key::Full(full) => full.latest ^ full.base.glance(),
+        }
+    }
+
     /// About how many events the state after the final ones holds.
     #[cfg(test)]
     pub(super) fn size(&self) -> usize {

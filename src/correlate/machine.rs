@@ -266,6 +266,22 @@ impl Machine {
         }
     }
 
+    /// Something that the next event has to do with; see [`Key::glance`](super::key::Key::glance).
+    pub(super) fn glance(&self) -> i64 {
+        let first = match &self.automaton {
+            Automaton::Threshold(t) => t.start(),
+            Automaton::Distinct(d) => d.start(),
+            Automaton::Sequence(s) => s.glance(),
+            Automaton::Aggregate(_)
+            | Automaton::Stages(_)
+            | Automaton::Joined(_)
+            | Automaton::All(_)
+            | Automaton::Novel(_)
+            | Automaton::Baseline(_) => 0,
+        };
+        first ^ self.episode.as_ref().map_or(0, |open| open.first().time)
+    }
+
     fn proof(&self) -> Proof {
         match &self.automaton {
             Automaton::Threshold(t) => t.proof(),

@@ -95,6 +95,11 @@ impl Sequence {
         completed
     }
 
+    /// When its first link was, µs: see [`Key::glance`](super::key::Key::glance).
+    pub(super) fn glance(&self) -> i64 {
+        self.steps.first().and_then(|links| links.front()).map_or(0, |link| link.point.place.time)
+    }
+
     /// An `until` event: no chain passes it.
     pub(super) fn reset(&mut self) {
         self.steps.iter_mut().for_each(VecDeque::clear);
