@@ -279,7 +279,7 @@ impl Machine {
             | Automaton::Novel(_)
             | Automaton::Baseline(_) => 0,
         };
-        first ^ self.episode.as_ref().map_or(0, |open| open.first().time)
+        first ^ self.events as i64
     }
 
     fn proof(&self) -> Proof {
@@ -386,15 +386,14 @@ impl Machine {
     pub(super) fn amend(&mut self, amendment: &Amendment) -> bool {
         let episode = self.episode.as_mut().is_some_and(|e| e.amend(amendment));
         let automaton = match &mut self.automaton {
-            Automaton::Threshold(t) => t.amend(amendment),
             Automaton::Distinct(d) => d.amend(amendment),
             Automaton::Sequence(s) => s.amend(amendment),
             Automaton::Aggregate(a) => a.amend(amendment),
             Automaton::Stages(s) => s.amend(amendment),
             Automaton::Joined(j) => j.amend(amendment),
             Automaton::All(a) => a.amend(amendment),
-            // Their matches are single events.
-            Automaton::Novel(_) | Automaton::Baseline(_) => false,
+            // Their matches are single events, or its events follow one another.
+            Automaton::Threshold(_) | Automaton::Novel(_) | Automaton::Baseline(_) => false,
         };
         automaton || episode
     }

@@ -4,34 +4,53 @@
 
 use std::collections::VecDeque;
 
-use super::amend::Amendment;
-use super::episode::{Point, Proof};
+use super::episode::{Place, Point, Proof};
+use crate::rule::plan::Tuple;
 
 /// The last `count` events, no older than the window.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Threshold {
-    ring: VecDeque<Point>,
+    ring: VecDeque<Place>,
+    /// Their payloads, where there are any.
+    #[expect(clippy::box_collection, reason = "most rules have none: one word instead of four")]
+    values: Option<Box<VecDeque<Tuple>>>,
+    /// The number of the last one; they follow one another. Late events that would change it are in the ring themselves,
+    /// so there is nothing to amend.
+    ordinal: u64,
 }
 
 impl Threshold {
     /// Takes the next event; whether it completes a match.
     pub(super) fn step(&mut self, within: i64, count: usize, point: Point) -> bool {
         let horizon = point.place.time.saturating_sub(within);
-        self.ring.push_back(point);
-        while self.ring.len() > count || self.ring.front().is_some_and(|p| p.place.time < horizon) {
+        if self.values.is_none() && point.values != Tuple::default() {
+            self.values = Some(Box::new(vec![Tuple::default(); self.ring.len()].into()));
+        }
+        self.ring.push_back(point.place);
+        self.ordinal = point.ordinal;
+        if let Some(values) = &mut self.values {
+            values.push_back(point.values);
+        }
+        while self.ring.len() > count || self.ring.front().is_some_and(|p| p.time < horizon) {
             self.ring.pop_front();
+            self.values.as_mut().and_then(|values| values.pop_front());
         }
         self.ring.len() == count
     }
 
     /// Start of the match the last event completed, µs.
     pub(super) fn start(&self) -> i64 {
-        self.ring.front().map_or(i64::MIN, |p| p.place.time)
+        self.ring.front().map_or(i64::MIN, |p| p.time)
     }
 
     /// The events of that match.
     pub(super) fn proof(&self) -> Proof {
-        self.ring.iter().map(|p| (0, p.clone())).collect()
+        let first = self.ordinal.wrapping_sub(self.ring.len() as u64);
+        let point = |(at, place): (usize, &Place)| {
+            let values = self.values.as_ref().and_then(|values| values.get(at)).cloned().unwrap_or_default();
+            (0, Point { place: *place, ordinal: first.wrapping_add(at as u64 + 1), values })
+        };
+        self.ring.iter().enumerate().map(point).collect()
     }
 
     pub(super) fn size(&self) -> usize {
@@ -39,11 +58,8 @@ impl Threshold {
     }
 
     pub(super) fn same(&self, other: &Threshold) -> bool {
-        self.ring.len() == other.ring.len() && self.ring.iter().zip(&other.ring).all(|(a, b)| a.same(b))
-    }
-
-    pub(super) fn amend(&mut self, amendment: &Amendment) -> bool {
-        amendment.points(&mut self.ring)
+        let values = |t: &Threshold| t.values.as_ref().is_some_and(|v| v.iter().any(|v| *v != Tuple::default()));
+        self.ring == other.ring && (self.values == other.values || !values(self) && !values(other))
     }
 }
 

@@ -173,13 +173,17 @@ impl Windows {
         self.swept = None;
     }
 
-    /// Brings the slots of coming rows into the processor's cache. None of these look-ups waits for another, as those
-    /// of [`Windows::epoch`] do.
+    /// Brings the state that coming rows meet into the processor's cache, step by step of the way to it: within a step none of
+    /// the look-ups waits for another, as those of [`Windows::take`] do.
     fn warm(&self, rows: &[Update]) {
-        for (row, ..) in rows {
-            let slots = self.keys.get(&row.key).map_or(&[][..], Vec::as_slice);
-            std::hint::black_box(slots.iter().fold(0, |seen, slot| seen ^ slot.key.glance()));
+        let mut found: [&[Slot]; AHEAD] = [&[]; AHEAD];
+        for (slots, (row, ..)) in found.iter_mut().zip(rows) {
+            *slots = self.keys.get(&row.key).map_or(&[], Vec::as_slice);
         }
+        let all = || found.iter().copied().flatten();
+        std::hint::black_box(found.iter().fold(0, |seen, slots| seen ^ slots.first().map_or(0, |slot| slot.look)));
+        std::hint::black_box(all().fold(0, |seen, slot| seen ^ slot.key.latest()));
+        std::hint::black_box(all().fold(0, |seen, slot| seen ^ slot.key.glance()));
     }
 
     /// Says what changed for the keys of this epoch.
