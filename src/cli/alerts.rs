@@ -15,11 +15,14 @@ pub(super) enum Output {
     Json,
 }
 
+/// Bytes that are written at once.
+const BUFFER: usize = 256 << 10;
+
 /// Writes all alerts to standard output.
 pub(super) fn write(alerts: &mut Findings, output: Output) -> io::Result<()> {
     let stdout = io::stdout();
     let color = stdout.is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    let mut out = io::BufWriter::new(stdout.lock());
+    let mut out = io::BufWriter::with_capacity(BUFFER, stdout.lock());
     alerts.for_each(|json| match output {
         Output::Json => {
             out.write_all(json)?;

@@ -131,20 +131,62 @@ impl Findings {
     /// Gives each alert's JSON, in order, until `each` fails.
     pub fn for_each(&mut self, mut each: impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
         self.index.sort_unstable();
-        let mut json = Vec::new();
+        let mut near = Near::default();
         for entry in &self.index {
             let (block, start, length) = (entry.block as usize, entry.start as usize, entry.length as usize);
             match block.checked_sub(self.written.len()) {
                 Some(at) => each(&self.blocks[at][start..start + length])?,
                 None => {
-                    json.resize(length, 0);
                     let file = self.file.as_ref().ok_or(io::ErrorKind::NotFound)?;
-                    file.read_exact_at(&mut json, self.written[block] + start as u64)?;
-                    each(&json)?;
+                    each(near.read(file, self.written[block] + start as u64, length)?)?;
                 }
             }
         }
         Ok(())
+    }
+}
+
+/// Pieces of the file, read whole: alerts of about one time lie near one another, and a call to the system for each
+/// would cost more than all else.
+#[derive(Default)]
+struct Near {
+    /// By place: where each begins, and its bytes.
+    pieces: Vec<(u64, Vec<u8>)>,
+    /// What lies in two pieces.
+    odd: Vec<u8>,
+}
+
+/// Bytes of a piece, and how many are kept.
+const PIECE: u64 = 32 << 10;
+const PIECES: u64 = 512;
+
+impl Near {
+    fn read(&mut self, file: &File, at: u64, length: usize) -> io::Result<&[u8]> {
+        let (number, from) = (at / PIECE, (at % PIECE) as usize);
+        if from + length > PIECE as usize {
+            self.odd.resize(length, 0);
+            file.read_exact_at(&mut self.odd, at)?;
+            return Ok(&self.odd);
+        }
+        self.pieces.resize_with(PIECES as usize, || (u64::MAX, Vec::new()));
+        let (begins, bytes) = &mut self.pieces[(number % PIECES) as usize];
+        if *begins != number * PIECE {
+            // Nothing of it is right until it is read.
+            *begins = u64::MAX;
+            bytes.resize(PIECE as usize, 0);
+            let mut read = 0;
+            while read < bytes.len() {
+                match file.read_at(&mut bytes[read..], number * PIECE + read as u64) {
+                    Ok(0) => break,
+                    Ok(more) => read += more,
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                    Err(error) => return Err(error),
+                }
+            }
+            bytes.truncate(read);
+            *begins = number * PIECE;
+        }
+        bytes.get(from..from + length).ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
     }
 }
 
