@@ -18,7 +18,7 @@ use timely::dataflow::operators::probe::Handle;
 use super::episode::Record;
 use super::listed::{Changes, ListChange};
 use super::render::{Epoch, Mark, Part, Shared, Status, Update, render};
-use super::roster::{Roster, only_at_start};
+use super::roster::{Roster, is_fixed};
 use crate::matching::MatchRow;
 use crate::rule::plan::Program;
 
@@ -48,6 +48,8 @@ pub struct Output {
     /// Whether [`Roster::filling`] are being filled still. When they no longer are, all that is to be said of their past
     /// was said in this epoch or before.
     pub filling: bool,
+    /// Whether lists were changed with it.
+    pub lists_changed: bool,
 }
 
 struct Command {
@@ -58,7 +60,7 @@ struct Command {
 
 enum Report {
     Changes(Vec<(Record, Epoch, isize)>),
-    Done { epoch: Epoch, status: Status, roster: Arc<Roster> },
+    Done { epoch: Epoch, status: Status, roster: Arc<Roster>, lists_changed: bool },
 }
 
 /// The dataflow could not be started or stopped before its input ended.
@@ -70,9 +72,6 @@ pub enum CorrelateError {
     /// A worker thread panicked.
     #[error("a dataflow worker stopped: {0}; this is a bug in weir, please report it with the log")]
     Stopped(String),
-    /// Another program cannot take the place of the one that runs: see [`only_at_start`].
-    #[error("rules over alerts and rules with `retro` ({0}) are taken up at the next start; the running rules go on")]
-    OnlyAtStart(String),
 }
 
 /// Starts `workers` threads with the program. The dataflow ends when its [`Input`] is dropped.
@@ -133,16 +132,13 @@ impl Input {
     /// past is expected by [`Input::fill`] and [`Input::filled`]. State of rules that are gone goes, and nothing is said of it. Rules that
     /// were being filled by a past that has not come to its end start anew, too. For [`Emit::Running`].
     ///
-    /// Programs with rules that are [`only_at_start`] neither come nor go; nothing changes then.
+    /// The programs are not those that [are one with their dataflow](is_fixed).
     pub fn change(
         &mut self,
         program: Arc<Program>,
         continues: impl Fn(u32) -> Option<u32>,
     ) -> Result<Arc<Roster>, CorrelateError> {
-        let mut both = self.roster.program().rules.iter().chain(&program.rules);
-        if let Some(rule) = both.find(|rule| only_at_start(rule)) {
-            return Err(CorrelateError::OnlyAtStart(rule.name.clone()));
-        }
+        debug_assert!(!is_fixed(self.roster.program()) && !is_fixed(&program), "their dataflow is another one");
         let sending = self.sending;
         let next = self.roster.next(program, |position| {
             continues(position).filter(|before| !(sending && self.roster.is_filling(*before)))
@@ -230,11 +226,12 @@ impl Outputs {
                     self.epoch(epoch).1.changes.push((record, diff));
                 }
             }
-            Report::Done { epoch, status, roster } => {
+            Report::Done { epoch, status, roster, lists_changed } => {
                 let (done, output) = self.epoch(epoch);
                 *done += 1;
                 output.keys += status.keys;
                 output.filling |= status.filling;
+                output.lists_changed |= lists_changed;
                 output.roster = roster;
             }
         }
@@ -276,7 +273,7 @@ fn run(
         probe
     });
     while let Ok(Command { number, rows: new, mark }) = commands.recv() {
-        let roster = mark.roster.clone();
+        let (roster, lists_changed) = (mark.roster.clone(), !mark.lists.is_empty());
         shared.roster.replace(roster.clone());
         // As one container: nothing is copied on the way to the operator while there is one worker.
         rows.send_batch(&mut new.into_iter().map(|row| (row, number, 1)).collect());
@@ -288,7 +285,7 @@ fn run(
         if !batch.is_empty() && report.send(Report::Changes(batch)).is_err() {
             break;
         }
-        if report.send(Report::Done { epoch: number, status: shared.status.get(), roster }).is_err() {
+        if report.send(Report::Done { epoch: number, status: shared.status.get(), roster, lists_changed }).is_err() {
             break;
         }
     }

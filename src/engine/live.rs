@@ -15,14 +15,15 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 
-use super::alerts::Alerts;
+use super::alerts::{Alerts, Told};
 use super::past::{Filled, Filler, Past};
-use super::reload::{Change, Reloader};
+use super::reload::{Change, Kept, Reloader};
 use super::rules::{Origin, Rules};
+use super::shadow::Relay;
 use super::{EngineError, LATE, drop_late, restart};
 use crate::archive::{self, AlertLog, Archive, Checkpoint, ListLog};
 use crate::correlate::clock::Clock;
-use crate::correlate::{self, Emit, Input};
+use crate::correlate::{self, Emit, Input, Outputs};
 use crate::event::raw::{Acknowledge, RawLog, Receipt, Source};
 use crate::event::{EventBatch, time};
 use crate::ingest::{self, Ingest};
@@ -31,17 +32,17 @@ use crate::metrics::Metrics;
 use crate::rule::plan::Program;
 use crate::serve::live::Hub;
 
+mod gather;
 mod join;
+#[cfg(test)]
+mod tests;
+
+use gather::{Inlets, Next, gather};
+use join::Pending;
 
 /// How late an event may be, by default, µs.
 pub use crate::correlate::clock::LATENESS;
 
-/// How long an epoch gathers blocks after its first one.
-const GATHER: Duration = Duration::from_millis(40);
-/// How often time moves on while nothing arrives.
-const TICK: Duration = Duration::from_millis(200);
-/// An epoch ends early at this many bytes of lines.
-const EPOCH_BYTES: usize = 4 << 20;
 /// Blocks that may wait for the pipeline; beyond it collectors wait, and HTTP clients are told to come back.
 pub const QUEUE: usize = 64;
 /// How long the pipeline waits before it tries a failed write again.
@@ -97,47 +98,8 @@ impl Engine {
 /// Opens the data folder, rebuilds state from it and starts the threads. Must be called inside a tokio runtime,
 /// which only lends its clock to the pipeline.
 pub fn start(settings: Settings, hub: Arc<Hub>, metrics: Arc<Metrics>) -> Result<Engine, EngineError> {
-    let mut archive = Archive::open(&settings.data, settings.archive.clone())?;
-    let log = AlertLog::open(&settings.data)?;
-    let mut lists = ListLog::open(&settings.data)?;
-    let rules = Arc::new(settings.rules);
-    // What is archived was judged by the lists as they were.
-    lists.record(archive.cut(), time::now(), &rules.lists)?;
-    let (mut input, outputs) = correlate::start(rules.program.clone(), settings.workers, Emit::Running)?;
-    let past = Past {
-        snapshot: archive::snapshot(&settings.data)?,
-        history: lists.history().clone(),
-        before: archive.sequence(),
-    };
-    let rebuilt = restart::rebuild(&rules, &archive, &past, log.current(), settings.lateness, &mut input)?;
-    hub.load_alerts(log.current().values().cloned().collect());
-    let checkpoints = archive.checkpoints();
-    let (blocks, receiver) = mpsc::channel(QUEUE);
-    let (changes, changed) = mpsc::channel(1);
-    let (fill, fills) = mpsc::channel(CHUNKS);
-    let (fillers, filler) = crossbeam_channel::unbounded();
-    let mut clock = Clock::new(settings.lateness, rebuilt.watermark);
-    settings.held.iter().for_each(|name| clock.expect(name.as_str().into(), time::now()));
-    let inlets = Inlets { blocks: receiver, changes: changed, fills, ticked: tokio::time::Instant::now() };
-    let alerts = Alerts::new(input.roster().clone(), log, rebuilt, filler, hub.clone(), metrics.clone());
-    let reloader = Reloader::new(settings.origin, rules.clone(), changes, hub.clone(), metrics.clone());
-    let pipeline = Pipeline {
-        matcher: Matcher::live(&rules.program),
-        scratch: Scratch::default(),
-        clock,
-        sources: HashMap::new(),
-        settings: settings.ingest,
-        program: rules.program.clone(),
-        data: settings.data,
-        archive,
-        lists,
-        input,
-        fill,
-        fillers,
-        present: Arc::default(),
-        hub,
-        metrics,
-    };
+    let Opened { pipeline, inlets, alerts, outputs, blocks, reloader } = open(settings, hub, metrics)?;
+    let checkpoints = pipeline.archive.checkpoints();
     let runtime = tokio::runtime::Handle::current();
     let spawn = |name: &str, body: Box<dyn FnOnce() -> Result<(), EngineError> + Send>| {
         std::thread::Builder::new().name(name.to_owned()).spawn(body).map_err(EngineError::Thread)
@@ -149,9 +111,73 @@ pub fn start(settings: Settings, hub: Arc<Hub>, metrics: Arc<Metrics>) -> Result
     Ok(Engine { blocks, checkpoints, reloader: Arc::new(reloader), threads })
 }
 
+/// An engine whose threads have not started.
+struct Opened {
+    pipeline: Pipeline,
+    inlets: Inlets,
+    alerts: Alerts,
+    outputs: Outputs,
+    blocks: mpsc::Sender<RawLog>,
+    reloader: Reloader,
+}
+
+fn open(settings: Settings, hub: Arc<Hub>, metrics: Arc<Metrics>) -> Result<Opened, EngineError> {
+    let mut archive = Archive::open(&settings.data, settings.archive.clone())?;
+    let log = AlertLog::open(&settings.data)?;
+    let mut lists = ListLog::open(&settings.data)?;
+    let rules = Arc::new(settings.rules);
+    // What is archived was judged by the lists as they were.
+    let watermark = restart::watermark(&archive, lists.history(), settings.lateness);
+    lists.record(archive.cut(), time::now(), watermark.unwrap_or(i64::MIN), &rules.lists)?;
+    let (mut input, outputs) = correlate::start(rules.program.clone(), settings.workers, Emit::Running)?;
+    let past = Past {
+        snapshot: archive::snapshot(&settings.data)?,
+        history: lists.history().clone(),
+        before: archive.sequence(),
+        watermark,
+    };
+    let rebuilt = restart::rebuild(&rules, &past, log.current(), &mut input)?;
+    hub.load_alerts(log.current().values().cloned().collect());
+    let (blocks, receiver) = mpsc::channel(QUEUE);
+    let (changes, changed) = mpsc::channel(1);
+    let (fill, fills) = mpsc::channel(CHUNKS);
+    let (fillers, filler) = crossbeam_channel::unbounded();
+    let (relay, relayed) = crossbeam_channel::unbounded();
+    let mut clock = Clock::new(settings.lateness, rebuilt.watermark);
+    settings.held.iter().for_each(|name| clock.expect(name.as_str().into(), time::now()));
+    let inlets = Inlets { blocks: receiver, changes: changed, fills, ticked: tokio::time::Instant::now() };
+    let told = Told { fillers: filler, relay: relayed };
+    let alerts = Alerts::new(input.roster().clone(), log, rebuilt, told, hub.clone(), metrics.clone());
+    let kept = Kept::default();
+    let reloader = Reloader::new(settings.origin, rules.clone(), changes, kept.clone(), hub.clone(), metrics.clone());
+    let pipeline = Pipeline {
+        matcher: Matcher::live(&rules.program),
+        scratch: Scratch::default(),
+        clock,
+        sources: HashMap::new(),
+        settings: settings.ingest,
+        rules,
+        data: settings.data,
+        archive,
+        lists,
+        input,
+        workers: settings.workers,
+        fill,
+        fillers,
+        relay,
+        change: 0,
+        present: Arc::default(),
+        pending: None,
+        kept,
+        hub,
+        metrics,
+    };
+    Ok(Opened { pipeline, inlets, alerts, outputs, blocks, reloader })
+}
+
 struct Pipeline {
     settings: ingest::Settings,
-    program: Arc<Program>,
+    rules: Arc<Rules>,
     matcher: Matcher,
     scratch: Scratch,
     clock: Clock,
@@ -160,31 +186,21 @@ struct Pipeline {
     archive: Archive,
     lists: ListLog,
     input: Input,
+    workers: usize,
     /// For whoever reads the past of rules that join …
     fill: mpsc::Sender<Filled>,
     /// … and where to start them.
     fillers: crossbeam_channel::Sender<Filler>,
-    /// Which program runs: see [`Roster::generation`](crate::correlate::Roster::generation).
+    relay: crossbeam_channel::Sender<Relay>,
+    /// How many changes of the program there were.
+    change: u64,
+    /// The last one whose rules joined the dataflow that runs.
     present: Arc<AtomicU64>,
+    /// A program that takes over once it is filled.
+    pending: Option<Pending>,
+    kept: Kept,
     hub: Arc<Hub>,
     metrics: Arc<Metrics>,
-}
-
-/// What comes to the pipeline.
-struct Inlets {
-    blocks: mpsc::Receiver<RawLog>,
-    changes: mpsc::Receiver<Change>,
-    fills: mpsc::Receiver<Filled>,
-    /// When the last live epoch was gathered.
-    ticked: tokio::time::Instant,
-}
-
-/// What the pipeline does next.
-enum Next {
-    /// A live epoch of these blocks; and whether more can come.
-    Epoch(Vec<RawLog>, bool),
-    Change(Change),
-    Fill(Filled),
 }
 
 /// A block on its way to disk.
@@ -210,21 +226,7 @@ impl Pipeline {
                     continue;
                 }
             };
-            let mut accepted: Vec<Accepted> = gathered.into_iter().map(|block| self.accept(block)).collect();
-            self.store(&mut accepted);
-            let rows = self.matches(&accepted);
-            let now = time::now();
-            self.clock.advance(now);
-            self.pass(now);
-            let watermark = self.clock.watermark();
-            self.metrics.matched(rows.len() as u64);
-            self.metrics.epoch(if watermark == i64::MIN {
-                0.0
-            } else {
-                (now - watermark) as f64 / time::SECOND as f64
-            });
-            self.input.send(rows, watermark)?;
-            self.acknowledge(accepted);
+            let now = self.epoch(gathered)?;
             // However much comes, the past gets its turn.
             if let Ok(filled) = inlets.fills.try_recv() {
                 self.fill(filled)?;
@@ -243,10 +245,27 @@ impl Pipeline {
         }
     }
 
+    /// A live epoch of these blocks. Returns when it was.
+    fn epoch(&mut self, gathered: Vec<RawLog>) -> Result<i64, EngineError> {
+        let mut accepted: Vec<Accepted> = gathered.into_iter().map(|block| self.accept(block)).collect();
+        self.store(&mut accepted);
+        let rows = self.matches(&accepted);
+        let now = time::now();
+        self.clock.advance(now);
+        self.pass(now);
+        let watermark = self.clock.watermark();
+        self.metrics.matched(rows.len() as u64);
+        self.metrics.epoch(if watermark == i64::MIN { 0.0 } else { (now - watermark) as f64 / time::SECOND as f64 });
+        self.input.send(rows, watermark)?;
+        self.follow(&accepted);
+        self.acknowledge(accepted);
+        Ok(now)
+    }
+
     /// Lets time pass while all sources are silent, where a rule waits for that. It is recorded before anything is said of it,
     /// so that a restart and a replay decide alike.
     fn pass(&mut self, now: i64) {
-        let Some(watermark) = self.clock.silence(now).filter(|_| self.program.waits()) else { return };
+        let Some(watermark) = self.clock.silence(now).filter(|_| self.waits()) else { return };
         self.archive.pass(watermark);
         match self.archive.commit() {
             Ok(()) => self.clock.pass(watermark),
@@ -330,10 +349,7 @@ impl Pipeline {
     fn matches(&mut self, accepted: &[Accepted]) -> Vec<MatchRow> {
         let mut rows = Vec::new();
         for batch in accepted.iter().flat_map(|a| &a.batches) {
-            let mut new = Vec::new();
-            self.matcher.matches(batch, &mut self.scratch, &mut new);
-            drop_late(&self.program, batch, &mut new);
-            rows.append(&mut new);
+            rows.append(&mut matched(&self.rules.program, &self.matcher, &mut self.scratch, batch));
             self.hub.events(batch);
         }
         rows
@@ -349,33 +365,12 @@ impl Pipeline {
     }
 }
 
-/// What arrives within an epoch. Another program, or a chunk of the past, is taken between epochs.
-async fn gather(inlets: &mut Inlets) -> Next {
-    let mut gathered = Vec::new();
-    let mut bytes = 0;
-    let mut deadline = inlets.ticked + TICK;
-    let open = loop {
-        let between = gathered.is_empty();
-        tokio::select! {
-            biased;
-            Some(change) = inlets.changes.recv(), if between => return Next::Change(change),
-            block = inlets.blocks.recv() => {
-                let Some(block) = block else { break false };
-                bytes += block.lines.len();
-                if between {
-                    deadline = tokio::time::Instant::now() + GATHER;
-                }
-                gathered.push(block);
-                if bytes >= EPOCH_BYTES {
-                    break true;
-                }
-            }
-            () = tokio::time::sleep_until(deadline) => break true,
-            Some(filled) = inlets.fills.recv(), if between => return Next::Fill(filled),
-        }
-    };
-    inlets.ticked = tokio::time::Instant::now();
-    Next::Epoch(gathered, open)
+/// The rows of a batch.
+fn matched(program: &Program, matcher: &Matcher, scratch: &mut Scratch, batch: &EventBatch) -> Vec<MatchRow> {
+    let mut rows = Vec::new();
+    matcher.matches(batch, scratch, &mut rows);
+    drop_late(program, batch, &mut rows);
+    rows
 }
 
 fn checkpoint(block: &RawLog) -> Option<Checkpoint> {

@@ -1,22 +1,16 @@
 //! Rules are read again while the engine runs: on request, and when their files change.
 //!
 //! In: a rules folder. Out: a [`Change`] for the pipeline, or what is wrong. A folder is one program:
-//! while there is an error in it nothing of it takes effect, and the rules that run go on. So it is while there are
-//! rules over alerts or rules with `retro` in it, or among those that run: these are taken up at the next start.
+//! while there is an error in it nothing of it takes effect, and the rules that run go on.
 
-use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::mpsc;
 
 use super::rules::{Origin, Rules, Stamp};
-use crate::correlate::CorrelateError;
-use crate::correlate::roster::only_at_start;
 use crate::matching::Matcher;
 use crate::metrics::Metrics;
-use crate::rule::code::Code;
-use crate::rule::plan::Rule;
-use crate::rule::{self, Diagnostic};
+use crate::rule;
 use crate::serve::live::Hub;
 use crate::serve::{Reloaded, RuleInfo, Unloadable};
 
@@ -24,7 +18,9 @@ use crate::serve::{Reloaded, RuleInfo, Unloadable};
 pub(super) struct Change {
     pub(super) rules: Arc<Rules>,
     pub(super) matcher: Matcher,
-    /// For each rule which one it was.
+    /// The rules before.
+    pub(super) before: Arc<Rules>,
+    /// For each rule which one of these it was.
     pub(super) continues: Vec<Option<u32>>,
 }
 
@@ -33,9 +29,14 @@ pub struct Reloader {
     origin: Origin,
     state: Mutex<State>,
     out: mpsc::Sender<Change>,
+    /// What runs after all, when the pipeline could not let the latest rules run.
+    kept: Kept,
     hub: Arc<Hub>,
     metrics: Arc<Metrics>,
 }
+
+/// Where the pipeline leaves the rules that go on because those after them cannot run.
+pub(super) type Kept = Arc<Mutex<Option<Arc<Rules>>>>;
 
 struct State {
     /// What runs.
@@ -51,6 +52,7 @@ impl Reloader {
         origin: Origin,
         rules: Arc<Rules>,
         out: mpsc::Sender<Change>,
+        kept: Kept,
         hub: Arc<Hub>,
         metrics: Arc<Metrics>,
     ) -> Reloader {
@@ -59,6 +61,7 @@ impl Reloader {
             state: Mutex::new(State { rules: rules.clone(), seen: read.clone(), read }),
             origin,
             out,
+            kept,
             hub,
             metrics,
         };
@@ -75,7 +78,11 @@ impl Reloader {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(rules) = self.kept.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            state.rules = rules;
+        }
+        state
     }
 
     /// Whether files were changed since they were read, and are no longer being written: to be asked every second or so.
@@ -104,11 +111,6 @@ impl Reloader {
             return Err(self.refuse(&new, "the rules that run go on"));
         }
         let old = state.rules.clone();
-        if !new.is_read_from(&old)
-            && let Some(refused) = self.only_at_start(&old, &new)
-        {
-            return Err(refused);
-        }
         self.tell(0, None);
         // New lists are looked at from now on.
         state.read = self.origin.stamp(&new.lists);
@@ -130,37 +132,10 @@ impl Reloader {
         self.metrics.rules(new.program.rules.len());
         let (matcher, rules) = (Matcher::live(&new.program), Arc::new(new));
         state.rules = rules.clone();
-        match self.out.blocking_send(Change { rules, matcher, continues }) {
+        match self.out.blocking_send(Change { rules, matcher, before: old, continues }) {
             Ok(()) => Ok(report),
             Err(_) => Err(Unloadable { message: "weir is stopping".to_owned(), diagnostics: Vec::new() }),
         }
-    }
-
-    /// Refuses to change rules that are only taken up at a start, if there are any.
-    fn only_at_start(&self, old: &Rules, new: &Rules) -> Option<Unloadable> {
-        let of = |rules: &Rules| rules.program.rules.iter().filter(|r| only_at_start(r)).cloned().collect::<Vec<_>>();
-        let (running, found) = (of(old), of(new));
-        let names: BTreeSet<&str> = running.iter().chain(&found).map(|rule| rule.name.as_str()).collect();
-        if names.is_empty() {
-            return None;
-        }
-        let names = names.into_iter().collect::<Vec<_>>().join(", ");
-        let message = format!(
-            "{}: {}: {}",
-            Rules::folder(&self.origin),
-            Code::OnlyAtStart.number(),
-            CorrelateError::OnlyAtStart(names)
-        );
-        let what = "the rule is taken up at the next start, and so is all that is changed beside it";
-        let at = |rule: &Rule| {
-            Diagnostic::at_rule(Code::OnlyAtStart, &new.files, rule, what)
-                .help("start weir again; until then the running rules go on")
-        };
-        let diagnostics: Vec<Diagnostic> = found.iter().map(at).collect();
-        tracing::error!("{message}");
-        self.tell(diagnostics.len().max(1), Some(message.clone()));
-        self.hub.rule_diagnostics(diagnostics.clone());
-        Some(Unloadable { message, diagnostics })
     }
 
     /// Shows what is wrong.
