@@ -104,7 +104,10 @@ impl Alerts {
                 self.reconcile();
             }
             while let Some(relay) = self.relayed(epoch) {
-                self.take(relay, &mut outputs);
+                if self.take(relay, &mut outputs) {
+                    // What is told from now on is about its epochs.
+                    break;
+                }
             }
         }
         // A past that is not at its end is read again after the restart.
@@ -125,7 +128,9 @@ impl Alerts {
         Some(relay)
     }
 
-    fn take(&mut self, relay: Relay, outputs: &mut Outputs) {
+    /// Whether another dataflow speaks from now on.
+    fn take(&mut self, relay: Relay, outputs: &mut Outputs) -> bool {
+        let taken_over = matches!(relay, Relay::TakeOver { .. });
         match relay {
             Relay::Begin { shadow, filling, .. } => {
                 // What stands must be known.
@@ -147,6 +152,7 @@ impl Alerts {
             Relay::Abandon => self.shadowed.clear(),
         }
         self.show_filling();
+        taken_over
     }
 
     /// Writes all that was held back.

@@ -8,8 +8,8 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -17,7 +17,7 @@ use tokio::sync::mpsc;
 
 use super::alerts::{Alerts, Told};
 use super::past::{Filled, Filler, Past};
-use super::reload::{Change, Kept, Reloader};
+use super::reload::{Reloader, Running, Runs};
 use super::rules::{Origin, Rules};
 use super::shadow::Relay;
 use super::{EngineError, LATE, drop_late, restart};
@@ -148,8 +148,9 @@ fn open(settings: Settings, hub: Arc<Hub>, metrics: Arc<Metrics>) -> Result<Open
     let inlets = Inlets { blocks: receiver, changes: changed, fills, ticked: tokio::time::Instant::now() };
     let told = Told { fillers: filler, relay: relayed };
     let alerts = Alerts::new(input.roster().clone(), log, rebuilt, told, hub.clone(), metrics.clone());
-    let kept = Kept::default();
-    let reloader = Reloader::new(settings.origin, rules.clone(), changes, kept.clone(), hub.clone(), metrics.clone());
+    let running: Running = Arc::new(Mutex::new(Runs { rules: rules.clone(), kept: false }));
+    let reloader =
+        Reloader::new(settings.origin, rules.clone(), changes, running.clone(), hub.clone(), metrics.clone());
     let pipeline = Pipeline {
         matcher: Matcher::live(&rules.program),
         scratch: Scratch::default(),
@@ -168,7 +169,7 @@ fn open(settings: Settings, hub: Arc<Hub>, metrics: Arc<Metrics>) -> Result<Open
         change: 0,
         present: Arc::default(),
         pending: None,
-        kept,
+        running,
         hub,
         metrics,
     };
@@ -198,7 +199,7 @@ struct Pipeline {
     present: Arc<AtomicU64>,
     /// A program that takes over once it is filled.
     pending: Option<Pending>,
-    kept: Kept,
+    running: Running,
     hub: Arc<Hub>,
     metrics: Arc<Metrics>,
 }

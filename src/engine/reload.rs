@@ -8,9 +8,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::mpsc;
 
 use super::rules::{Origin, Rules, Stamp};
+use crate::archive::Lists;
+use crate::correlate::roster::is_fixed;
 use crate::matching::Matcher;
 use crate::metrics::Metrics;
 use crate::rule;
+use crate::rule::plan::{List, Program};
 use crate::serve::live::Hub;
 use crate::serve::{Reloaded, RuleInfo, Unloadable};
 
@@ -22,24 +25,90 @@ pub(super) struct Change {
     pub(super) before: Arc<Rules>,
     /// For each rule which one of these it was.
     pub(super) continues: Vec<Option<u32>>,
+    /// The rules that run, with lists as they are now, where these change before the rules do.
+    pub(super) relisted: Option<Relisted>,
 }
+
+/// Rules with other lists.
+pub(super) struct Relisted {
+    /// The rules with those before.
+    pub(super) of: Arc<Rules>,
+    pub(super) rules: Arc<Rules>,
+    pub(super) matcher: Matcher,
+}
+
+/// How a program can follow the one that runs.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Way {
+    /// Its new rules join the dataflow.
+    Join,
+    /// It is the same but for what stands in its lists.
+    Lists,
+    /// In a dataflow of its own.
+    Beside,
+}
+
+impl Change {
+    /// How it can follow these rules.
+    pub(super) fn way(&self, running: &Arc<Rules>) -> Way {
+        let (old, new) = (&running.program, &self.rules.program);
+        if !Arc::ptr_eq(running, &self.before) {
+            Way::Beside
+        } else if !is_fixed(old) && !is_fixed(new) {
+            Way::Join
+        } else if are_same(old, new, &self.continues) {
+            Way::Lists
+        } else {
+            Way::Beside
+        }
+    }
+}
+
+impl Relisted {
+    /// These rules with other lists; `None` when they have them, or would be others with them.
+    pub(super) fn new(of: &Arc<Rules>, lists: &Lists) -> Option<Relisted> {
+        if lists.iter().all(|(path, text)| of.lists.get(path).is_none_or(|before| before == text)) {
+            return None;
+        }
+        let rules = of.with_lists(lists);
+        if rules.has_errors() && !of.has_errors() || !are_same(&of.program, &rules.program, &rules.continues(of)) {
+            return None;
+        }
+        Some(Relisted { of: of.clone(), matcher: Matcher::live(&rules.program), rules: Arc::new(rules) })
+    }
+}
+
+/// Whether these are the same rules, but for what stands in their lists.
+fn are_same(old: &Program, new: &Program, continues: &[Option<u32>]) -> bool {
+    let lists = |program: &Program| -> Vec<_> {
+        program.lists.iter().map(|List { name, file, .. }| (name.clone(), file.clone())).collect()
+    };
+    let same = (0..old.rules.len() as u32).map(Some).eq(continues.iter().copied());
+    same && lists(old) == lists(new) && old.groups() == new.groups()
+}
+
+/// What the pipeline lets run.
+pub(super) struct Runs {
+    pub(super) rules: Arc<Rules>,
+    /// Those after them could not be filled, and are forgotten.
+    pub(super) kept: bool,
+}
+
+/// The same, as the pipeline and whoever reads the rules again see it.
+pub(super) type Running = Arc<Mutex<Runs>>;
 
 /// Reads rules again. Shared; calls are one after the other.
 pub struct Reloader {
     origin: Origin,
     state: Mutex<State>,
     out: mpsc::Sender<Change>,
-    /// What runs after all, when the pipeline could not let the latest rules run.
-    kept: Kept,
+    running: Running,
     hub: Arc<Hub>,
     metrics: Arc<Metrics>,
 }
 
-/// Where the pipeline leaves the rules that go on because those after them cannot run.
-pub(super) type Kept = Arc<Mutex<Option<Arc<Rules>>>>;
-
 struct State {
-    /// What runs.
+    /// What runs, or will once it is filled.
     rules: Arc<Rules>,
     /// The folder as it was when it was read last.
     read: Stamp,
@@ -52,7 +121,7 @@ impl Reloader {
         origin: Origin,
         rules: Arc<Rules>,
         out: mpsc::Sender<Change>,
-        kept: Kept,
+        running: Running,
         hub: Arc<Hub>,
         metrics: Arc<Metrics>,
     ) -> Reloader {
@@ -61,7 +130,7 @@ impl Reloader {
             state: Mutex::new(State { rules: rules.clone(), seen: read.clone(), read }),
             origin,
             out,
-            kept,
+            running,
             hub,
             metrics,
         };
@@ -72,16 +141,18 @@ impl Reloader {
         reloader
     }
 
-    /// The rules that run.
+    /// The rules that run, or will once they are filled.
     pub fn rules(&self) -> Arc<Rules> {
         self.state().rules.clone()
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(rules) = self.kept.lock().unwrap_or_else(PoisonError::into_inner).take() {
-            state.rules = rules;
+        let mut runs = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        if std::mem::take(&mut runs.kept) {
+            state.rules = runs.rules.clone();
         }
+        drop(runs);
         state
     }
 
@@ -132,7 +203,12 @@ impl Reloader {
         self.metrics.rules(new.program.rules.len());
         let (matcher, rules) = (Matcher::live(&new.program), Arc::new(new));
         state.rules = rules.clone();
-        match self.out.blocking_send(Change { rules, matcher, before: old, continues }) {
+        let mut change = Change { rules, matcher, before: old, continues, relisted: None };
+        let running = self.running.lock().unwrap_or_else(PoisonError::into_inner).rules.clone();
+        if change.way(&running) == Way::Beside {
+            change.relisted = Relisted::new(&running, &change.rules.lists);
+        }
+        match self.out.blocking_send(change) {
             Ok(()) => Ok(report),
             Err(_) => Err(Unloadable { message: "weir is stopping".to_owned(), diagnostics: Vec::new() }),
         }

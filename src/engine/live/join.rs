@@ -4,22 +4,20 @@
 //! join; what comes after is matched with the new program, and is not.
 //!
 //! Where only lists were changed, the dataflow is told. Rules join and leave one whose program is not [one with
-//! it](is_fixed); otherwise the new program goes into a dataflow of its own, which takes over once it has caught up.
+//! it](crate::correlate::roster::is_fixed); otherwise the new program goes into a dataflow of its own, which takes over once it has caught up.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError};
 
 use super::super::EngineError;
 use super::super::past::{Filled, Filler, Past};
-use super::super::reload::Change;
+use super::super::reload::{Change, Relisted, Way};
 use super::super::rules::{Rules, list_changes};
 use super::super::shadow::{Live, Relay, Shadow, Successor};
 use super::{Accepted, Pipeline, RETRY, matched};
 use crate::archive::{self, ArchiveError};
-use crate::correlate::roster::is_fixed;
 use crate::event::time;
 use crate::matching::{Matcher, Scratch};
-use crate::rule::plan::{List, Program};
 
 /// A program whose dataflow is being filled.
 pub(super) struct Pending {
@@ -44,22 +42,29 @@ impl Pipeline {
     pub(super) fn change(&mut self, change: Change) -> Result<(), EngineError> {
         self.record_lists(&change.rules);
         self.change += 1;
-        let running = &self.rules.program;
-        let known = Arc::ptr_eq(&change.before, &self.rules);
-        let (fixed, new) = (is_fixed(running), &change.rules.program);
         let abandoned = self.pending.take().is_some();
-        if !fixed && !is_fixed(new) && known {
-            self.abandon(abandoned)?;
-            self.join(change)
-        } else if known && are_same(running, new, &change.continues) {
-            self.abandon(abandoned)?;
-            self.input.change_lists(list_changes(&running.lists, &new.lists));
-            self.input.send(Vec::new(), self.clock.watermark())?;
-            (self.matcher, self.rules) = (change.matcher, change.rules);
-            Ok(())
-        } else {
-            self.prepare(change)
+        let way = change.way(&self.rules);
+        if abandoned && way != Way::Beside {
+            self.relay(Relay::Abandon)?;
         }
+        match way {
+            Way::Join => self.join(change),
+            Way::Lists => self.relist(change.rules, change.matcher),
+            Way::Beside => self.prepare(change),
+        }
+    }
+
+    /// Lets rules run that are the same but for their lists.
+    fn relist(&mut self, rules: Arc<Rules>, matcher: Matcher) -> Result<(), EngineError> {
+        self.input.change_lists(list_changes(&self.rules.program.lists, &rules.program.lists));
+        self.input.send(Vec::new(), self.clock.watermark())?;
+        self.run_rules(rules, matcher);
+        Ok(())
+    }
+
+    fn run_rules(&mut self, rules: Arc<Rules>, matcher: Matcher) {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner).rules = rules.clone();
+        (self.rules, self.matcher) = (rules, matcher);
     }
 
     fn record_lists(&mut self, rules: &Rules) {
@@ -89,7 +94,7 @@ impl Pipeline {
     fn join(&mut self, Change { rules, matcher, continues, .. }: Change) -> Result<(), EngineError> {
         let roster = self.input.change(rules.program.clone(), |rule| continues[rule as usize])?;
         self.present.store(self.change, Ordering::Relaxed);
-        (self.matcher, self.rules) = (matcher, rules.clone());
+        self.run_rules(rules.clone(), matcher);
         let joined: Vec<u32> = roster.filling().collect();
         if joined.is_empty() {
             return Ok(());
@@ -109,7 +114,15 @@ impl Pipeline {
     }
 
     /// Has a dataflow of its own filled for the new program.
-    fn prepare(&mut self, Change { rules, matcher, continues, .. }: Change) -> Result<(), EngineError> {
+    fn prepare(&mut self, Change { rules, matcher, continues, relisted, .. }: Change) -> Result<(), EngineError> {
+        // The lists change at once, also for the rules that run until then. These may be others than they were.
+        let relisted = match relisted {
+            Some(relisted) if !Arc::ptr_eq(&relisted.of, &self.rules) => Relisted::new(&self.rules, &rules.lists),
+            known => known,
+        };
+        if let Some(Relisted { rules, matcher, .. }) = relisted {
+            self.relist(rules, matcher)?;
+        }
         // All that was said of the past is said by the end of this epoch.
         let after = self.input.send(Vec::new(), self.clock.watermark())?;
         let (live, left) = crossbeam_channel::unbounded();
@@ -125,11 +138,10 @@ impl Pipeline {
         let new = rules.program.rules.iter().zip(&continues).filter(|(_, was)| was.is_none());
         let filling = new.map(|(rule, _)| rule.name.clone()).collect();
         self.pending = Some(Pending { rules, matcher, scratch: Scratch::default(), live, left, stop });
-        self.relay(Relay::Begin { after, shadow: Box::new(shadow), filling })
-    }
-
-    fn abandon(&self, abandoned: bool) -> Result<(), EngineError> {
-        if abandoned { self.relay(Relay::Abandon) } else { Ok(()) }
+        self.relay(Relay::Begin { after, shadow: Box::new(shadow), filling })?;
+        // With what this says the alert thread finds the message, which is there by now.
+        self.input.send(Vec::new(), self.clock.watermark())?;
+        Ok(())
     }
 
     fn relay(&self, relay: Relay) -> Result<(), EngineError> {
@@ -188,8 +200,8 @@ impl Pipeline {
         let caught_up = input.send(Vec::new(), watermark)?;
         let mut before = std::mem::replace(&mut self.input, input);
         let after = before.send(Vec::new(), watermark)?;
-        let old = std::mem::replace(&mut self.rules, pending.rules.clone());
-        self.matcher = pending.matcher.clone();
+        let old = self.rules.clone();
+        self.run_rules(pending.rules.clone(), pending.matcher.clone());
         // Whoever fills the dataflow before fills none.
         self.change += 1;
         self.present.store(self.change, Ordering::Relaxed);
@@ -197,7 +209,7 @@ impl Pipeline {
         let added = names.filter(|name| old.program.position(name).is_none()).cloned().collect();
         let roster = self.input.roster().clone();
         self.relay(Relay::TakeOver { after, roster, outputs: Box::new(outputs), found, caught_up, added })?;
-        // With what this says the alert thread finds the message, which is there by now.
+        // As above.
         before.send(Vec::new(), watermark)?;
         tracing::info!("{} rules run after they were filled beside those before", self.rules.program.rules.len());
         Ok(())
@@ -210,19 +222,10 @@ impl Pipeline {
         );
         tracing::error!("{message}");
         self.pending = None;
-        *self.kept.lock().unwrap_or_else(PoisonError::into_inner) = Some(self.rules.clone());
+        self.running.lock().unwrap_or_else(PoisonError::into_inner).kept = true;
         self.metrics.rules_errors(1);
         self.metrics.rules(self.rules.program.rules.len());
         self.hub.rule_trouble(Some(message));
         self.relay(Relay::Abandon)
     }
-}
-
-/// Whether these are the same rules, but for what stands in their lists.
-fn are_same(old: &Program, new: &Program, continues: &[Option<u32>]) -> bool {
-    let lists = |program: &Program| -> Vec<_> {
-        program.lists.iter().map(|List { name, file, .. }| (name.clone(), file.clone())).collect()
-    };
-    let same = (0..old.rules.len() as u32).map(Some).eq(continues.iter().copied());
-    same && lists(old) == lists(new) && old.groups() == new.groups()
 }
