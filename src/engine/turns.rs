@@ -46,7 +46,8 @@ impl Turns {
 
     /// The next change, if it came up to this watermark, with its watermark (µs).
     pub(super) fn next(&mut self, until: i64) -> Option<(i64, Vec<ListChange>)> {
-        let (at, lists) = self.coming.pop_front_if(|(at, _)| *at <= until)?;
+        self.coming.front().filter(|(at, _)| *at <= until)?;
+        let (at, lists) = self.coming.pop_front()?;
         Some((at, self.turn(lists)))
     }
 
