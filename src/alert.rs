@@ -228,8 +228,10 @@ pub enum Cause {
     LateEvent,
     /// The rule is new, and was filled from what is archived.
     RuleAdded,
-    /// The rule says something else than it did.
+    /// The rule, or one whose alerts it looks at, says something else than it did.
     RuleChanged,
+    /// A list was changed that the rule follows, or one whose alerts it looks at.
+    ListChanged,
 }
 
 /// One difference of the alert relation.

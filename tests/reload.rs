@@ -151,3 +151,110 @@ fn a_list_counts_for_the_events_that_come_after_it_also_after_a_restart() {
     server.stop();
     assert!(history(&folder.path().join("data")).iter().all(|c| c["change"] != "withdrawn"));
 }
+
+/// What was said of a rule, each with its cause.
+fn said(data: &Path, rule: &str) -> Vec<(String, String)> {
+    let of = history(data).into_iter().filter(|c| c["alert"]["rule"] == rule);
+    of.map(|c| (c["change"].as_str().unwrap().to_owned(), c["cause"].as_str().unwrap_or_default().to_owned())).collect()
+}
+
+#[test]
+fn a_list_that_is_followed_reaches_back_and_a_restart_changes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let (log, rules, data) = (folder.path().join("auth.log"), folder.path().join("rules"), folder.path().join("data"));
+    std::fs::create_dir(&rules).unwrap();
+    let list = |text: &str| std::fs::write(rules.join("bad.txt"), text).unwrap();
+    let seen = rule("seen", 3, "and source.ip in bad").replace("}", "retro 30d }");
+    let above = "rule above { when alert where rule.name == \"seen\" by source.ip within 1h having count() >= 1 }\n";
+    let text = format!("list bad from \"bad.txt\"\n{}{seen}{above}", rule("plain", 3, ""));
+    std::fs::write(rules.join("a.weir"), text).unwrap();
+    list("203.0.113.9\n");
+    append(&log, &(1..=2).map(|n| attack(n * 20, n, 5)).collect::<String>());
+    let server = start(folder.path());
+    server.wait_for("both attacks", |alerts| sources(alerts, "plain") == [1, 2].into());
+    assert!(said(&data, "seen").is_empty());
+
+    // What happened before is seen with the list as it is now.
+    list("203.0.113.9\n203.0.113.1\n");
+    let (status, report) = reload(&server);
+    assert_eq!(
+        (status, &report["lists"], &report["changed"]),
+        (200, &serde_json::json!(["bad.txt"]), &serde_json::json!([]))
+    );
+    server.wait_for("an earlier attack", |alerts| sources(alerts, "above") == [1].into());
+    let added = [("added".to_owned(), "list_changed".to_owned())];
+    assert_eq!((said(&data, "seen"), said(&data, "above")), (added.to_vec(), added.to_vec()));
+
+    let known = history(&data).len();
+    server.kill();
+    let server = start(folder.path());
+    append(&log, &attack(60, 3, 5));
+    server.wait_for("the restart", |alerts| {
+        sources(alerts, "plain") == [1, 2, 3].into() && sources(alerts, "above") == [1].into()
+    });
+    assert_eq!(history(&data).iter().filter(|c| c["alert"]["rule"] != "plain").count(), 2, "nothing is said twice");
+    assert!(history(&data).len() > known);
+
+    // What left the list is taken back.
+    list("203.0.113.3\n");
+    reload(&server);
+    server.wait_for("the other attack", |alerts| sources(alerts, "above") == [3].into());
+    for rule in ["seen", "above"] {
+        let said = said(&data, rule);
+        assert!(said.contains(&("withdrawn".to_owned(), "list_changed".to_owned())), "{rule}: {said:?}");
+    }
+    server.stop();
+    let known = history(&data).len();
+    let server = start(folder.path());
+    append(&log, &attack(80, 4, 5));
+    let alerts = server.wait_for("another restart", |alerts| sources(alerts, "plain").contains(&4));
+    assert_eq!((sources(&alerts, "seen"), sources(&alerts, "above")), ([3].into(), [3].into()));
+    assert!(history(&data)[known..].iter().all(|c| c["alert"]["rule"] == "plain"));
+    server.stop();
+}
+
+#[test]
+fn rules_over_alerts_come_and_follow_those_below_while_events_flow() {
+    let folder = tempfile::tempdir().unwrap();
+    let (log, rules, data) = (folder.path().join("auth.log"), folder.path().join("rules"), folder.path().join("data"));
+    std::fs::create_dir(&rules).unwrap();
+    let write = |name: &str, text: &str| std::fs::write(rules.join(name), text).unwrap();
+    write("a.weir", &rule("a", 3, ""));
+    append(&log, &(1..=3).map(|n| attack(n * 20, n, 5)).collect::<String>());
+    let server = start(folder.path());
+    server.wait_for("three attacks", |alerts| sources(alerts, "a") == [1, 2, 3].into());
+
+    // It hears of the alerts there were, and of those that come.
+    write(
+        "b.weir",
+        "rule b { when alert where rule.name == \"a\" by rule.name within 1h having distinct(source.ip) >= 3 }",
+    );
+    let (status, report) = reload(&server);
+    assert_eq!((status, &report["added"]), (200, &serde_json::json!(["b"])));
+    let counted = |alerts: &[Value], count: u64| {
+        let stands = |a: &&Value| a["rule"] == "b" && a["standing"] == "current";
+        alerts.iter().filter(stands).any(|a| a["count"] == count)
+    };
+    server.wait_for("alerts of before", |alerts| counted(alerts, 3));
+    assert_eq!(said(&data, "b"), [("added".to_owned(), "rule_added".to_owned())]);
+    append(&log, &attack(120, 4, 30));
+    server.wait_for("an alert after", |alerts| counted(alerts, 4));
+    let of_a = said(&data, "a").into_iter().filter(|(change, _)| change == "added").count();
+    assert_eq!(of_a, 4, "what stood is not said again");
+
+    // What the rule below no longer says, the one above has not heard.
+    write("a.weir", &rule("a", 20, ""));
+    assert_eq!(reload(&server).1["changed"], serde_json::json!(["a"]));
+    let alerts =
+        server.wait_for("the changed rule", |alerts| sources(alerts, "a") == [4].into() && !counted(alerts, 4));
+    assert_eq!(alerts.iter().filter(|a| a["standing"] == "current").count(), 1, "{alerts:?}");
+    assert!(said(&data, "b").contains(&("withdrawn".to_owned(), "rule_changed".to_owned())));
+    wait_for_state(&server, "ok");
+    let known = history(&data).len();
+    server.stop();
+    let server = start(folder.path());
+    append(&log, &attack(240, 5, 25));
+    server.wait_for("the restart", |alerts| sources(alerts, "a") == [4, 5].into());
+    assert!(history(&data)[known..].iter().all(|c| c["alert"]["key"]["source.ip"] == "203.0.113.5"));
+    server.stop();
+}

@@ -1,7 +1,8 @@
 //! The list log: what stood in the files of lists, and from which event on, one JSON object a line.
 //!
 //! An event is judged by the lists as they were when it was accepted; a replay reads here what they were.
-//! A line holds the lists whose content is another than before, whole.
+//! A line holds the lists whose content is another than before, whole, and the watermark that held then: a rule that
+//! follows its lists looks at so much of the past again as there was before it.
 
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
@@ -13,6 +14,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::{ArchiveError, layout};
+use crate::event::time;
 
 /// What stands in lists, by their path in the rules folder.
 pub type Lists = BTreeMap<String, Arc<str>>;
@@ -29,6 +31,9 @@ struct Change {
     from: u64,
     /// When it was written (RFC 3339).
     at: String,
+    /// The watermark then (RFC 3339); none before the first event.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    watermark: Option<String>,
     lists: BTreeMap<String, String>,
 }
 
@@ -79,13 +84,15 @@ impl ListLog {
         !self.history.news(lists).is_empty()
     }
 
-    /// Records that events from this number on are judged by these lists; durable once it returns.
-    pub fn record(&mut self, from: u64, at: i64, lists: &Lists) -> Result<(), ArchiveError> {
+    /// Records that events from this number on are judged by these lists, which came when this was the watermark (µs;
+    /// `i64::MIN` before the first event); durable once it returns.
+    pub fn record(&mut self, from: u64, at: i64, watermark: i64, lists: &Lists) -> Result<(), ArchiveError> {
         let lists = self.history.news(lists);
         if lists.is_empty() {
             return Ok(());
         }
-        let change = Change { from, at: crate::event::time::rfc3339(at), lists };
+        let watermark = (watermark != i64::MIN).then(|| time::rfc3339(watermark));
+        let change = Change { from, at: time::rfc3339(at), watermark, lists };
         let mut line = serde_json::to_vec(&change).expect("a change of lists has text keys only");
         line.push(b'\n');
         let write = || {
@@ -100,7 +107,46 @@ impl ListLog {
     }
 }
 
+impl Change {
+    /// Puts its contents in the place of those before.
+    fn apply(&self, lists: &mut Lists) {
+        for (path, text) in lists.iter_mut() {
+            if let Some(new) = self.lists.get(path) {
+                *text = Arc::from(new.as_str());
+            }
+        }
+    }
+
+    fn watermark(&self) -> Option<i64> {
+        time::parse_rfc3339(self.watermark.as_deref()?)
+    }
+}
+
 impl ListHistory {
+    /// The latest watermark at which lists changed, µs.
+    pub fn watermark(&self) -> Option<i64> {
+        self.changes.iter().filter_map(Change::watermark).max()
+    }
+
+    /// The lists from each watermark (µs) on at which they changed, in order. The first ones stood from the beginning: lists at
+    /// their first recorded content, those that never were recorded as they are now.
+    pub fn turns(&self, now: &Lists) -> Vec<(i64, Lists)> {
+        let mut first = now.clone();
+        for change in self.changes.iter().rev() {
+            change.apply(&mut first);
+        }
+        let mut turns = vec![(i64::MIN, first)];
+        for change in &self.changes {
+            let (at, mut lists) = turns[turns.len() - 1].clone();
+            change.apply(&mut lists);
+            if lists != turns[turns.len() - 1].1 {
+                // Time does not go back.
+                turns.push((change.watermark().unwrap_or(at).max(at), lists));
+            }
+        }
+        turns
+    }
+
     /// The contents that are not those recorded last.
     fn news(&self, lists: &Lists) -> BTreeMap<String, String> {
         let last = |path: &str| self.changes.iter().rev().find_map(|c| c.lists.get(path));
@@ -149,10 +195,10 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let mut log = ListLog::open(dir.path()).unwrap();
         assert!(!log.differs(&Lists::new()));
-        log.record(0, 0, &lists(&[("a", "1")])).unwrap();
-        log.record(10, 0, &lists(&[("a", "1"), ("b", "x")])).unwrap();
-        log.record(20, 0, &lists(&[("a", "2"), ("b", "x")])).unwrap();
-        log.record(20, 0, &lists(&[("a", "3"), ("b", "x")])).unwrap();
+        log.record(0, 0, i64::MIN, &lists(&[("a", "1")])).unwrap();
+        log.record(10, 0, 1_000_001, &lists(&[("a", "1"), ("b", "x")])).unwrap();
+        log.record(20, 0, 2_000_002, &lists(&[("a", "2"), ("b", "x")])).unwrap();
+        log.record(20, 0, 2_000_002, &lists(&[("a", "3"), ("b", "x")])).unwrap();
         let now = lists(&[("a", "3"), ("b", "x"), ("c", "new")]);
         assert!(log.differs(&now) && !log.differs(&lists(&[("b", "x")])));
         // A line that was being written.
@@ -163,9 +209,16 @@ mod tests {
             .write_all(b"{\"from\":9")
             .unwrap();
         let mut log = ListLog::open(dir.path()).unwrap();
-        log.record(30, 0, &lists(&[("a", "1")])).unwrap();
+        log.record(30, 0, 1_500_000, &lists(&[("a", "1")])).unwrap();
         let log = ListLog::open(dir.path()).unwrap();
         let stood = |a: &str| lists(&[("a", a), ("b", "x"), ("c", "new")]);
+        assert_eq!(
+            log.history().turns(&now),
+            [(i64::MIN, stood("1")), (2_000_002, stood("2")), (2_000_002, stood("3")), (2_000_002, stood("1"))],
+            "a watermark never goes back"
+        );
+        assert_eq!((log.history().watermark(), ListHistory::default().watermark()), (Some(2_000_002), None));
+        assert_eq!(ListHistory::default().turns(&now), [(i64::MIN, now.clone())]);
         assert_eq!(
             log.history().spans(&now, 100),
             [(0..20, stood("1")), (20..30, stood("3")), (30..100, stood("1"))],

@@ -14,7 +14,7 @@ use super::cluster::Links;
 use super::episode::Record;
 use super::listed::{Changes, ListChange};
 use super::render::{Epoch, Mark, Part};
-use super::roster::{Roster, only_at_start};
+use super::roster::{Roster, is_fixed};
 use super::tide::{Peers, Stand, Tide};
 use super::work::{Command, Place, Report, run};
 use crate::matching::MatchRow;
@@ -46,6 +46,8 @@ pub struct Output {
     /// Whether [`Roster::filling`] are being filled still. When they no longer are, all that is to be said of their past
     /// was said in this epoch or before.
     pub filling: bool,
+    /// Whether lists were changed with it.
+    pub lists_changed: bool,
 }
 
 /// The dataflow could not be started or stopped before its input ended.
@@ -57,9 +59,6 @@ pub enum CorrelateError {
     /// A worker thread panicked.
     #[error("a dataflow worker stopped: {0}; this is a bug in weir, please report it with the log")]
     Stopped(String),
-    /// Another program cannot take the place of the one that runs: see [`only_at_start`].
-    #[error("rules over alerts and rules with `retro` ({0}) are taken up at the next start; the running rules go on")]
-    OnlyAtStart(String),
     /// The program of several processes stays as it is.
     #[error("rules of several processes are taken up when all processes are started again; the running rules go on")]
     Together,
@@ -192,7 +191,7 @@ impl Input {
     /// past is expected by [`Input::fill`] and [`Input::filled`]. State of rules that are gone goes, and nothing is said of it. Rules that
     /// were being filled by a past that has not come to its end start anew, too. For [`Emit::Running`].
     ///
-    /// Programs with rules that are [`only_at_start`] neither come nor go; nothing changes then.
+    /// The programs are not those that [are one with their dataflow](is_fixed).
     pub fn change(
         &mut self,
         program: Arc<Program>,
@@ -201,10 +200,7 @@ impl Input {
         if self.place.is_some() {
             return Err(CorrelateError::Together);
         }
-        let mut both = self.roster.program().rules.iter().chain(&program.rules);
-        if let Some(rule) = both.find(|rule| only_at_start(rule)) {
-            return Err(CorrelateError::OnlyAtStart(rule.name.clone()));
-        }
+        debug_assert!(!is_fixed(self.roster.program()) && !is_fixed(&program), "their dataflow is another one");
         let sending = self.sending;
         let next = self.roster.next(program, |position| {
             continues(position).filter(|before| !(sending && self.roster.is_filling(*before)))
@@ -311,11 +307,12 @@ impl Outputs {
                     self.epoch(epoch).1.changes.push((record, diff));
                 }
             }
-            Report::Done { epoch, status, roster } => {
+            Report::Done { epoch, status, roster, lists_changed } => {
                 let (done, output) = self.epoch(epoch);
                 *done += 1;
                 output.keys += status.keys;
                 output.filling |= status.filling;
+                output.lists_changed |= lists_changed;
                 output.roster = roster;
             }
         }

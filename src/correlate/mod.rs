@@ -14,8 +14,9 @@
 //! `lists` keeps candidates of rules whose lists change (`listed`, `retained`); `climb` makes rows of alerts for the rules
 //! over alerts; `render` puts them into a dataflow, `epochs` is the frame of its operators; [`driver`] runs that
 //! dataflow on worker threads (`work`), with one program after the other ([`roster`]) whose
-//! new rules take the past in beside what comes (`fill`; programs of one level without lists that change); [`changes`] turns differences of
-//! episodes into alert changes. Several processes run one dataflow ([`cluster`]): `tide` gives them one watermark. Beside them, [`clock`] computes the live watermark and [`spool`]
+//! new rules take the past in beside what comes (`fill`; programs of one level without lists that change: others get a dataflow of
+//! their own); [`changes`] turns differences of episodes into alert changes. Several processes run one dataflow
+//! ([`cluster`]): `tide` gives them one watermark. Beside them, [`clock`] computes the live watermark and [`spool`]
 //! puts the rows of a finite input into time order, whatever its size.
 
 mod agenda;

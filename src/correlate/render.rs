@@ -75,7 +75,7 @@ pub(super) struct Status {
 
 /// Renders all programs that come. `rows` is a collection of match rows, `marks` one mark an epoch on
 /// every worker; the result is the collection of episodes, their rules by [`Roster::number`]. Levels and lists are those of
-/// the first program: one that has more than its one level, or lists that change, is followed by none ([`only_at_start`](super::roster::only_at_start)).
+/// the first program: one that has more than its one level, or lists that change, is followed by none ([`is_fixed`](super::roster::is_fixed)).
 pub(super) fn render<'scope>(
     emit: Emit,
     rows: VecCollection<'scope, Epoch, MatchRow, isize>,

@@ -7,7 +7,7 @@
 //!
 //! Levels of rules over alerts and the lists that rules follow are part of the dataflow itself, which stays as the
 //! first program made it: a program with either neither comes while events flow nor is followed by another
-//! ([`only_at_start`]).
+//! ([`is_fixed`]). A second dataflow takes the place of its own.
 
 use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
@@ -20,9 +20,9 @@ use crate::rule::plan::{Program, Rule};
 /// The position of a rule that is gone.
 const GONE: u32 = u32::MAX;
 
-/// Whether a rule is taken up at a start alone, and with it the program it is in: it looks at alerts, or follows lists.
-pub fn only_at_start(rule: &Rule) -> bool {
-    rule.level > 0 || rule.retro > 0
+/// Whether a program is one with its dataflow: it has rules over alerts, or rules that follow lists.
+pub fn is_fixed(program: &Program) -> bool {
+    program.rules.iter().any(|rule| rule.level > 0 || rule.retro > 0)
 }
 
 /// A program, and the numbers of its rules in the dataflow.

@@ -42,7 +42,7 @@ pub(super) type Change = super::epochs::Update<Record>;
 /// What a worker says of an epoch.
 pub(super) enum Report {
     Changes(Vec<Change>),
-    Done { epoch: Epoch, status: Status, roster: Arc<Roster> },
+    Done { epoch: Epoch, status: Status, roster: Arc<Roster>, lists_changed: bool },
 }
 
 /// Where a process stands among several.
@@ -98,7 +98,7 @@ pub(super) fn run(
         }
     });
     while let Some(Command { number, rows: new, mark, tide }) = next(worker, place.is_some(), commands) {
-        let roster = mark.roster.clone();
+        let (roster, lists_changed) = (mark.roster.clone(), !mark.lists.is_empty());
         shared.roster.replace(roster.clone());
         // As one container: nothing is copied on the way to the operator while there is one worker.
         rows.send_batch(&mut new.into_iter().map(|row| (row, number, 1)).collect());
@@ -114,7 +114,7 @@ pub(super) fn run(
         if !batch.is_empty() && report.send(Report::Changes(batch)).is_err() {
             break;
         }
-        if report.send(Report::Done { epoch: number, status: shared.status.get(), roster }).is_err() {
+        if report.send(Report::Done { epoch: number, status: shared.status.get(), roster, lists_changed }).is_err() {
             break;
         }
     }

@@ -8,21 +8,22 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, watch};
 
-use super::alerts::Alerts;
+use super::alerts::{Alerts, Told};
 use super::past::{Filled, Filler, Past};
-use super::reload::Reloader;
+use super::reload::{Reloader, Running, Runs};
 use super::rules::{Origin, Rules};
+use super::shadow::Relay;
 use super::{EngineError, LATE, drop_late, restart};
 use crate::archive::{self, AlertLog, Archive, Checkpoint, ListLog};
-use crate::correlate::Input;
 use crate::correlate::clock::Clock;
+use crate::correlate::{Input, Outputs};
 use crate::event::raw::{Acknowledge, RawLog, Receipt, Source};
 use crate::event::{EventBatch, time};
 use crate::ingest::{self, Ingest};
@@ -33,9 +34,12 @@ use crate::serve::live::Hub;
 
 mod gather;
 mod join;
+#[cfg(test)]
+mod tests;
 mod together;
 
 use gather::{Inlets, Next};
+use join::Pending;
 use together::Others;
 
 /// How late an event may be, by default, µs.
@@ -100,50 +104,8 @@ impl Engine {
 
 /// Opens the data folder, rebuilds state from it and starts the threads.
 pub fn start(settings: Settings, hub: Arc<Hub>, metrics: Arc<Metrics>) -> Result<Engine, EngineError> {
-    let mut archive = Archive::open(&settings.data, settings.archive.clone())?;
-    let log = AlertLog::open(&settings.data)?;
-    let mut lists = ListLog::open(&settings.data)?;
-    let rules = Arc::new(settings.rules);
-    // What is archived was judged by the lists as they were.
-    lists.record(archive.cut(), time::now(), &rules.lists)?;
-    let together = settings.cluster.is_some();
-    let (mut input, outputs) = together::start(settings.cluster.as_ref(), &settings.data, &rules, settings.workers)?;
-    let past = Past {
-        snapshot: archive::snapshot(&settings.data)?,
-        history: lists.history().clone(),
-        before: archive.sequence(),
-    };
-    let rebuilt = restart::rebuild(&rules, &archive, &past, log.current(), settings.lateness, &mut input)?;
-    hub.load_alerts(log.current().values().cloned().collect());
-    let checkpoints = archive.checkpoints();
-    let (blocks, receiver) = mpsc::channel(QUEUE);
-    let (changes, changed) = mpsc::channel(1);
-    let (fill, fills) = mpsc::channel(CHUNKS);
-    let (fillers, filler) = crossbeam_channel::unbounded();
-    let mut clock = Clock::new(settings.lateness, rebuilt.watermark);
-    settings.held.iter().for_each(|name| clock.expect(name.as_str().into(), time::now()));
-    let (others, left, hurry) = Others::new(&input);
-    let inlets = Inlets::new(receiver, changed, fills, hurry);
-    let alerts = Alerts::new(input.roster().clone(), log, rebuilt, filler, hub.clone(), metrics.clone());
-    let reloader = Reloader::new(settings.origin, rules.clone(), changes, hub.clone(), metrics.clone(), together);
-    let pipeline = Pipeline {
-        matcher: Matcher::live(&rules.program),
-        scratch: Scratch::default(),
-        clock,
-        sources: HashMap::new(),
-        settings: settings.ingest,
-        program: rules.program.clone(),
-        data: settings.data,
-        archive,
-        lists,
-        input,
-        others,
-        fill,
-        fillers,
-        present: Arc::default(),
-        hub,
-        metrics,
-    };
+    let Opened { pipeline, inlets, alerts, outputs, blocks, reloader, left } = open(settings, hub, metrics)?;
+    let checkpoints = pipeline.archive.checkpoints();
     let spawn = |name: &str, body: Box<dyn FnOnce() -> Result<(), EngineError> + Send>| {
         std::thread::Builder::new().name(name.to_owned()).spawn(body).map_err(EngineError::Thread)
     };
@@ -154,9 +116,79 @@ pub fn start(settings: Settings, hub: Arc<Hub>, metrics: Arc<Metrics>) -> Result
     Ok(Engine { blocks, checkpoints, reloader: Arc::new(reloader), left, threads })
 }
 
+/// An engine whose threads have not started.
+struct Opened {
+    pipeline: Pipeline,
+    inlets: Inlets,
+    alerts: Alerts,
+    outputs: Outputs,
+    blocks: mpsc::Sender<RawLog>,
+    reloader: Reloader,
+    left: watch::Receiver<Option<usize>>,
+}
+
+fn open(settings: Settings, hub: Arc<Hub>, metrics: Arc<Metrics>) -> Result<Opened, EngineError> {
+    let mut archive = Archive::open(&settings.data, settings.archive.clone())?;
+    let log = AlertLog::open(&settings.data)?;
+    let mut lists = ListLog::open(&settings.data)?;
+    let rules = Arc::new(settings.rules);
+    // What is archived was judged by the lists as they were.
+    let watermark = restart::watermark(&archive, lists.history(), settings.lateness);
+    lists.record(archive.cut(), time::now(), watermark.unwrap_or(i64::MIN), &rules.lists)?;
+    let together = settings.cluster.is_some();
+    let (mut input, outputs) = together::start(settings.cluster.as_ref(), &settings.data, &rules, settings.workers)?;
+    let past = Past {
+        snapshot: archive::snapshot(&settings.data)?,
+        history: lists.history().clone(),
+        before: archive.sequence(),
+        watermark,
+    };
+    let rebuilt = restart::rebuild(&rules, &archive, &past, log.current(), &mut input)?;
+    hub.load_alerts(log.current().values().cloned().collect());
+    let (blocks, receiver) = mpsc::channel(QUEUE);
+    let (changes, changed) = mpsc::channel(1);
+    let (fill, fills) = mpsc::channel(CHUNKS);
+    let (fillers, filler) = crossbeam_channel::unbounded();
+    let (relay, relayed) = crossbeam_channel::unbounded();
+    let mut clock = Clock::new(settings.lateness, rebuilt.watermark);
+    settings.held.iter().for_each(|name| clock.expect(name.as_str().into(), time::now()));
+    let (others, left, hurry) = Others::new(&input);
+    let inlets = Inlets::new(receiver, changed, fills, hurry);
+    let told = Told { fillers: filler, relay: relayed };
+    let alerts = Alerts::new(input.roster().clone(), log, rebuilt, told, hub.clone(), metrics.clone());
+    let running: Running = Arc::new(Mutex::new(Runs { rules: rules.clone(), kept: false }));
+    let runs = running.clone();
+    let reloader = Reloader::new(settings.origin, rules.clone(), changes, runs, hub.clone(), metrics.clone(), together);
+    let pipeline = Pipeline {
+        matcher: Matcher::live(&rules.program),
+        scratch: Scratch::default(),
+        clock,
+        sources: HashMap::new(),
+        settings: settings.ingest,
+        rules,
+        data: settings.data,
+        archive,
+        lists,
+        input,
+        sent: (i64::MIN, 0),
+        others,
+        workers: settings.workers,
+        fill,
+        fillers,
+        relay,
+        change: 0,
+        present: Arc::default(),
+        pending: None,
+        running,
+        hub,
+        metrics,
+    };
+    Ok(Opened { pipeline, inlets, alerts, outputs, blocks, reloader, left })
+}
+
 struct Pipeline {
     settings: ingest::Settings,
-    program: Arc<Program>,
+    rules: Arc<Rules>,
     matcher: Matcher,
     scratch: Scratch,
     clock: Clock,
@@ -165,13 +197,22 @@ struct Pipeline {
     archive: Archive,
     lists: ListLog,
     input: Input,
+    /// The watermark of the last live epoch that was sent, and when that was, µs.
+    sent: (i64, i64),
     others: Others,
+    workers: usize,
     /// For whoever reads the past of rules that join …
     fill: mpsc::Sender<Filled>,
     /// … and where to start them.
     fillers: crossbeam_channel::Sender<Filler>,
-    /// Which program runs: see [`Roster::generation`](crate::correlate::Roster::generation).
+    relay: crossbeam_channel::Sender<Relay>,
+    /// How many changes of the program there were.
+    change: u64,
+    /// The last one whose rules joined the dataflow that runs.
     present: Arc<AtomicU64>,
+    /// A program that takes over once it is filled.
+    pending: Option<Pending>,
+    running: Running,
     hub: Arc<Hub>,
     metrics: Arc<Metrics>,
 }
@@ -186,7 +227,7 @@ struct Accepted {
 
 impl Pipeline {
     fn run(mut self, mut inlets: Inlets) -> Result<(), EngineError> {
-        let (mut last_tick, mut last_sent) = (0, (i64::MIN, 0));
+        let mut last_tick = 0;
         loop {
             let (gathered, open) = match inlets.gather(|| self.is_waited_for()) {
                 Next::Epoch(gathered, open) => (gathered, open),
@@ -199,28 +240,7 @@ impl Pipeline {
                     continue;
                 }
             };
-            self.hear(!gathered.is_empty())?;
-            let mut accepted: Vec<Accepted> = gathered.into_iter().map(|block| self.accept(block)).collect();
-            let now = time::now();
-            // What is stored carries the watermark that holds after it: a restart decides alike.
-            self.clock.advance(now);
-            self.store(&mut accepted);
-            let rows = self.matches(&accepted);
-            self.pass(now, accepted.is_empty());
-            let watermark = self.reached();
-            self.metrics.matched(rows.len() as u64);
-            self.metrics.epoch(if watermark == i64::MIN {
-                0.0
-            } else {
-                (now - watermark) as f64 / time::SECOND as f64
-            });
-            // While nothing happens the alert thread alone has something to do now and then.
-            let idle = open && rows.is_empty() && watermark == last_sent.0 && now - last_sent.1 < time::SECOND;
-            if !idle || self.input.peers().is_some() {
-                self.send(rows, open)?;
-                last_sent = (watermark, now);
-            }
-            self.acknowledge(accepted);
+            let now = self.epoch(gathered, open)?;
             // However much comes, the past gets its turn.
             if let Some(filled) = inlets.filled() {
                 self.fill(filled)?;
@@ -241,13 +261,37 @@ impl Pipeline {
         }
     }
 
+    /// A live epoch of these blocks, the last one when the input is no longer open. Returns when it was.
+    fn epoch(&mut self, gathered: Vec<RawLog>, open: bool) -> Result<i64, EngineError> {
+        self.hear(!gathered.is_empty())?;
+        let mut accepted: Vec<Accepted> = gathered.into_iter().map(|block| self.accept(block)).collect();
+        let now = time::now();
+        // What is stored carries the watermark that holds after it: a restart decides alike.
+        self.clock.advance(now);
+        self.store(&mut accepted);
+        let rows = self.matches(&accepted);
+        self.pass(now, accepted.is_empty());
+        let watermark = self.reached();
+        self.metrics.matched(rows.len() as u64);
+        self.metrics.epoch(if watermark == i64::MIN { 0.0 } else { (now - watermark) as f64 / time::SECOND as f64 });
+        // While nothing happens the alert thread alone has something to do now and then.
+        let idle = open && rows.is_empty() && watermark == self.sent.0 && now - self.sent.1 < time::SECOND;
+        if !idle || self.input.peers().is_some() {
+            self.send(rows, open)?;
+            self.sent = (watermark, now);
+        }
+        self.follow(&accepted);
+        self.acknowledge(accepted);
+        Ok(now)
+    }
+
     /// Lets time pass while all sources are silent, where a rule waits for that. It is recorded before anything is said of it,
     /// so that a restart and a replay decide alike.
     fn pass(&mut self, now: i64, idle: bool) {
         if idle {
             self.note_reached();
         }
-        let Some(watermark) = self.clock.silence(now).filter(|_| self.program.waits()) else { return };
+        let Some(watermark) = self.clock.silence(now).filter(|_| self.waits()) else { return };
         if !self.all_silent() {
             return;
         }
@@ -334,10 +378,7 @@ impl Pipeline {
     fn matches(&mut self, accepted: &[Accepted]) -> Vec<MatchRow> {
         let mut rows = Vec::new();
         for batch in accepted.iter().flat_map(|a| &a.batches) {
-            let mut new = Vec::new();
-            self.matcher.matches(batch, &mut self.scratch, &mut new);
-            drop_late(&self.program, batch, &mut new);
-            rows.append(&mut new);
+            rows.append(&mut matched(&self.rules.program, &self.matcher, &mut self.scratch, batch));
             self.hub.events(batch);
         }
         rows
@@ -351,6 +392,14 @@ impl Pipeline {
             }
         }
     }
+}
+
+/// The rows of a batch.
+fn matched(program: &Program, matcher: &Matcher, scratch: &mut Scratch, batch: &EventBatch) -> Vec<MatchRow> {
+    let mut rows = Vec::new();
+    matcher.matches(batch, scratch, &mut rows);
+    drop_late(program, batch, &mut rows);
+    rows
 }
 
 fn checkpoint(block: &RawLog) -> Option<Checkpoint> {

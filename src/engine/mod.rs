@@ -2,7 +2,8 @@
 //!
 //! [`batch`] takes a finite input whole (`weir scan`, `weir replay`); [`live`] runs for ever (`weir
 //! run`, `weir demo`); `restart` rebuilds what live state was from the archive. [`rules`] are read again while it
-//! runs ([`reload`]), and those that are new are filled from the archive (`past`).
+//! runs ([`reload`]), and those that are new are filled from the archive (`past`), or their whole program is beside the one
+//! that runs (`shadow`). Lists change in a replay where they were changed (`turns`).
 
 mod alerts;
 pub mod batch;
@@ -12,6 +13,8 @@ mod past;
 pub mod reload;
 mod restart;
 pub mod rules;
+mod shadow;
+mod turns;
 
 use arrow::array::{Array, AsArray};
 

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use tokio::sync::mpsc;
 
 use super::rules::Rules;
+use super::shadow::Successor;
 use super::{EngineError, drop_late};
 use crate::archive::{ArchiveError, ListHistory, Snapshot};
 use crate::correlate::spool::{BUDGET, Overflow, Spool};
@@ -25,6 +26,8 @@ pub(super) struct Past {
     pub(super) history: ListHistory,
     /// Events from this number on are not of the past.
     pub(super) before: u64,
+    /// The watermark that held then, µs; `None` when there were no events.
+    pub(super) watermark: Option<i64>,
 }
 
 impl Past {
@@ -77,8 +80,13 @@ impl<'p> Part<'p> {
         let (mut rules, mut positions) = (Vec::new(), Vec::new());
         for position in wanted {
             let rule = &whole.rules[*position as usize];
-            // A rule that could not be compiled with a list as it was then saw nothing.
-            let Some(was) = then.position(&rule.name).map(|at| &then.rules[at as usize]) else { continue };
+            // Candidates are the same whatever lists hold. Another rule that could not be compiled with a list as it was
+            // then saw nothing.
+            let was = match rule.retroactive() {
+                Some(_) => Some(rule),
+                None => then.position(&rule.name).map(|at| &then.rules[at as usize]),
+            };
+            let Some(was) = was else { continue };
             if was.steps.len() == rule.steps.len() && was.payload == rule.payload {
                 rules.push(was.clone());
                 positions.push(*position);
@@ -114,18 +122,25 @@ impl<'p> Part<'p> {
     }
 }
 
-/// What a filler tells the pipeline, for the rules that joined with this generation.
+/// What those who read the past tell the pipeline. A filler does so for the rules that joined with its change.
 pub(super) enum Filled {
     /// More rows, in time order, and the time before which all have come, µs.
     Rows(u64, Vec<MatchRow>, i64),
     /// That was all.
     End(u64),
+    /// A dataflow beside the one that runs can take its place.
+    CaughtUp(Box<Successor>),
+    /// It could not be filled, and why. The flag tells which one it was: see [`Shadow::stop`](super::shadow::Shadow::stop).
+    Failed(Arc<AtomicBool>, String),
 }
 
 /// Reads the past of rules that joined, on a thread of its own.
 pub(super) struct Filler {
+    /// Of the roster that the rules joined with.
     pub(super) generation: u64,
-    /// The generation that runs: another one has rules, and a filler, of its own.
+    /// Number of the change that they joined with.
+    pub(super) change: u64,
+    /// The change that counts: another one has rules, and a filler, of its own.
     pub(super) present: Arc<AtomicU64>,
     pub(super) past: Result<Past, ArchiveError>,
     pub(super) rules: Arc<Rules>,
@@ -141,12 +156,12 @@ pub(super) struct Filler {
 impl Filler {
     /// Starts the thread, which sends what is retained from a time on (µs).
     pub(super) fn start(self, from: i64) {
-        let (generation, out, failed) = (self.generation, self.out.clone(), self.failed.clone());
+        let (change, out, failed) = (self.change, self.out.clone(), self.failed.clone());
         let thread = std::thread::Builder::new().name("fill".to_owned()).spawn(move || self.run(from));
         if let Err(error) = thread {
             failed.store(true, Ordering::Relaxed);
             tracing::error!("new rules start without what is archived: {}", EngineError::Thread(error));
-            drop(out.blocking_send(Filled::End(generation)));
+            drop(out.blocking_send(Filled::End(change)));
         }
     }
 
@@ -159,11 +174,11 @@ impl Filler {
             }
         }
         // The pipeline ends first when weir stops.
-        drop(self.out.blocking_send(Filled::End(self.generation)));
+        drop(self.out.blocking_send(Filled::End(self.change)));
     }
 
     fn fill(&self, from: i64) -> Result<u64, EngineError> {
-        let stop = || self.out.is_closed() || self.present.load(Ordering::Relaxed) != self.generation;
+        let stop = || self.out.is_closed() || self.present.load(Ordering::Relaxed) != self.change;
         let past = match &self.past {
             Ok(past) => past,
             Err(error) => return Err(EngineError::Past(error.to_string())),
@@ -175,7 +190,7 @@ impl Filler {
             while rows.peek().is_some() {
                 let chunk: Vec<MatchRow> = rows.by_ref().take(CHUNK).collect();
                 let reached = rows.peek().map_or(reached, |next| next.time);
-                if stop() || self.out.blocking_send(Filled::Rows(self.generation, chunk, reached)).is_err() {
+                if stop() || self.out.blocking_send(Filled::Rows(self.change, chunk, reached)).is_err() {
                     return Ok(count);
                 }
             }

@@ -1,23 +1,21 @@
 //! Rules are read again while the engine runs: on request, and when their files change.
 //!
 //! In: a rules folder. Out: a [`Change`] for the pipeline, or what is wrong. A folder is one program:
-//! while there is an error in it nothing of it takes effect, and the rules that run go on. So it is while there are
-//! rules over alerts or rules with `retro` in it, or among those that run: these are taken up at the next start. So are all
-//! changes when several processes run the rules.
+//! while there is an error in it nothing of it takes effect, and the rules that run go on. Rules of several
+//! processes are taken up at the next start of all.
 
-use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::mpsc;
 
 use super::rules::{Origin, Rules, Stamp};
+use crate::archive::Lists;
 use crate::correlate::CorrelateError;
-use crate::correlate::roster::only_at_start;
+use crate::correlate::roster::is_fixed;
 use crate::matching::Matcher;
 use crate::metrics::Metrics;
-use crate::rule::code::Code;
-use crate::rule::plan::Rule;
-use crate::rule::{self, Diagnostic};
+use crate::rule;
+use crate::rule::plan::{List, Program};
 use crate::serve::live::Hub;
 use crate::serve::{Reloaded, RuleInfo, Unloadable};
 
@@ -25,15 +23,88 @@ use crate::serve::{Reloaded, RuleInfo, Unloadable};
 pub(super) struct Change {
     pub(super) rules: Arc<Rules>,
     pub(super) matcher: Matcher,
-    /// For each rule which one it was.
+    /// The rules before.
+    pub(super) before: Arc<Rules>,
+    /// For each rule which one of these it was.
     pub(super) continues: Vec<Option<u32>>,
+    /// The rules that run, with lists as they are now, where these change before the rules do.
+    pub(super) relisted: Option<Relisted>,
 }
+
+/// Rules with other lists.
+pub(super) struct Relisted {
+    /// The rules with those before.
+    pub(super) of: Arc<Rules>,
+    pub(super) rules: Arc<Rules>,
+    pub(super) matcher: Matcher,
+}
+
+/// How a program can follow the one that runs.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Way {
+    /// Its new rules join the dataflow.
+    Join,
+    /// It is the same but for what stands in its lists.
+    Lists,
+    /// In a dataflow of its own.
+    Beside,
+}
+
+impl Change {
+    /// How it can follow these rules.
+    pub(super) fn way(&self, running: &Arc<Rules>) -> Way {
+        let (old, new) = (&running.program, &self.rules.program);
+        if !Arc::ptr_eq(running, &self.before) {
+            Way::Beside
+        } else if !is_fixed(old) && !is_fixed(new) {
+            Way::Join
+        } else if are_same(old, new, &self.continues) {
+            Way::Lists
+        } else {
+            Way::Beside
+        }
+    }
+}
+
+impl Relisted {
+    /// These rules with other lists; `None` when they have them, or would be others with them.
+    pub(super) fn new(of: &Arc<Rules>, lists: &Lists) -> Option<Relisted> {
+        if lists.iter().all(|(path, text)| of.lists.get(path).is_none_or(|before| before == text)) {
+            return None;
+        }
+        let rules = of.with_lists(lists);
+        if rules.has_errors() && !of.has_errors() || !are_same(&of.program, &rules.program, &rules.continues(of)) {
+            return None;
+        }
+        Some(Relisted { of: of.clone(), matcher: Matcher::live(&rules.program), rules: Arc::new(rules) })
+    }
+}
+
+/// Whether these are the same rules, but for what stands in their lists.
+fn are_same(old: &Program, new: &Program, continues: &[Option<u32>]) -> bool {
+    let lists = |program: &Program| -> Vec<_> {
+        program.lists.iter().map(|List { name, file, .. }| (name.clone(), file.clone())).collect()
+    };
+    let same = (0..old.rules.len() as u32).map(Some).eq(continues.iter().copied());
+    same && lists(old) == lists(new) && old.groups() == new.groups()
+}
+
+/// What the pipeline lets run.
+pub(super) struct Runs {
+    pub(super) rules: Arc<Rules>,
+    /// Those after them could not be filled, and are forgotten.
+    pub(super) kept: bool,
+}
+
+/// The same, as the pipeline and whoever reads the rules again see it.
+pub(super) type Running = Arc<Mutex<Runs>>;
 
 /// Reads rules again. Shared; calls are one after the other.
 pub struct Reloader {
     origin: Origin,
     state: Mutex<State>,
     out: mpsc::Sender<Change>,
+    running: Running,
     hub: Arc<Hub>,
     metrics: Arc<Metrics>,
     /// The rules are those of several processes.
@@ -41,7 +112,7 @@ pub struct Reloader {
 }
 
 struct State {
-    /// What runs.
+    /// What runs, or will once it is filled.
     rules: Arc<Rules>,
     /// The folder as it was when it was read last.
     read: Stamp,
@@ -54,6 +125,7 @@ impl Reloader {
         origin: Origin,
         rules: Arc<Rules>,
         out: mpsc::Sender<Change>,
+        running: Running,
         hub: Arc<Hub>,
         metrics: Arc<Metrics>,
         together: bool,
@@ -63,6 +135,7 @@ impl Reloader {
             state: Mutex::new(State { rules: rules.clone(), seen: read.clone(), read }),
             origin,
             out,
+            running,
             hub,
             metrics,
             together,
@@ -74,13 +147,19 @@ impl Reloader {
         reloader
     }
 
-    /// The rules that run.
+    /// The rules that run, or will once they are filled.
     pub fn rules(&self) -> Arc<Rules> {
         self.state().rules.clone()
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut runs = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        if std::mem::take(&mut runs.kept) {
+            state.rules = runs.rules.clone();
+        }
+        drop(runs);
+        state
     }
 
     /// Whether files were changed since they were read, and are no longer being written: to be asked every second or so.
@@ -110,7 +189,7 @@ impl Reloader {
         }
         let old = state.rules.clone();
         if !new.is_read_from(&old)
-            && let Some(refused) = self.together().or_else(|| self.only_at_start(&old, &new))
+            && let Some(refused) = self.together()
         {
             return Err(refused);
         }
@@ -135,7 +214,12 @@ impl Reloader {
         self.metrics.rules(new.program.rules.len());
         let (matcher, rules) = (Matcher::live(&new.program), Arc::new(new));
         state.rules = rules.clone();
-        match self.out.blocking_send(Change { rules, matcher, continues }) {
+        let mut change = Change { rules, matcher, before: old, continues, relisted: None };
+        let running = self.running.lock().unwrap_or_else(PoisonError::into_inner).rules.clone();
+        if change.way(&running) == Way::Beside {
+            change.relisted = Relisted::new(&running, &change.rules.lists);
+        }
+        match self.out.blocking_send(change) {
             Ok(()) => Ok(report),
             Err(_) => Err(Unloadable { message: "weir is stopping".to_owned(), diagnostics: Vec::new() }),
         }
@@ -150,33 +234,6 @@ impl Reloader {
         tracing::error!("{message}");
         self.tell(1, Some(message.clone()));
         Some(Unloadable { message, diagnostics: Vec::new() })
-    }
-
-    /// Refuses to change rules that are only taken up at a start, if there are any.
-    fn only_at_start(&self, old: &Rules, new: &Rules) -> Option<Unloadable> {
-        let of = |rules: &Rules| rules.program.rules.iter().filter(|r| only_at_start(r)).cloned().collect::<Vec<_>>();
-        let (running, found) = (of(old), of(new));
-        let names: BTreeSet<&str> = running.iter().chain(&found).map(|rule| rule.name.as_str()).collect();
-        if names.is_empty() {
-            return None;
-        }
-        let names = names.into_iter().collect::<Vec<_>>().join(", ");
-        let message = format!(
-            "{}: {}: {}",
-            Rules::folder(&self.origin),
-            Code::OnlyAtStart.number(),
-            CorrelateError::OnlyAtStart(names)
-        );
-        let what = "the rule is taken up at the next start, and so is all that is changed beside it";
-        let at = |rule: &Rule| {
-            Diagnostic::at_rule(Code::OnlyAtStart, &new.files, rule, what)
-                .help("start weir again; until then the running rules go on")
-        };
-        let diagnostics: Vec<Diagnostic> = found.iter().map(at).collect();
-        tracing::error!("{message}");
-        self.tell(diagnostics.len().max(1), Some(message.clone()));
-        self.hub.rule_diagnostics(diagnostics.clone());
-        Some(Unloadable { message, diagnostics })
     }
 
     /// Shows what is wrong.

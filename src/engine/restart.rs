@@ -4,17 +4,18 @@
 //! the watermark at the cut, or the first event of an episode that was open then, less the longest
 //! window and cooldown. What the replay finds is compared with what was said before; the difference,
 //! and only it, is said. Rules that join later are filled in the same way, each from its own
-//! [`Floors`].
+//! [`Floors`]; a program that cannot join the running dataflow is replayed into one beside it (`shadow`).
 
 use std::collections::BTreeMap;
 
 use super::EngineError;
 use super::past::Past;
 use super::rules::Rules;
-use crate::alert::{Alert, AlertId};
-use crate::archive::Archive;
+use super::turns::Turns;
+use crate::alert::{Alert, AlertChange, AlertId, Change};
+use crate::archive::{Archive, ListHistory};
 use crate::correlate::Input;
-use crate::rule::plan::Rule;
+use crate::rule::plan::{Program, Rule};
 
 /// From when on what a replay finds of some rules is exact.
 #[derive(Debug)]
@@ -25,7 +26,47 @@ pub(super) struct Floors {
     pub(super) from: i64,
 }
 
+/// What was found of the past of some rules.
+pub(super) struct Found {
+    pub(super) floors: Floors,
+    pub(super) alerts: BTreeMap<AlertId, Alert>,
+}
+
+impl Found {
+    /// Nothing yet.
+    pub(super) fn new(floors: Floors) -> Found {
+        Found { floors, alerts: BTreeMap::new() }
+    }
+
+    /// Takes what is said of these rules; returns the rest.
+    pub(super) fn take(&mut self, changes: Vec<AlertChange>) -> Vec<AlertChange> {
+        let Found { floors, alerts } = self;
+        let (past, present) = changes.into_iter().partition(|change| floors.exact(&change.alert.rule).is_some());
+        let past: Vec<AlertChange> = past;
+        for change in past {
+            match change.change {
+                Change::Added | Change::Changed => alerts.insert(change.alert.id, change.alert),
+                Change::Superseded { .. } | Change::Withdrawn => alerts.remove(&change.alert.id),
+            };
+        }
+        present
+    }
+}
+
 impl Floors {
+    /// For all rules of a program that is replayed, given what was said. Nothing is judged by an archive without events.
+    pub(super) fn of(program: &Program, past: &Past, said: &BTreeMap<AlertId, Alert>) -> Floors {
+        let rules = program.rules.iter();
+        match past.watermark {
+            Some(watermark) => Floors::new(rules, said, watermark, program.horizon()),
+            None => {
+                let mut floors = Floors::new(rules, said, i64::MIN, 0);
+                floors.nothing();
+                floors
+            }
+        }
+    }
+
     /// For these rules, given what was said and the watermark. Each is exact at least for `least` (µs) before it, which for
     /// rules over alerts is the whole program's [`Program::horizon`](crate::rule::plan::Program::horizon).
     pub(super) fn new<'r>(
@@ -84,28 +125,53 @@ pub(super) struct Rebuilt {
     pub(super) watermark: i64,
 }
 
-/// Replays what the archive retains of the windows into the dataflow. Several processes agree on the watermark and on the time
-/// from which on they replay, each its own archive, and go through time side by side.
+/// The watermark an archive stands at, given the lists it was judged by; `None` when it is empty.
+pub(super) fn watermark(archive: &Archive, lists: &ListHistory, lateness: i64) -> Option<i64> {
+    let greatest = archive.greatest_time()?;
+    // An archive that no live run wrote has no recorded watermark: as if all of it had just come in.
+    let recorded = archive.watermark().unwrap_or_else(|| greatest.saturating_sub(lateness));
+    // The latest commit may have been before the latest change of lists.
+    Some(lists.watermark().map_or(recorded, |changed| changed.max(recorded)))
+}
+
+/// Rebuilds the dataflow of an engine that starts.
 pub(super) fn rebuild(
     rules: &Rules,
     archive: &Archive,
     past: &Past,
     said: &BTreeMap<AlertId, Alert>,
-    lateness: i64,
+    input: &mut Input,
+) -> Result<Rebuilt, EngineError> {
+    if input.peers().is_some() {
+        return rebuild_together(rules, archive, past, said, input);
+    }
+    let floors = Floors::of(&rules.program, past, said);
+    let mut epochs = 0;
+    replay(rules, past, floors.from, input, &|| false, &mut |sent| {
+        epochs = sent + 1;
+        Ok(())
+    })?;
+    Ok(Rebuilt { epochs, floors, watermark: past.watermark.unwrap_or(i64::MIN) })
+}
+
+/// The same for one process of several. They agree on the watermark and on the time from which on they replay, each its own
+/// archive, by the lists as they are now, and go through time side by side.
+fn rebuild_together(
+    rules: &Rules,
+    archive: &Archive,
+    past: &Past,
+    said: &BTreeMap<AlertId, Alert>,
     input: &mut Input,
 ) -> Result<Rebuilt, EngineError> {
     let all = || rules.program.rules.iter();
-    let greatest = archive.greatest_time();
-    if most(input, greatest.is_some().into())? == 0 {
+    if most(input, past.watermark.is_some().into())? == 0 {
         let mut floors = Floors::new(all(), said, i64::MIN, 0);
         floors.nothing();
         return Ok(Rebuilt { epochs: input.next(), floors, watermark: i64::MIN });
     }
-    // An archive that no live run wrote has no recorded watermark: as if all of it had just come in.
-    let watermark = match most(input, archive.watermark().is_some().into())? {
-        0 => greatest.map(|greatest| greatest.saturating_sub(lateness)),
-        _ => archive.watermark(),
-    };
+    // What nobody recorded counts only where nobody recorded anything.
+    let recorded = most(input, archive.watermark().is_some().into())? == 1;
+    let watermark = past.watermark.filter(|_| !recorded || archive.watermark().is_some());
     let reached = most(input, watermark.unwrap_or(i64::MIN))?;
     // The last that several processes stored may not have been known to all; what all promised holds.
     let promised = least(&input.agree(Vec::new(), i64::MIN, archive.promise().unwrap_or(i64::MIN))?);
@@ -133,6 +199,38 @@ fn most(input: &mut Input, word: i64) -> Result<i64, EngineError> {
 
 fn least(words: &[i64]) -> i64 {
     words.iter().copied().min().unwrap_or(i64::MAX)
+}
+
+/// Replays what the archive retains of the windows into a dataflow that has just started: all rows from a time on (µs), and
+/// the changes of lists where they came. `sent` is told of each epoch. Ends early when `stop` says so.
+pub(super) fn replay(
+    rules: &Rules,
+    past: &Past,
+    from: i64,
+    input: &mut Input,
+    stop: &dyn Fn() -> bool,
+    sent: &mut dyn FnMut(u64) -> Result<(), EngineError>,
+) -> Result<(), EngineError> {
+    let Some(watermark) = past.watermark else { return Ok(()) };
+    let every: Vec<u32> = (0..rules.program.rules.len() as u32).collect();
+    let mut spool = past.read(rules, &every, from, stop)?;
+    tracing::info!("rebuilding windows from {} match rows of the archive", spool.rows());
+    let mut turns = Turns::new(&past.history, rules, from);
+    input.change_lists(turns.begin());
+    while let Some((mut rows, reached)) = spool.next_epoch()?.filter(|_| !stop()) {
+        let reached = reached.min(watermark);
+        while let Some((at, changes)) = turns.next(reached) {
+            let later = rows.split_off(rows.partition_point(|row| row.time < at));
+            sent(input.send(std::mem::replace(&mut rows, later), at)?)?;
+            input.change_lists(changes);
+        }
+        sent(input.send(rows, reached)?)?;
+    }
+    while let Some((at, changes)) = turns.next(watermark) {
+        sent(input.send(Vec::new(), at)?)?;
+        input.change_lists(changes);
+    }
+    sent(input.send(Vec::new(), watermark)?)
 }
 
 #[cfg(test)]

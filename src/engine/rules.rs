@@ -97,15 +97,23 @@ impl Rules {
         self.diagnostics.iter().any(Diagnostic::is_error)
     }
 
-    /// For each rule, which rule of `old` it is, if any. What stands in lists makes no difference: rules are compared over
-    /// the lists of `old`.
+    /// For each rule, which rule of `old` it is, if any. What stands in files of lists makes no difference: rules are compared
+    /// over the lists of `old`. But it does to rules over alerts, which are judged by the lists as they are.
     pub(super) fn continues(&self, old: &Rules) -> Vec<Option<u32>> {
         let common = self.lists.iter().all(|(path, text)| old.lists.get(path).is_none_or(|before| before == text));
         let other = if common { None } else { Some(self.with_lists(&old.lists)) };
         let over_old_lists = other.as_ref().map_or(&self.program, |rules| &rules.program);
+        // Values written in a rule file are part of the rules.
+        let is_edited = |list: &List| {
+            let before = old.program.lists.iter().find(|before| before.name == list.name);
+            list.file.is_none() && before.is_some_and(|before| before.values != list.values)
+        };
         let continued = |rule: &rule::plan::Rule| {
             let (was, is) = (old.program.position(&rule.name)?, over_old_lists.position(&rule.name)?);
-            over_old_lists.same(is, &old.program, was).then_some(was)
+            let same = over_old_lists.same(is, &old.program, was)
+                && (rule.level == 0 || self.program.same(self.program.position(&rule.name)?, &old.program, was))
+                && !over_old_lists.lists.iter().any(|list| is_edited(list) && follows(rule, over_old_lists, list));
+            same.then_some(was)
         };
         self.program.rules.iter().map(continued).collect()
     }
@@ -127,13 +135,20 @@ impl Rules {
     }
 }
 
-/// What leads from the lists of one program to those of another, by list and value. A list that only one of them has
-/// changes nothing: the rules that use it come or go with it.
-pub fn list_changes(old: &Program, new: &Program) -> Vec<ListChange> {
+/// Whether this rule of the program follows a list of it.
+fn follows(rule: &rule::plan::Rule, program: &Program, list: &List) -> bool {
+    let mut found = false;
+    let mut see = |_, number: u32| found |= program.lists.get(number as usize).is_some_and(|l| l.name == list.name);
+    if let Some(rule) = program.position(&rule.name).and_then(|at| program.rules[at as usize].retroactive()) {
+        rule.steps.iter().for_each(|step| step.lists(&mut see));
+    }
+    found
+}
+
+/// What leads from the lists of a program as they were to what they are, by list and value.
+pub(super) fn list_changes(old: &[List], new: &[List]) -> Vec<ListChange> {
     let mut changes = Vec::new();
-    for (number, list) in new.lists.iter().enumerate() {
-        let same = |l: &&List| l.name == list.name && l.file == list.file;
-        let Some(before) = old.lists.iter().find(same) else { continue };
+    for (number, (before, list)) in old.iter().zip(new).enumerate() {
         let of = |value: &String, present| ListChange { list: number as u32, value: value.clone(), present };
         changes.extend(before.values.difference(&list.values).map(|value| of(value, false)));
         changes.extend(list.values.difference(&before.values).map(|value| of(value, true)));
@@ -186,15 +201,26 @@ mod tests {
     }
 
     #[test]
-    fn list_changes_are_those_of_lists_that_stay() {
+    fn a_changed_list_is_what_came_and_went() {
         let list = |name: &str, values: &[&str]| List {
             name: name.into(),
             values: Arc::new(values.iter().map(|v| (*v).to_owned()).collect()),
             ..List::default()
         };
-        let old = Program::new(vec![], vec![list("gone", &["x"]), list("a", &["1", "2"])]);
-        let new = Program::new(vec![], vec![list("a", &["2", "3"]), list("came", &["y"])]);
-        let change = |value: &str, present| ListChange { list: 0, value: value.into(), present };
+        let change = |value: &str, present| ListChange { list: 1, value: value.into(), present };
+        let (old, new) = ([list("a", &["x"]), list("b", &["1", "2"])], [list("a", &["x"]), list("b", &["2", "3"])]);
         assert_eq!(list_changes(&old, &new), [change("1", false), change("3", true)]);
+    }
+
+    #[test]
+    fn rules_over_alerts_are_changed_by_their_lists_and_others_by_values_in_rule_files() {
+        let text = "list bad from \"bad.txt\"
+            list worse = (192.0.2.9)
+            rule a { when any where source.ip in bad retro 1h }
+            rule b { when any where source.ip in worse retro 1h }
+            rule c { when alert where source.ip in bad }";
+        let old = rules(text, "192.0.2.1");
+        assert_eq!(rules(text, "192.0.2.2").continues(&old), [Some(0), Some(1), None]);
+        assert_eq!(rules(&text.replace(".9", ".8"), "192.0.2.1").continues(&old), [Some(0), None, Some(2)]);
     }
 }

@@ -88,7 +88,6 @@ codes! {
     AlertForm "W0702" "This form does not work over alerts.";
     NoAlerts "W0703" "No rule raises an alert that this could match.";
 
-    OnlyAtStart "W0801" "Rules over alerts and rules with `retro` are taken up when weir starts, not while it runs.";
 }
 
 #[cfg(test)]

@@ -10,7 +10,6 @@ use serde::Serialize;
 use super::SourceFile;
 use super::ast::Span;
 use super::code::Code;
-use super::plan::Rule;
 
 /// How bad it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -86,22 +85,6 @@ impl Diagnostic {
         let place = Place::new(file, span, "");
         let message = message.into();
         Diagnostic { level: Level::Error, code, message, place, related: Vec::new(), help: None, fix: None }
-    }
-
-    /// An error at the name of a rule that was compiled from one of these files.
-    pub(crate) fn at_rule(code: Code, files: &[SourceFile], rule: &Rule, message: impl Into<String>) -> Diagnostic {
-        let text = files.iter().find(|f| f.name == rule.file).map_or("", |f| f.text.as_str());
-        let named = |(at, name): &(usize, &str)| {
-            let before = text[..*at].trim_end();
-            let word = |c: char| c.is_alphanumeric() || c == '_';
-            before.len() < *at && before.ends_with("rule") && !text[at + name.len()..].starts_with(word)
-        };
-        let found = text.match_indices(rule.name.as_str()).find(named);
-        let span = found.map_or(Span { start: 0, end: 0 }, |(start, name)| Span { start, end: start + name.len() });
-        let mut found = [Diagnostic::error(code, &rule.file, span, message)];
-        locate(&mut found, files);
-        let [diagnostic] = found;
-        diagnostic
     }
 
     /// The same as a warning.

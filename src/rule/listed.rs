@@ -111,6 +111,15 @@ fn followed_list(name: &str, list: &List) -> plan::List {
     }
 }
 
+impl plan::List {
+    /// The list with what stands in this text of its file.
+    pub fn read(&self, text: &str) -> plan::List {
+        let entries = super::scope::lines(text);
+        let list = List { number: 0, file: None, broken: false, entries };
+        plan::List { file: self.file.clone(), ..followed_list(&self.name, &list) }
+    }
+}
+
 /// Hands every list number of a predicate to `of`.
 fn each(predicate: &mut Predicate, of: &mut dyn FnMut(&mut u32)) {
     match predicate {

@@ -210,7 +210,7 @@ fn leaves_folder(path: &str) -> Option<&'static str> {
 }
 
 /// One value a line; blanks around it and what follows a `#` at the start or after a blank do not count.
-fn lines(text: &str) -> Vec<Entry> {
+pub(super) fn lines(text: &str) -> Vec<Entry> {
     text.trim_start_matches('\u{feff}')
         .lines()
         .map(|line| {

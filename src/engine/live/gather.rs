@@ -23,8 +23,8 @@ const EPOCH_BYTES: usize = 4 << 20;
 /// What comes to the pipeline.
 pub(super) struct Inlets {
     blocks: mpsc::Receiver<RawLog>,
-    changes: mpsc::Receiver<Change>,
-    fills: mpsc::Receiver<Filled>,
+    pub(super) changes: mpsc::Receiver<Change>,
+    pub(super) fills: mpsc::Receiver<Filled>,
     /// When the last live epoch was gathered.
     ticked: Instant,
     /// Another process has begun an epoch.
