@@ -1,6 +1,6 @@
 //! Rules are read again while the engine runs: on request, and when their files change.
 //!
-//! In: a rules folder. Out: a [`Change`] for the pipeline, or what is wrong. A folder is one program:
+//! In: a rules folder. Out: a `Change` for the pipeline, or what is wrong. A folder is one program:
 //! while there is an error in it nothing of it takes effect, and the rules that run go on. Rules of several
 //! processes are taken up at the next start of all.
 
