@@ -59,6 +59,9 @@ pub(super) struct Levels<'a> {
     pub(super) missing: usize,
 }
 
+/// Bytes of a page that tell how pages of its column compress.
+const TRIED: usize = 16 << 10;
+
 /// Buffers that are used again for the next chunk.
 pub(super) struct Compressor {
     zstd: zstd::bulk::Compressor<'static>,
@@ -76,12 +79,12 @@ impl Compressor {
         })
     }
 
-    /// The compressed form, if it is smaller.
+    /// The compressed form, if it is smaller by enough that readers should have the work.
     fn smaller(&mut self, bytes: &[u8]) -> io::Result<Option<&[u8]>> {
         self.page.clear();
         self.page.reserve(zstd::zstd_safe::compress_bound(bytes.len()));
         self.zstd.compress_to_buffer(bytes, &mut self.page)?;
-        Ok((self.page.len() < bytes.len()).then_some(&self.page))
+        Ok((self.page.len() < bytes.len() - bytes.len() / 16).then_some(&self.page))
     }
 }
 
@@ -93,6 +96,8 @@ pub(super) struct Chunk<'a> {
     dictionary_end: Option<u64>,
     stats: Vec<PageEncodingStats>,
     uncompressed: u64,
+    /// A page of it became no smaller: hashes do not.
+    incompressible: bool,
     places: u64,
     rows: u64,
     missing: u64,
@@ -115,6 +120,7 @@ impl<'a> Chunk<'a> {
             dictionary_end: None,
             stats: Vec::new(),
             uncompressed: 0,
+            incompressible: false,
             places: 0,
             rows: 0,
             missing: 0,
@@ -158,8 +164,9 @@ impl<'a> Chunk<'a> {
     /// Writes a page.
     pub(super) fn page(&mut self, levels: &Levels<'_>, values: Values<'_>) -> Result<(), ParquetError> {
         let plain = levels.repetition.len() + levels.definition.len() + values.bytes.len();
-        let packed = self.compressor.smaller(values.bytes)?;
+        let packed = if self.incompressible { None } else { self.compressor.smaller(values.bytes)? };
         let is_compressed = packed.is_some();
+        self.incompressible = !is_compressed && values.bytes.len() > TRIED;
         let buf = [levels.repetition, levels.definition, packed.unwrap_or(values.bytes)].concat();
         let page = Page::DataPageV2 {
             buf: buf.into(),

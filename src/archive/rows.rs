@@ -8,6 +8,7 @@ use arrow::buffer::BooleanBuffer;
 
 use super::texts::Texts;
 use crate::event::batch::Dictionary;
+use crate::event::deal::deal;
 use crate::event::{EventBatch, FieldId, field};
 
 /// Batch and row.
@@ -41,17 +42,25 @@ impl<'a> Rows<'a> {
     /// compresses best.
     pub(super) fn sorted(batches: &'a [EventBatch]) -> Rows<'a> {
         let mut rows = Rows::unsorted(batches);
-        let mut order: Vec<(i64, u32)> = Vec::with_capacity(rows.places.len());
+        let mut times: Vec<i64> = Vec::with_capacity(rows.places.len());
         for batch in batches {
-            let first = order.len() as u32;
-            let times = batch.times();
-            let time = |row: usize| times.get(row).copied().unwrap_or_default();
-            order.extend((0..batch.len()).map(|row| (time(row), first + row as u32)));
+            times.extend(batch.times());
+            times.resize(times.len() + batch.len() - batch.times().len(), 0);
         }
-        if !order.is_sorted() {
-            order.sort_unstable();
-            rows.places = order.iter().map(|(_, row)| rows.places[*row as usize]).collect();
-            rows.order = Some(order.into_iter().map(|(_, row)| row).collect());
+        if !times.is_sorted() {
+            let mut order: Vec<u32> = (0..times.len() as u32).collect();
+            let time = |at: u32| times[at as usize];
+            deal(
+                &mut order,
+                |at| time(at).wrapping_sub(i64::MIN) as u64,
+                |few| {
+                    if !few.is_sorted_by_key(|at| time(*at)) {
+                        few.sort_by_key(|at| time(*at));
+                    }
+                },
+            );
+            rows.places = order.iter().map(|row| rows.places[*row as usize]).collect();
+            rows.order = Some(order);
         }
         rows
     }

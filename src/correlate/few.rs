@@ -116,7 +116,7 @@ impl Few {
 /// Inserts, with little room to spare: there are many of these.
 fn insert<T>(rows: &mut VecDeque<T>, at: usize, row: T) {
     if rows.len() == rows.capacity() {
-        rows.reserve_exact(1 + rows.len() / 4);
+        rows.reserve_exact(1 + rows.len() / 2);
     }
     rows.insert(at, row);
 }

@@ -12,11 +12,10 @@ use std::io::{self, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use crate::event::EventId;
+use crate::event::deal::deal;
 use crate::matching::MatchRow;
 use crate::rule::plan::Tuple;
 
-/// Rows held in memory.
-pub const BUDGET: usize = 1 << 20;
 /// Rows of an epoch, about.
 const EPOCH_ROWS: usize = 64 << 10;
 /// Rows read back from a spilled run at a time.
@@ -75,6 +74,16 @@ pub enum SpoolError {
     /// With [`Overflow::Release`]: a row came behind those that had gone out. The input must be taken again with [`Overflow::Spill`].
     #[error("the input is further out of order than fits into memory")]
     Disorder,
+}
+
+impl Overflow {
+    /// Rows to hold in memory. What is about in order needs few; more of what is not make fewer and longer runs.
+    pub fn budget(self) -> usize {
+        match self {
+            Overflow::Release => 256 << 10,
+            Overflow::Spill => 1 << 20,
+        }
+    }
 }
 
 /// Rows up to some time, in (time, id) order, and the watermark that holds after them, µs.
@@ -215,15 +224,32 @@ impl Spool {
     }
 }
 
-/// Rows by (time, id). Their places are sorted and each row is moved once: rows are large.
-fn sorted(rows: Vec<MatchRow>) -> Vec<MatchRow> {
+/// Rows by (time, id). Runs that follow one another overlap little, and only what is out of order is put in order: places are
+/// sorted and each row is moved once, since rows are large.
+fn sorted(mut rows: Vec<MatchRow>) -> Vec<MatchRow> {
     let place = |row: &MatchRow| (row.time, row.id);
-    if rows.is_sorted_by_key(place) {
-        return rows;
+    let ends = rows.windows(2).position(|pair| place(&pair[0]) > place(&pair[1]));
+    let begins = rows.windows(2).rposition(|pair| place(&pair[0]) > place(&pair[1]));
+    let (Some(ends), Some(begins)) = (ends, begins) else { return rows };
+    // What is before `ends` is in order, and what is behind `begins`: the rest may belong into either.
+    let least = rows[ends + 1..].iter().map(place).min().expect("a row is out of order");
+    let greatest = rows[..=begins].iter().map(place).max().expect("a row is out of order");
+    let from = rows[..=ends].partition_point(|row| place(row) <= least);
+    let until = begins + 1 + rows[begins + 1..].partition_point(|row| place(row) < greatest);
+    let disorder = &mut rows[from..until];
+    let mut order = time_order(disorder);
+    for start in 0..order.len() {
+        let mut to = start;
+        loop {
+            let at = std::mem::replace(&mut order[to], to as u32) as usize;
+            if at == start {
+                break;
+            }
+            disorder.swap(to, at);
+            to = at;
+        }
     }
-    let order = time_order(&rows);
-    let mut rows: Vec<Option<MatchRow>> = rows.into_iter().map(Some).collect();
-    order.into_iter().map(|at| rows[at as usize].take().expect("each place is taken once")).collect()
+    rows
 }
 
 /// Positions of the rows by (time, id), in about linear time: times are dealt into as many buckets as there are rows, evenly over
@@ -254,34 +280,6 @@ fn time_order(rows: &[MatchRow]) -> Vec<u32> {
 
 /// Buckets of so many are compared at once.
 const FEW: usize = 16;
-
-/// Deals positions into as many buckets, evenly over the range of `key`, and hands every bucket of several to `finish`.
-fn deal(order: &mut [u32], key: impl Fn(u32) -> u64, mut finish: impl FnMut(&mut [u32])) {
-    let (least, greatest) = order.iter().fold((u64::MAX, 0), |(l, g), at| (l.min(key(*at)), g.max(key(*at))));
-    let width = ((greatest - least) / order.len() as u64).saturating_add(1);
-    let bucket = |at: u32| ((key(at) - least) / width) as usize;
-    let mut ends = vec![0u32; ((greatest - least) / width) as usize + 2];
-    order.iter().for_each(|at| ends[bucket(*at) + 1] += 1);
-    let mut sum = 0;
-    for end in &mut ends {
-        sum += *end;
-        *end = sum;
-    }
-    let mut dealt = vec![0u32; order.len()];
-    for at in order.iter() {
-        let end = &mut ends[bucket(*at)];
-        dealt[*end as usize] = *at;
-        *end += 1;
-    }
-    order.copy_from_slice(&dealt);
-    let mut start = 0;
-    for end in ends {
-        if end as usize > start + 1 {
-            finish(&mut order[start..end as usize]);
-        }
-        start = end as usize;
-    }
-}
 
 impl Run {
     /// Reads more rows when all are used; false when there are none.

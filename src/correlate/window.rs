@@ -10,6 +10,7 @@
 //! Rules are looked up by number in the roster of the epoch. Where programs follow one another there is one
 //! level, so that what is said of levels here is about the first program.
 
+use std::hash::BuildHasher;
 use std::sync::Arc;
 
 use differential_dataflow::consolidation::consolidate;
@@ -24,11 +25,12 @@ use super::fill::{self, Aside, Deadlines, Filling};
 use super::machine::Row;
 use super::render::{Mark, Part, Status, Update};
 use super::roster::Roster;
+use crate::event::deal::deal;
 use crate::matching::MatchRow;
 use crate::rule::plan::{Group, Member, Tuple};
 
-/// For so many rows slots are looked for ahead.
-const AHEAD: usize = 96;
+/// Of so many keys slots are looked for ahead.
+const AHEAD: usize = 64;
 
 /// State and timers of one worker.
 pub(super) struct Windows {
@@ -80,34 +82,47 @@ impl Windows {
         let program = roster.program();
         let filling = self.agenda.filling.is_some();
         let mut aside = Vec::new();
-        let mut rows = rows.into_iter();
-        let mut cold = rows.len();
-        while let Some((row, _, diff)) = rows.next() {
-            if rows.len() < cold {
-                cold = rows.len().saturating_sub(AHEAD);
-                self.warm(&rows.as_slice()[..rows.len() - cold]);
+        let order = self.by_key(&rows);
+        let key = |at: &u32| &rows[*at as usize].0.key;
+        let mut runs = order.chunk_by(|a, b| key(a) == key(b));
+        let (mut coming, mut warm) = (runs.clone(), 0);
+        while let Some(run) = runs.next() {
+            if warm == 0 {
+                warm = AHEAD;
+                self.warm(coming.by_ref().take(AHEAD).map(|run| key(&run[0])));
             }
-            let Some(group) = program.groups().get(row.group as usize) else { continue };
-            if group.single {
-                let hits = group.hits(row.hits);
-                self.agenda.single(hits.map(|(member, _)| single(&roster, member, &row)), diff, out);
-                continue;
-            }
-            let mut hits = row.hits;
-            if filling && part == Part::Live {
-                hits = set_aside(&roster, group, &row, diff, &mut aside);
-                if hits == 0 {
+            warm -= 1;
+            let windowed =
+                |at: &u32| program.groups().get(rows[*at as usize].0.group as usize).is_some_and(|g| !g.single);
+            let mut slots = run.iter().any(windowed).then(|| self.keys.entry(key(&run[0]).clone()).or_default());
+            for at in run {
+                let (row, _, diff) = &rows[*at as usize];
+                let Some(group) = program.groups().get(row.group as usize) else { continue };
+                if group.single {
+                    let hits = group.hits(row.hits);
+                    self.agenda.single(hits.map(|(member, _)| single(&roster, member, row)), *diff, out);
                     continue;
                 }
+                let mut hits = row.hits;
+                if filling && part == Part::Live {
+                    hits = set_aside(&roster, group, row, *diff, &mut aside);
+                    if hits == 0 {
+                        continue;
+                    }
+                }
+                let Some(slots) = &mut slots else { continue };
+                for (member, steps) in group.hits(hits) {
+                    let rule = For {
+                        number: roster.number(member.rule),
+                        rule: &program.rules[member.rule as usize],
+                        filling: filling && roster.is_filling(member.rule),
+                    };
+                    self.agenda.apply(rule, &row.key, slots, (event(member, steps, row), *diff), watermark, out);
+                }
             }
-            let slots = self.keys.entry(row.key.clone()).or_default();
-            for (member, steps) in group.hits(hits) {
-                let rule = For {
-                    number: roster.number(member.rule),
-                    rule: &program.rules[member.rule as usize],
-                    filling: filling && roster.is_filling(member.rule),
-                };
-                self.agenda.apply(rule, &row.key, slots, (event(member, steps, &row), diff), watermark, out);
+            // All were set aside, or too late.
+            if slots.is_some_and(|slots| slots.is_empty()) {
+                self.keys.remove(key(&run[0]));
             }
         }
         if let Some(filling) = &mut self.agenda.filling {
@@ -173,12 +188,22 @@ impl Windows {
         self.swept = None;
     }
 
+    /// Positions of the rows by key, those of one key in their order: its state is looked up once, and in the cache after that.
+    fn by_key(&self, rows: &[Update]) -> Vec<u32> {
+        let hash = |(row, ..): &Update| (self.keys.hasher().hash_one(&row.key) >> 32) as u32;
+        let hashes: Vec<u32> = rows.iter().map(hash).collect();
+        let mut order: Vec<u32> = (0..rows.len() as u32).collect();
+        let of = |at: u32| hashes[at as usize];
+        deal(&mut order, |at| of(at).into(), |few| few.sort_by_key(|at| of(*at)));
+        order
+    }
+
     /// Brings the state that coming rows meet into the processor's cache, step by step of the way to it: within a step none of
     /// the look-ups waits for another, as those of [`Windows::take`] do.
-    fn warm(&self, rows: &[Update]) {
+    fn warm<'a>(&self, keys: impl Iterator<Item = &'a Tuple>) {
         let mut found: [&[Slot]; AHEAD] = [&[]; AHEAD];
-        for (slots, (row, ..)) in found.iter_mut().zip(rows) {
-            *slots = self.keys.get(&row.key).map_or(&[], Vec::as_slice);
+        for (slots, key) in found.iter_mut().zip(keys) {
+            *slots = self.keys.get(key).map_or(&[], Vec::as_slice);
         }
         let all = || found.iter().copied().flatten();
         std::hint::black_box(found.iter().fold(0, |seen, slots| seen ^ slots.first().map_or(0, |slot| slot.look)));
@@ -212,8 +237,10 @@ impl Windows {
         let deadlines = &mut self.agenda.deadlines;
         let later = if watermark == i64::MAX { Deadlines::new() } else { deadlines.split_off(&watermark) };
         for (at, keys) in std::mem::replace(deadlines, later) {
-            for (number, key) in keys {
-                self.look(at, number, key, watermark, out);
+            let mut keys = keys.into_iter();
+            while !keys.as_slice().is_empty() {
+                self.warm(keys.as_slice().iter().take(AHEAD).map(|(_, key)| key));
+                keys.by_ref().take(AHEAD).for_each(|(number, key)| self.look(at, number, key, watermark, out));
             }
         }
     }

@@ -14,7 +14,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use super::findings::Findings;
 use super::{EngineError, drop_late};
 use crate::archive::{BulkWriter, Keep};
-use crate::correlate::spool::{BUDGET, Overflow, Spool, SpoolError};
+use crate::correlate::spool::{Overflow, Spool, SpoolError};
 use crate::correlate::{self, Emit, Input, Outputs, changes};
 use crate::event::field::FieldRef;
 use crate::event::{EventBatch, time};
@@ -202,7 +202,7 @@ fn correlate(
     mut input: Input,
     progress: &dyn Fn(Phase),
 ) -> Result<(), EngineError> {
-    let mut spool = Spool::new(overflow, BUDGET, folder);
+    let mut spool = Spool::new(overflow, overflow.budget(), folder);
     let (mut greatest, until) = (i64::MIN, settings.until.unwrap_or(i64::MAX - 1));
     for bundle in &bundles {
         greatest = greatest.max(bundle.greatest);
@@ -230,7 +230,10 @@ fn correlate(
 
 fn collect(program: &Program, mut outputs: Outputs, mut findings: Findings) -> Result<Findings, EngineError> {
     while let Some(output) = outputs.receive()? {
-        for (record, _) in &output.changes {
+        // Read in their order later, alerts of one time should lie near one another.
+        let mut order: Vec<_> = output.changes.iter().map(|(record, _)| record).collect();
+        order.sort_unstable_by_key(|record| (record.first.time, record.rule));
+        for record in order {
             let pushed = findings.push(record.rule, &changes::alert(program, record));
             pushed.map_err(|cause| SpoolError::Disk { folder: findings.folder().to_owned(), cause })?;
         }

@@ -13,7 +13,7 @@ use super::rules::Rules;
 use super::shadow::Successor;
 use super::{EngineError, drop_late};
 use crate::archive::{ArchiveError, ListHistory, Snapshot};
-use crate::correlate::spool::{BUDGET, Overflow, Spool};
+use crate::correlate::spool::{Overflow, Spool};
 use crate::matching::{MatchRow, Matcher, Pruner, Scratch};
 use crate::rule::plan::Program;
 
@@ -40,7 +40,7 @@ impl Past {
         stop: &dyn Fn() -> bool,
     ) -> Result<Spool, EngineError> {
         let folder = std::env::var_os("TMPDIR").map_or_else(std::env::temp_dir, PathBuf::from);
-        let mut spool = Spool::new(Overflow::Spill, BUDGET, &folder);
+        let mut spool = Spool::new(Overflow::Spill, Overflow::Spill.budget(), &folder);
         for (numbers, lists) in self.history.spans(&rules.lists, self.before) {
             let then = if lists == rules.lists { None } else { Some(rules.with_lists(&lists).program) };
             let part = Part::new(&rules.program, then.as_ref().unwrap_or(&rules.program), wanted);

@@ -50,7 +50,11 @@ impl BatchBuilder {
 
     #[inline]
     fn column(&mut self, field: FieldId) -> &mut Column {
-        self.columns[field.0 as usize].get_or_insert_with(|| Column::new(field.ty()))
+        let column = &mut self.columns[field.0 as usize];
+        match column {
+            Some(column) => column,
+            None => first_of(column, field),
+        }
     }
 
     /// Sets a text, long text or single-element list. Addresses go through [`BatchBuilder::set_ip`].
@@ -70,20 +74,7 @@ impl BatchBuilder {
         let row = self.len;
         let Column::Dictionary(column) = self.column(field) else { return false };
         // What is in the column's dictionary is an address in canonical form.
-        if column.set_known(row, value) {
-            return true;
-        }
-        if is_canonical_v4(value.as_bytes()) {
-            column.set(row, value);
-            return true;
-        }
-        match value.parse::<std::net::IpAddr>() {
-            Ok(address) => {
-                column.set(row, &address.to_canonical().to_string());
-                true
-            }
-            Err(_) => false,
-        }
+        column.set_if(row, value, |text| is_canonical_v4(text.as_bytes())) || set_other_ip(column, row, value)
     }
 
     /// Sets a text or single-element list from a word of the program itself: looked up by its place in memory, which
@@ -159,28 +150,32 @@ impl BatchBuilder {
     /// Sets a number; returns false, and sets nothing, when it is out of the field's range.
     #[inline]
     pub fn set_number(&mut self, field: FieldId, value: i128) -> bool {
-        let fits = match field.ty() {
-            Type::U16 => u16::try_from(value).is_ok(),
-            Type::U32 => u32::try_from(value).is_ok(),
-            Type::U64 => u64::try_from(value).is_ok(),
-            Type::I64 | Type::Timestamp => i64::try_from(value).is_ok(),
-            Type::Text | Type::LongText | Type::TextList | Type::Ip | Type::Id => false,
+        let range = match field.ty() {
+            Type::U16 => 0..=i128::from(u16::MAX),
+            Type::U32 => 0..=i128::from(u32::MAX),
+            Type::U64 => 0..=i128::from(u64::MAX),
+            Type::I64 | Type::Timestamp => i128::from(i64::MIN)..=i128::from(i64::MAX),
+            Type::Text | Type::LongText | Type::TextList | Type::Ip | Type::Id => return false,
         };
-        let row = self.len;
-        if fits && let Column::Number(n) = self.column(field) {
-            n.set(row, value as u64);
+        let fits = range.contains(&value);
+        if fits {
+            self.set_bits(field, value as u64);
         }
         fits
+    }
+
+    fn set_bits(&mut self, field: FieldId, value: u64) {
+        let row = self.len;
+        if let Column::Number(n) = self.column(field) {
+            n.set(row, value);
+        }
     }
 
     /// Sets a time, µs UTC.
     #[inline]
     pub fn set_time(&mut self, field: FieldId, micros: i64) {
         debug_assert!(field.ty() == Type::Timestamp, "{} is not a time", field.name());
-        let row = self.len;
-        if let Column::Number(n) = self.column(field) {
-            n.set(row, micros as u64);
-        }
+        self.set_bits(field, micros as u64);
     }
 
     /// Sets the event id.
@@ -262,6 +257,20 @@ impl BatchBuilder {
         }
         EventBatch { len, columns, extra }
     }
+}
+
+#[cold]
+fn set_other_ip(column: &mut DictionaryBuilder, row: usize, value: &str) -> bool {
+    let address = value.parse::<std::net::IpAddr>();
+    if let Ok(address) = &address {
+        column.set(row, &address.to_canonical().to_string());
+    }
+    address.is_ok()
+}
+
+#[cold]
+fn first_of(column: &mut Option<Column>, field: FieldId) -> &mut Column {
+    column.insert(Column::new(field.ty()))
 }
 
 /// Dotted quad without leading zeros, exactly what `Ipv4Addr` would print.

@@ -58,9 +58,9 @@ impl Column {
     }
 }
 
-/// Hands out a vector and leaves an empty one, with room for as much again, unless that was unusually much.
+/// Hands out a vector and leaves an empty one, with room for as much again and a little more, unless that was unusually much.
 fn hand_out<T>(vector: &mut Vec<T>) -> Vec<T> {
-    let next = Vec::with_capacity(vector.len().min(4 << 20));
+    let next = Vec::with_capacity((vector.len() + vector.len() / 8).min(4 << 20));
     std::mem::replace(vector, next)
 }
 
@@ -83,6 +83,19 @@ pub struct DictionaryBuilder {
     gaps: bool,
 }
 
+/// Whether two values are equal. Most are short: a call to compare them costs more than comparing them.
+#[inline]
+fn same(a: &[u8], b: &[u8]) -> bool {
+    if a.len() != b.len() {
+        return false;
+    }
+    match a.len() {
+        8..=16 => a.first_chunk::<8>() == b.first_chunk() && a.last_chunk::<8>() == b.last_chunk(),
+        4..8 => a.first_chunk::<4>() == b.first_chunk() && a.last_chunk::<4>() == b.last_chunk(),
+        _ => a == b,
+    }
+}
+
 /// The whole hash again, from the part that is kept.
 fn spread(part: u32) -> u64 {
     u64::from(part).wrapping_mul(0x9e37_79b9_7f4a_7c15)
@@ -103,18 +116,25 @@ impl DictionaryBuilder {
     /// Sets the value of `row`; rows between the last one set and this one are missing.
     #[inline]
     pub fn set(&mut self, row: usize, value: &str) {
-        let code = self.code(value.as_bytes());
+        // Logs repeat themselves: the last value is the likeliest.
+        let code = match self.codes.last() {
+            Some(&last) if last != MISSING && same(self.value(last), value.as_bytes()) => last,
+            Some(_) | None => self.code(value.as_bytes()),
+        };
         self.set_code(row, code);
     }
 
-    /// Sets the value of `row` if it is in the dictionary already; else false.
+    /// The same if it is in the dictionary already or `fits`; else false.
     #[inline]
-    pub(super) fn set_known(&mut self, row: usize, value: &str) -> bool {
-        let (_, found) = self.find(value.as_bytes());
-        if let Some(code) = found {
-            self.set_code(row, code);
-        }
-        found.is_some()
+    pub(super) fn set_if(&mut self, row: usize, value: &str, fits: impl Fn(&str) -> bool) -> bool {
+        let (part, found) = self.find(value.as_bytes());
+        let code = match found {
+            Some(code) => code,
+            None if fits(value) => self.add(value.as_bytes(), part),
+            None => return false,
+        };
+        self.set_code(row, code);
+        true
     }
 
     /// The code of a row, if it was set.
@@ -161,27 +181,23 @@ impl DictionaryBuilder {
         std::str::from_utf8(self.value(code)).ok()
     }
 
-    /// Part of the value's hash (0 when that was not needed), and its code if it has one.
+    /// Part of the value's hash, and its code if it has one.
     #[inline]
     fn find(&self, value: &[u8]) -> (u32, Option<u32>) {
-        // Logs repeat themselves: the last value is the likeliest.
-        if let Some(&last) = self.codes.last()
-            && last != MISSING
-            && self.value(last) == value
-        {
-            return (0, Some(last));
-        }
         let hash = xxhash_rust::xxh3::xxh3_64(value);
         let part = (hash ^ hash >> 32) as u32;
-        let found = self.index.find(spread(part), |&(p, code)| p == part && self.value(code) == value);
+        let found = self.index.find(spread(part), |&(p, code)| p == part && same(self.value(code), value));
         (part, found.map(|(_, code)| *code))
     }
 
+    #[inline(never)]
     fn code(&mut self, value: &[u8]) -> u32 {
         let (part, found) = self.find(value);
-        if let Some(code) = found {
-            return code;
-        }
+        found.unwrap_or_else(|| self.add(value, part))
+    }
+
+    /// A value that is not in it yet.
+    fn add(&mut self, value: &[u8], part: u32) -> u32 {
         if self.offsets.is_empty() {
             self.offsets.push(0);
         }
@@ -284,14 +300,25 @@ impl LongBuilder {
     }
 
     pub(super) fn set(&mut self, row: usize, value: &str) {
+        if self.offsets.len() != row + 1 {
+            self.fit(row);
+        }
+        self.valid.set(row, row);
+        self.bytes.extend_from_slice(value.as_bytes());
+        self.offsets.push(self.bytes.len() as i32);
+    }
+
+    /// Forgets this row, or fills up to it with missing values.
+    #[cold]
+    fn fit(&mut self, row: usize) {
         self.truncate(row);
         if self.offsets.is_empty() {
             self.offsets.push(0);
         }
-        self.valid.set(self.rows(), row);
+        if self.rows() < row {
+            self.valid.gap(self.rows(), row);
+        }
         self.offsets.resize(row + 1, self.bytes.len() as i32);
-        self.bytes.extend_from_slice(value.as_bytes());
-        self.offsets.push(self.bytes.len() as i32);
     }
 
     fn finish(&mut self, len: usize) -> StringArray {
@@ -321,14 +348,22 @@ impl NumberBuilder {
 
     #[inline]
     pub(super) fn set(&mut self, row: usize, value: u64) {
+        if self.values.len() == row && self.valid.rows.is_empty() {
+            self.values.push(value);
+        } else {
+            self.place(row, value);
+        }
+    }
+
+    /// The same where the row is set already, or rows are missing.
+    #[inline(never)]
+    fn place(&mut self, row: usize, value: u64) {
         if self.values.len() > row {
             self.values[row] = value;
             return;
         }
         self.valid.set(self.values.len(), row);
-        if self.values.len() < row {
-            self.values.resize(row, 0);
-        }
+        self.values.resize(row, 0);
         self.values.push(value);
     }
 
@@ -373,6 +408,19 @@ mod tests {
         }
         texts.set(0, "x");
         assert!(texts.finish(1).nulls().is_none());
+    }
+
+    #[test]
+    fn values_of_all_lengths_are_told_apart() {
+        let texts: Vec<String> = (0..40).map(|n| "abcdefgh".chars().cycle().take(n).collect()).collect();
+        for text in &texts {
+            assert!(texts.iter().all(|other| same(text.as_bytes(), other.as_bytes()) == (text == other)));
+            for at in 0..text.len() {
+                let mut other = text.clone().into_bytes();
+                other[at] = b'x';
+                assert!(!same(text.as_bytes(), &other), "{text} at {at}");
+            }
+        }
     }
 
     #[test]

@@ -9,6 +9,7 @@
 pub mod batch;
 mod builder;
 mod column;
+pub(crate) mod deal;
 pub mod field;
 pub mod id;
 pub mod raw;

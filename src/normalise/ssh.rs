@@ -89,10 +89,10 @@ fn from(text: &str) -> Option<(&str, &str)> {
 /// `IP[ port P][…]`; what follows the port.
 fn address<'a>(far: &'a str, out: &mut BatchBuilder) -> &'a str {
     let (address, rest) = word(far).unwrap_or((far, ""));
-    let bare = address.trim_end_matches([':', ',']);
-    set_source(out, bare);
+    let end = address.bytes().rposition(|b| !matches!(b, b':' | b',')).map_or(0, |last| last + 1);
+    set_source(out, &address[..end]);
     let Some(port) = rest.strip_prefix("port ") else { return rest };
-    let digits = port.bytes().take_while(u8::is_ascii_digit).count();
+    let digits = port.bytes().position(|b| !b.is_ascii_digit()).unwrap_or(port.len());
     set_port(out, &port[..digits]);
     &port[digits..]
 }

@@ -88,17 +88,34 @@ pub struct Clock {
     zone: TimeZone,
     reference: i64,
     minutes: Box<[Minute]>,
+    /// The head of the last line, up to the blank behind its time, and that time: lines of one second come together.
+    last: Option<(Head, i64)>,
 }
+
+/// Bytes of a line that begins with a time of 15.
+pub(super) type Head = [u8; 16];
 
 impl Clock {
     /// A clock for logs written in this zone; `reference` (µs UTC) is about when they were.
     pub fn new(zone: TimeZone, reference: i64) -> Clock {
-        Clock { zone, reference, minutes: vec![EMPTY; REMEMBERED].into_boxed_slice() }
+        Clock { zone, reference, minutes: vec![EMPTY; REMEMBERED].into_boxed_slice(), last: None }
     }
 
     /// Moves the reference, µs UTC: the file's modification time, or arrival.
     pub fn set_reference(&mut self, reference: i64) {
         self.reference = reference;
+        self.last = None;
+    }
+
+    /// The time of a line that begins as the last one did.
+    #[inline]
+    pub(super) fn again(&self, head: &Head) -> Option<i64> {
+        self.last.filter(|(last, _)| last == head).map(|(_, time)| time)
+    }
+
+    /// Notes the time of a line whose head is that time and a blank.
+    pub(super) fn note(&mut self, head: Head, time: i64) {
+        self.last = Some((head, time));
     }
 
     /// The instant of a local time. Without a year it gets the latest one in which the time is no more than a day

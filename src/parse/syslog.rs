@@ -60,7 +60,9 @@ pub fn parse<'a>(line: &'a str, clock: &mut Clock) -> Option<Envelope<'a>> {
     let Some((time, len)) = read else {
         // Small devices send a priority and nothing else.
         let priority = Some(priority?);
-        return Some(tag(Envelope { priority, message: rest, ..Envelope::default() }));
+        let mut envelope = Envelope { priority, message: rest, ..Envelope::default() };
+        tag(&mut envelope);
+        return Some(envelope);
     };
     let rest = rest.get(len..)?;
     let rest = match rest.strip_prefix(':').unwrap_or(rest).strip_prefix(' ') {
@@ -77,7 +79,8 @@ pub fn parse<'a>(line: &'a str, clock: &mut Clock) -> Option<Envelope<'a>> {
         envelope.host = Some(host);
         envelope.message = after;
     }
-    Some(tag(envelope))
+    tag(&mut envelope);
+    Some(envelope)
 }
 
 fn priority(line: &str) -> Option<(u8, &str)> {
@@ -88,18 +91,15 @@ fn priority(line: &str) -> Option<(u8, &str)> {
 }
 
 /// Takes `program[pid]:` off the head of the message, if it is there.
-fn tag(mut envelope: Envelope<'_>) -> Envelope<'_> {
+fn tag(envelope: &mut Envelope<'_>) {
     let text = envelope.message;
     let bytes = text.as_bytes();
-    let Some(end) = bytes.iter().take(128).position(|b| matches!(b, b':' | b'[' | b' ' | b'"' | b'=' | b'{')) else {
-        return envelope;
-    };
-    if end == 0 {
-        return envelope;
-    }
+    let ends = |b: &u8| matches!(b, b':' | b'[' | b' ' | b'"' | b'=' | b'{');
+    let Some(end) = bytes[..bytes.len().min(128)].iter().position(ends).filter(|end| *end > 0) else { return };
     let (name, mut process, mut after) = (&text[..end], None, end);
     if bytes[end] == b'[' {
-        let Some(close) = bytes[end..].iter().take(32).position(|b| *b == b']') else { return envelope };
+        let rest = &bytes[end..bytes.len().min(end + 32)];
+        let Some(close) = rest.iter().position(|b| *b == b']') else { return };
         process = Some(&text[end + 1..end + close]);
         after = end + close + 1;
     }
@@ -107,17 +107,18 @@ fn tag(mut envelope: Envelope<'_>) -> Envelope<'_> {
         Some(b':') => after += 1,
         // `prog[pid] message` and `prog[pid]` without a colon are seen too; a bare word is message.
         Some(b' ') | None if process.is_some() => {}
-        _ => return envelope,
+        _ => return,
     }
-    let (name, module) = match name.strip_suffix(')').and_then(|n| n.split_once('(')) {
-        Some((name, module)) if !name.is_empty() => (name, Some(module)),
-        _ => (name, None),
-    };
-    (envelope.program, envelope.module) = (Some(name), module);
+    (envelope.program, envelope.module) = (Some(name), None);
+    if name.ends_with(')')
+        && let Some((name, module)) = name[..name.len() - 1].split_once('(')
+        && !name.is_empty()
+    {
+        (envelope.program, envelope.module) = (Some(name), Some(module));
+    }
     envelope.process = process.filter(|p| !p.is_empty());
-    let rest = &text[after..];
-    envelope.message = rest.strip_prefix(' ').unwrap_or(rest);
-    envelope
+    after += usize::from(bytes.get(after) == Some(&b' '));
+    envelope.message = &text[after..];
 }
 
 /// `message repeated N times: [ x ]` is N times x.

@@ -74,6 +74,21 @@ fn offset(bytes: &[u8], at: usize) -> Option<(i64, usize)> {
 /// `Dec 10 06:55:46`, optionally with a fraction; `Dec 10 2025 06:55:46` as network gear writes it.
 pub(crate) fn bsd(text: &str, clock: &mut Clock) -> Read {
     let bytes = text.as_bytes();
+    let head = bytes.first_chunk();
+    if let Some(time) = head.and_then(|head| clock.again(head)) {
+        return Some((time, PADDED));
+    }
+    let (time, len) = bsd_anew(bytes, clock)?;
+    if let Some(head) = head.filter(|_| len == PADDED && is(bytes, PADDED, b' ')) {
+        clock.note(*head, time);
+    }
+    Some((time, len))
+}
+
+/// Bytes of `Dec 10 06:55:46`.
+const PADDED: usize = 15;
+
+fn bsd_anew(bytes: &[u8], clock: &mut Clock) -> Read {
     let mut written = Written { month: month(bytes, 0)?, ..Written::default() };
     if !is(bytes, 3, b' ') {
         return None;
