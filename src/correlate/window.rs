@@ -84,14 +84,12 @@ impl Windows {
         let mut aside = Vec::new();
         let order = self.by_key(&rows);
         let key = |at: &u32| &rows[*at as usize].0.key;
-        let mut runs = order.chunk_by(|a, b| key(a) == key(b));
-        let (mut coming, mut warm) = (runs.clone(), 0);
-        while let Some(run) = runs.next() {
-            if warm == 0 {
-                warm = AHEAD;
+        let runs = order.chunk_by(|a, b| key(a) == key(b));
+        let mut coming = runs.clone();
+        for (number, run) in runs.enumerate() {
+            if number % AHEAD == 0 {
                 self.warm(coming.by_ref().take(AHEAD).map(|run| key(&run[0])));
             }
-            warm -= 1;
             let windowed =
                 |at: &u32| program.groups().get(rows[*at as usize].0.group as usize).is_some_and(|g| !g.single);
             let mut slots = run.iter().any(windowed).then(|| self.keys.entry(key(&run[0]).clone()).or_default());
