@@ -8,7 +8,7 @@
 use std::sync::Arc;
 
 use weir::alert::Severity;
-use weir::correlate::spool::{BUDGET, Overflow, Spool};
+use weir::correlate::spool::{Overflow, Spool};
 use weir::correlate::{Emit, start};
 use weir::event::EventId;
 use weir::matching::MatchRow;
@@ -122,7 +122,7 @@ fn main() {
         let bundles = rows(&program, events, rules);
         let total: usize = bundles.iter().map(Vec::len).sum();
         let before = cpu::seconds();
-        let mut spool = Spool::new(Overflow::Release, BUDGET, &std::env::temp_dir());
+        let mut spool = Spool::new(Overflow::Release, Overflow::Spill.budget(), &std::env::temp_dir());
         let (mut input, mut outputs) = start(program.clone(), 1, Emit::Final).expect("timely starts");
         let feeder = std::thread::spawn(move || {
             for bundle in bundles {

@@ -38,7 +38,7 @@ mod join;
 mod tests;
 mod together;
 
-use gather::{Inlets, Next};
+use gather::{Inlets, Next, Pulse};
 use join::Pending;
 use together::Others;
 
@@ -170,7 +170,7 @@ fn open(settings: Settings, hub: Arc<Hub>, metrics: Arc<Metrics>) -> Result<Open
         archive,
         lists,
         input,
-        sent: (i64::MIN, 0),
+        pulse: Pulse::default(),
         others,
         workers: settings.workers,
         fill,
@@ -197,8 +197,7 @@ struct Pipeline {
     archive: Archive,
     lists: ListLog,
     input: Input,
-    /// The watermark of the last live epoch that was sent, and when that was, µs.
-    sent: (i64, i64),
+    pulse: Pulse,
     others: Others,
     workers: usize,
     /// For whoever reads the past of rules that join …
@@ -229,7 +228,8 @@ impl Pipeline {
     fn run(mut self, mut inlets: Inlets) -> Result<(), EngineError> {
         let mut last_tick = 0;
         loop {
-            let (gathered, open) = match inlets.gather(|| self.is_waited_for()) {
+            let tick = self.pulse.tick(self.waits() || self.input.peers().is_some());
+            let (gathered, open) = match inlets.gather(tick, || self.is_waited_for()) {
                 Next::Epoch(gathered, open) => (gathered, open),
                 Next::Change(change) => {
                     self.change(change)?;
@@ -274,11 +274,9 @@ impl Pipeline {
         let watermark = self.reached();
         self.metrics.matched(rows.len() as u64);
         self.metrics.epoch(if watermark == i64::MIN { 0.0 } else { (now - watermark) as f64 / time::SECOND as f64 });
-        // While nothing happens the alert thread alone has something to do now and then.
-        let idle = open && rows.is_empty() && watermark == self.sent.0 && now - self.sent.1 < time::SECOND;
-        if !idle || self.input.peers().is_some() {
+        let news = !open || !rows.is_empty() || self.input.peers().is_some();
+        if self.pulse.beats(news, watermark, now) {
             self.send(rows, open)?;
-            self.sent = (watermark, now);
         }
         self.follow(&accepted);
         self.acknowledge(accepted);

@@ -12,13 +12,51 @@ use tokio::sync::{Notify, mpsc};
 use super::super::past::Filled;
 use super::super::reload::Change;
 use crate::event::raw::RawLog;
+use crate::event::time;
 
 /// How long an epoch gathers blocks after its first one.
 const GATHER: Duration = Duration::from_millis(40);
-/// How often time moves on while nothing arrives.
+/// How often time moves on while nothing arrives …
 const TICK: Duration = Duration::from_millis(200);
+/// … and where nothing waits for that.
+const RESTING: Duration = Duration::from_secs(1);
+/// So many epochs without news, a second apart, are sent before none is: the alert thread ends what it held back.
+const IDLE_EPOCHS: u32 = 2;
 /// An epoch ends early at this many bytes of lines.
 const EPOCH_BYTES: usize = 4 << 20;
+
+/// Whether there is anything for the dataflow.
+pub(super) struct Pulse {
+    /// Of the last epoch that was sent, µs.
+    watermark: i64,
+    /// When it was, µs UTC.
+    at: i64,
+    /// How many without news were sent since the last one with some.
+    idle: u32,
+}
+
+impl Default for Pulse {
+    fn default() -> Pulse {
+        Pulse { watermark: i64::MIN, at: i64::MIN, idle: 0 }
+    }
+}
+
+impl Pulse {
+    /// Whether an epoch is to be sent, which then is: it has news or a watermark of its own, or comes soon after such a one.
+    pub(super) fn beats(&mut self, news: bool, watermark: i64, now: i64) -> bool {
+        let idle = !news && watermark == self.watermark;
+        if idle && (self.idle >= IDLE_EPOCHS || now.saturating_sub(self.at) < time::SECOND) {
+            return false;
+        }
+        *self = Pulse { watermark, at: now, idle: if idle { self.idle + 1 } else { 0 } };
+        true
+    }
+
+    /// How long the pipeline waits for something to arrive; `waits`: whether somebody waits for time to pass.
+    pub(super) fn tick(&self, waits: bool) -> Duration {
+        if waits || self.idle < IDLE_EPOCHS { TICK } else { RESTING }
+    }
+}
 
 /// What comes to the pipeline.
 pub(super) struct Inlets {
@@ -60,10 +98,10 @@ impl Inlets {
     }
 
     /// What arrives within an epoch, which ends at once when other processes wait for it (`waited_for`). Another program, or a
-    /// chunk of the past, is taken between epochs.
-    pub(super) fn gather(&mut self, waited_for: impl Fn() -> bool) -> Next {
+    /// chunk of the past, is taken between epochs. While nothing arrives one is due every `tick`.
+    pub(super) fn gather(&mut self, tick: Duration, waited_for: impl Fn() -> bool) -> Next {
         let (mut gathered, mut bytes) = (Vec::new(), 0);
-        let mut deadline = self.ticked + TICK;
+        let mut deadline = self.ticked + tick;
         let open = loop {
             let between = gathered.is_empty();
             match wait(deadline, self.receive(between)) {
@@ -143,8 +181,21 @@ mod tests {
         blocks.blocking_send(block("a\n")).unwrap();
         blocks.blocking_send(block("b\n")).unwrap();
         drop(blocks);
-        let Next::Epoch(gathered, open) = inlets.gather(|| false) else { panic!("no epoch") };
+        let Next::Epoch(gathered, open) = inlets.gather(TICK, || false) else { panic!("no epoch") };
         assert_eq!((gathered.len(), open), (2, false));
+    }
+
+    #[test]
+    fn nothing_is_sent_for_long_while_nothing_happens() {
+        let mut pulse = Pulse::default();
+        let second = time::SECOND;
+        assert!(pulse.beats(true, 5, 0));
+        let sent: Vec<i64> = (1..30).filter(|n| pulse.beats(false, 5, n * second / 5)).collect();
+        assert_eq!(sent, [5, 10]);
+        assert_eq!((pulse.tick(false), pulse.tick(true)), (RESTING, TICK));
+        assert!(pulse.beats(false, 6, 7 * second), "time went on");
+        assert!(pulse.beats(true, 6, 7 * second), "an event");
+        assert_eq!(pulse.tick(false), TICK);
     }
 
     #[test]
@@ -152,10 +203,10 @@ mod tests {
         let (_blocks, receiver) = mpsc::channel(4);
         let ((_changes, changes), (fill, fills)) = (mpsc::channel(1), mpsc::channel(1));
         let mut inlets = Inlets::new(receiver, changes, fills, Arc::default());
-        let Next::Epoch(gathered, open) = inlets.gather(|| false) else { panic!("no epoch") };
+        let Next::Epoch(gathered, open) = inlets.gather(TICK, || false) else { panic!("no epoch") };
         assert!(gathered.is_empty() && open);
         fill.blocking_send(Filled::End(1)).unwrap();
-        assert!(matches!(inlets.gather(|| false), Next::Fill(Filled::End(1))));
+        assert!(matches!(inlets.gather(TICK, || false), Next::Fill(Filled::End(1))));
         assert!(inlets.filled().is_none());
     }
 }
