@@ -61,6 +61,8 @@ pub(super) struct Levels<'a> {
 
 /// Bytes of a page that tell how pages of its column compress.
 const TRIED: usize = 16 << 10;
+/// So many pages after one that became no smaller are not tried.
+const UNTRIED: usize = 7;
 
 /// Buffers that are used again for the next chunk.
 pub(super) struct Compressor {
@@ -96,8 +98,8 @@ pub(super) struct Chunk<'a> {
     dictionary_end: Option<u64>,
     stats: Vec<PageEncodingStats>,
     uncompressed: u64,
-    /// A page of it became no smaller: hashes do not.
-    incompressible: bool,
+    /// How many pages are stored as they are before one is tried again: one became no smaller, as hashes do.
+    untried: usize,
     places: u64,
     rows: u64,
     missing: u64,
@@ -120,7 +122,7 @@ impl<'a> Chunk<'a> {
             dictionary_end: None,
             stats: Vec::new(),
             uncompressed: 0,
-            incompressible: false,
+            untried: 0,
             places: 0,
             rows: 0,
             missing: 0,
@@ -164,9 +166,13 @@ impl<'a> Chunk<'a> {
     /// Writes a page.
     pub(super) fn page(&mut self, levels: &Levels<'_>, values: Values<'_>) -> Result<(), ParquetError> {
         let plain = levels.repetition.len() + levels.definition.len() + values.bytes.len();
-        let packed = if self.incompressible { None } else { self.compressor.smaller(values.bytes)? };
+        let large = values.bytes.len() > TRIED;
+        let packed = if large && self.untried > 0 { None } else { self.compressor.smaller(values.bytes)? };
         let is_compressed = packed.is_some();
-        self.incompressible = !is_compressed && values.bytes.len() > TRIED;
+        self.untried = match self.untried {
+            0 if large && !is_compressed => UNTRIED,
+            left => left.saturating_sub(1),
+        };
         let buf = [levels.repetition, levels.definition, packed.unwrap_or(values.bytes)].concat();
         let page = Page::DataPageV2 {
             buf: buf.into(),

@@ -1,6 +1,6 @@
 //! From differences of episodes to alerts and their changes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::episode::Record;
 use crate::alert::{Alert, AlertChange, AlertId, Cause, Change};
@@ -80,6 +80,10 @@ pub fn changes(program: &Program, records: &[(Record, isize)], at: i64) -> Vec<A
         let side = if *diff > 0 { &mut came } else { &mut went };
         side.insert(alert.id, (alert, record));
     }
+    let mut heirs: HashMap<(u32, &Tuple), Vec<(AlertId, &Record)>> = HashMap::new();
+    for (id, (_, record)) in &came {
+        heirs.entry((record.rule, &record.key)).or_default().push((*id, record));
+    }
     let mut out = Vec::new();
     for (id, (alert, record)) in &went {
         if came.contains_key(id) {
@@ -87,10 +91,9 @@ pub fn changes(program: &Program, records: &[(Record, isize)], at: i64) -> Vec<A
         }
         let rule = &program.rules[record.rule as usize];
         let cooldown = rule.cooldown;
-        let heir =
-            came.values().find(|(_, c)| c.rule == record.rule && c.key == record.key && touch(c, record, cooldown));
-        let change = match heir {
-            Some((heir, _)) => Change::Superseded { by: heir.id },
+        let of_key = heirs.get(&(record.rule, &record.key));
+        let change = match of_key.and_then(|all| all.iter().find(|(_, came)| touch(came, record, cooldown))) {
+            Some((heir, _)) => Change::Superseded { by: *heir },
             None => Change::Withdrawn,
         };
         let cause = (rule.level == 0 && rule.retro == 0).then_some(Cause::LateEvent);
@@ -132,12 +135,16 @@ pub fn reconcile(
     at: i64,
 ) -> Vec<AlertChange> {
     let judge = |a: &Alert| judged(&a.rule).filter(|j| a.first >= j.exact_from);
+    let key = |a: &Alert| serde_json::to_string(&a.key).unwrap_or_default();
+    let mut heirs: HashMap<(&str, String), Vec<&Alert>> = HashMap::new();
+    for alert in rebuilt.values() {
+        heirs.entry((&alert.rule, key(alert))).or_default().push(alert);
+    }
     let mut out = Vec::new();
     for alert in said.values().filter(|a| !rebuilt.contains_key(&a.id)) {
         let Some(Judged { cause, .. }) = judge(alert) else { continue };
-        let heir = rebuilt
-            .values()
-            .find(|r| r.rule == alert.rule && r.key == alert.key && r.first <= alert.last && alert.first <= r.last);
+        let of_key = heirs.get(&(alert.rule.as_str(), key(alert)));
+        let heir = of_key.and_then(|all| all.iter().find(|r| r.first <= alert.last && alert.first <= r.last));
         let change = match heir {
             Some(heir) => Change::Superseded { by: heir.id },
             None => Change::Withdrawn,

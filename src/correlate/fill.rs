@@ -33,6 +33,8 @@ pub(super) struct Filling {
     pub(super) deadlines: Deadlines,
     /// What came live in an epoch, with the watermark before it: none of its rows is older.
     aside: VecDeque<(i64, std::vec::IntoIter<Aside>)>,
+    /// How many of them came in the last epoch.
+    came: usize,
 }
 
 /// A row that waits for the past of its rule.
@@ -48,7 +50,7 @@ impl Filling {
     /// Before the first chunk.
     pub(super) fn new() -> Filling {
         let (deadlines, aside) = (Deadlines::new(), VecDeque::new());
-        Filling { reached: i64::MIN, complete: false, frontier: i64::MIN, deadlines, aside }
+        Filling { reached: i64::MIN, complete: false, frontier: i64::MIN, deadlines, aside, came: 0 }
     }
 
     /// Notes which part of the past an epoch brought.
@@ -62,13 +64,15 @@ impl Filling {
 
     /// Sets aside what came in an epoch; `watermark` is the one before it.
     pub(super) fn set_aside(&mut self, rows: Vec<Aside>, watermark: i64) {
+        self.came = rows.len();
         if !rows.is_empty() {
             self.aside.push_back((watermark, rows.into_iter()));
         }
     }
 
-    /// The next rows of those set aside, once the past has come.
+    /// The next rows of those set aside, once the past has come: about so many, but more than came last.
     pub(super) fn take(&mut self, most: usize) -> Vec<Aside> {
+        let most = most.max(2 * self.came);
         let mut taken = Vec::new();
         while self.complete
             && taken.len() < most
@@ -128,6 +132,8 @@ mod tests {
         let mut filling = Filling::new();
         filling.set_aside(rows(100..110), 50);
         filling.set_aside(rows(110..120), 60);
+        assert_eq!(filling.came, 10);
+        filling.set_aside(Vec::new(), 70);
         filling.note(Part::Fill { reached: 40 });
         filling.advance(70);
         assert_eq!((filling.frontier, filling.take(5).len()), (40, 0), "the past comes first");
@@ -137,7 +143,9 @@ mod tests {
         assert_eq!(filling.take(12).len(), 12);
         filling.advance(70);
         assert_eq!((filling.frontier, filling.is_over(70)), (60, false));
-        assert_eq!(filling.take(100).len(), 8);
+        filling.came = 3;
+        assert_eq!(filling.take(1).len(), 6, "more than what comes");
+        assert_eq!(filling.take(100).len(), 2);
         filling.deadlines.insert(65, vec![(0, Tuple::default()); 3]);
         filling.advance(70);
         assert_eq!((filling.due(2).len(), filling.is_over(70)), (2, false));

@@ -49,13 +49,20 @@ impl Contents {
         let value = fold(value);
         let network = value.parse::<Network>().ok();
         let changed = if present { self.values.insert(value) } else { self.values.remove(&value) };
-        if let Some(network) = network.filter(|_| changed) {
-            let of_mask = self.networks.entry(mask(&network)).or_default();
-            let count = of_mask.entry(network.base & mask(&network)).or_default();
-            *count = if present { *count + 1 } else { count.saturating_sub(1) };
-            of_mask.retain(|_, count| *count > 0);
+        let Some(network) = network.filter(|_| changed) else { return };
+        let (mask, base) = (mask(&network), network.base & mask(&network));
+        let of_mask = self.networks.entry(mask).or_default();
+        if present {
+            *of_mask.entry(base).or_default() += 1;
+        } else if let Some(count) = of_mask.get_mut(&base) {
+            *count -= 1;
+            if *count == 0 {
+                of_mask.remove(&base);
+            }
         }
-        self.networks.retain(|_, of_mask| !of_mask.is_empty());
+        if of_mask.is_empty() {
+            self.networks.remove(&mask);
+        }
     }
 
     /// Whether it has a value (without case), or a network that holds it.

@@ -69,12 +69,12 @@ impl Alerts {
     pub(super) fn new(
         roster: Arc<Roster>,
         log: AlertLog,
-        Rebuilt { epochs, floors, .. }: Rebuilt,
+        Rebuilt { epochs, found, .. }: Rebuilt,
         told: Told,
         hub: Arc<Hub>,
         metrics: Arc<Metrics>,
     ) -> Alerts {
-        let past = Some(Past { found: Found::new(floors), kind: Kind::Restart { epochs } });
+        let past = Some(Past { found, kind: Kind::Restart { epochs } });
         let (early, shadowed) = (None, BTreeSet::new());
         Alerts { roster, log, past, held: HashMap::new(), told, early, shadowed, hub, metrics }
     }

@@ -113,7 +113,8 @@ impl Findings {
         self.flush()?;
         if let (Some(file), Some((name, path, _))) = (&self.file, self.log.take()) {
             file.sync_all()?;
-            name.persist(path)?;
+            name.persist(&path)?;
+            File::open(path.parent().unwrap_or(Path::new("."))).and_then(|folder| folder.sync_all())?;
         }
         Ok(())
     }

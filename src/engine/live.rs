@@ -136,14 +136,16 @@ fn open(settings: Settings, hub: Arc<Hub>, metrics: Arc<Metrics>) -> Result<Open
     let watermark = restart::watermark(&archive, lists.history(), settings.lateness);
     lists.record(archive.cut(), time::now(), watermark.unwrap_or(i64::MIN), &rules.lists)?;
     let together = settings.cluster.is_some();
-    let (mut input, outputs) = together::start(settings.cluster.as_ref(), &settings.data, &rules, settings.workers)?;
+    let (input, mut outputs) = together::start(settings.cluster.as_ref(), &settings.data, &rules, settings.workers)?;
+    // INVARIANT: goes before the outputs, whose end waits for it.
+    let mut input = input;
     let past = Past {
         snapshot: archive::snapshot(&settings.data)?,
         history: lists.history().clone(),
         before: archive.sequence(),
         watermark,
     };
-    let rebuilt = restart::rebuild(&rules, &archive, &past, log.current(), &mut input)?;
+    let rebuilt = restart::rebuild(&rules, &archive, &past, log.current(), &mut input, &mut outputs)?;
     hub.load_alerts(log.current().values().cloned().collect());
     let (blocks, receiver) = mpsc::channel(QUEUE);
     let (changes, changed) = mpsc::channel(1);

@@ -14,8 +14,12 @@ use super::rules::Rules;
 use super::turns::Turns;
 use crate::alert::{Alert, AlertChange, AlertId, Change};
 use crate::archive::{Archive, ListHistory};
-use crate::correlate::Input;
-use crate::rule::plan::{Program, Rule};
+use crate::correlate::{Input, Outputs, changes};
+use crate::event::time;
+use crate::rule::plan::{Form, Program, Rule};
+
+/// How many epochs may be sent before what they said is looked at.
+const AHEAD: u64 = 3;
 
 /// From when on what a replay finds of some rules is exact.
 #[derive(Debug)]
@@ -58,7 +62,13 @@ impl Floors {
     pub(super) fn of(program: &Program, past: &Past, said: &BTreeMap<AlertId, Alert>) -> Floors {
         let rules = program.rules.iter();
         match past.watermark {
-            Some(watermark) => Floors::new(rules, said, watermark, program.horizon()),
+            Some(watermark) => {
+                let mut floors = Floors::new(rules, said, watermark, program.horizon());
+                if let Some(changed) = past.history.watermark() {
+                    floors.keep_late(program, changed);
+                }
+                floors
+            }
             None => {
                 let mut floors = Floors::new(rules, said, i64::MIN, 0);
                 floors.nothing();
@@ -95,6 +105,16 @@ impl Floors {
         Floors { exact, from }
     }
 
+    /// A single event that came too late for windows was judged by the lists of then, which a replay knows only as far back as
+    /// their last change (at this watermark, µs) reached: what was said of those before stands.
+    fn keep_late(&mut self, program: &Program, changed: i64) {
+        for rule in program.rules.iter().filter(|rule| rule.form == Form::Single && rule.retro > 0) {
+            if let Some(exact) = self.exact.get_mut(&rule.name) {
+                *exact = changed.saturating_sub(rule.retro).max(*exact);
+            }
+        }
+    }
+
     /// For a past that cannot be read: none of it is judged.
     pub(super) fn nothing(&mut self) {
         self.exact.values_mut().for_each(|exact| *exact = i64::MAX);
@@ -116,11 +136,36 @@ impl Floors {
     }
 }
 
+/// What a dataflow says while it is rebuilt.
+pub(super) struct Heard<'o> {
+    outputs: &'o mut Outputs,
+    pub(super) found: Found,
+    received: u64,
+}
+
+impl<'o> Heard<'o> {
+    pub(super) fn new(outputs: &'o mut Outputs, floors: Floors) -> Heard<'o> {
+        Heard { outputs, found: Found::new(floors), received: 0 }
+    }
+
+    /// Receives what was said a few epochs before this one, so that it does not pile up.
+    pub(super) fn up_to(&mut self, sent: u64) -> Result<(), EngineError> {
+        while self.received + AHEAD <= sent {
+            let output = self.outputs.receive()?.ok_or(EngineError::Stage("correlate"))?;
+            self.received = output.epoch + 1;
+            let changes = changes::changes(output.roster.program(), &output.changes, time::now());
+            drop(self.found.take(changes));
+        }
+        Ok(())
+    }
+}
+
 /// What a rebuilt dataflow stands at.
 pub(super) struct Rebuilt {
     /// How many epochs the replay took; they say nothing by themselves.
     pub(super) epochs: u64,
-    pub(super) floors: Floors,
+    /// What was said in those that were received.
+    pub(super) found: Found,
     /// The watermark to go on from, µs.
     pub(super) watermark: i64,
 }
@@ -141,17 +186,19 @@ pub(super) fn rebuild(
     past: &Past,
     said: &BTreeMap<AlertId, Alert>,
     input: &mut Input,
+    outputs: &mut Outputs,
 ) -> Result<Rebuilt, EngineError> {
     if input.peers().is_some() {
         return rebuild_together(rules, archive, past, said, input);
     }
     let floors = Floors::of(&rules.program, past, said);
-    let mut epochs = 0;
-    replay(rules, past, floors.from, input, &|| false, &mut |sent| {
+    let (mut epochs, from) = (0, floors.from);
+    let mut heard = Heard::new(outputs, floors);
+    replay(rules, past, from, input, &|| false, &mut |sent| {
         epochs = sent + 1;
-        Ok(())
+        heard.up_to(sent)
     })?;
-    Ok(Rebuilt { epochs, floors, watermark: past.watermark.unwrap_or(i64::MIN) })
+    Ok(Rebuilt { epochs, found: heard.found, watermark: past.watermark.unwrap_or(i64::MIN) })
 }
 
 /// The same for one process of several. They agree on the watermark and on the time from which on they replay, each its own
@@ -167,7 +214,7 @@ fn rebuild_together(
     if most(input, past.watermark.is_some().into())? == 0 {
         let mut floors = Floors::new(all(), said, i64::MIN, 0);
         floors.nothing();
-        return Ok(Rebuilt { epochs: input.next(), floors, watermark: i64::MIN });
+        return Ok(Rebuilt { epochs: input.next(), found: Found::new(floors), watermark: i64::MIN });
     }
     // What nobody recorded counts only where nobody recorded anything.
     let recorded = most(input, archive.watermark().is_some().into())? == 1;
@@ -190,7 +237,7 @@ fn rebuild_together(
         }
         common = least(&input.agree(rows, own.min(watermark), own)?);
     }
-    Ok(Rebuilt { epochs: input.next(), floors, watermark })
+    Ok(Rebuilt { epochs: input.next(), found: Found::new(floors), watermark })
 }
 
 fn most(input: &mut Input, word: i64) -> Result<i64, EngineError> {

@@ -14,16 +14,12 @@ use tokio::sync::mpsc;
 
 use super::EngineError;
 use super::past::{Filled, Past};
-use super::restart::{self, Floors, Found};
+use super::restart::{self, Floors, Found, Heard};
 use super::rules::Rules;
 use crate::alert::{Alert, AlertId};
 use crate::archive::ArchiveError;
-use crate::correlate::{self, Emit, Input, Outputs, Roster, changes};
-use crate::event::time;
+use crate::correlate::{self, Emit, Input, Outputs, Roster};
 use crate::matching::MatchRow;
-
-/// How many epochs may be sent before what they said is looked at.
-const AHEAD: u64 = 3;
 
 /// A live epoch: its rows, and the watermark after it (µs).
 pub(super) type Live = (Vec<MatchRow>, i64);
@@ -108,8 +104,8 @@ impl Shadow {
             (Ok(_), None) => return Ok(None),
         };
         let stop = || self.stop.load(Ordering::Relaxed) || self.out.is_closed();
-        let (started, outputs) = correlate::start(self.rules.program.clone(), self.workers, Emit::Running)?;
-        let mut heard = Heard { outputs, found: Found::new(floors), received: 0 };
+        let (started, mut outputs) = correlate::start(self.rules.program.clone(), self.workers, Emit::Running)?;
+        let mut heard = Heard::new(&mut outputs, floors);
         // INVARIANT: goes before the outputs, whose end waits for it.
         let mut input = started;
         let from = heard.found.floors.from;
@@ -122,27 +118,7 @@ impl Shadow {
             let sent = input.send(rows, watermark)?;
             heard.up_to(sent)?;
         }
-        let Heard { outputs, found, .. } = heard;
+        let found = heard.found;
         Ok((!stop()).then(|| Successor { input, outputs, found, stop: self.stop.clone() }))
-    }
-}
-
-/// What a dataflow says while it is rebuilt.
-struct Heard {
-    outputs: Outputs,
-    found: Found,
-    received: u64,
-}
-
-impl Heard {
-    /// Receives what was said a few epochs before this one.
-    fn up_to(&mut self, sent: u64) -> Result<(), EngineError> {
-        while self.received + AHEAD <= sent {
-            let output = self.outputs.receive()?.ok_or(EngineError::Stage("correlate"))?;
-            self.received = output.epoch + 1;
-            let changes = changes::changes(output.roster.program(), &output.changes, time::now());
-            drop(self.found.take(changes));
-        }
-        Ok(())
     }
 }

@@ -2,6 +2,8 @@
 //!
 //! Everything the engine does is done here in turn; only what reads the past has a thread, which is waited for.
 
+mod directed;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;
@@ -9,7 +11,7 @@ use std::thread::JoinHandle;
 use proptest::prelude::*;
 
 use super::*;
-use crate::alert::{Alert, AlertChange, AlertId, Cause, Change as AlertsChange};
+use crate::alert::{Alert, AlertChange, AlertId};
 use crate::archive::alert_changes;
 use crate::correlate::roster::is_fixed;
 use crate::ingest::block_of;
@@ -335,67 +337,4 @@ proptest! {
     ) {
         check(first, lists, &steps)?;
     }
-}
-
-fn event(code: u8, ip: u8) -> Event {
-    Event { at: 1, delay: 0, code, ip, user: 1 }
-}
-
-fn of_rule(dir: &Path, rule: &str) -> Vec<(String, Option<Cause>)> {
-    let word = |change: &AlertsChange| match change {
-        AlertsChange::Added => "added",
-        AlertsChange::Changed => "changed",
-        AlertsChange::Superseded { .. } => "superseded",
-        AlertsChange::Withdrawn => "withdrawn",
-    };
-    let all = said(dir).into_iter().filter(|c| c.alert.rule == rule);
-    all.map(|c| (word(&c.change).to_owned(), c.cause)).collect()
-}
-
-#[test]
-fn a_list_reaches_back_and_rules_over_alerts_follow() {
-    let dir = tempfile::tempdir().unwrap();
-    let shape: Shape = [1, 0, 1, 1, 0, 1, 0, 0];
-    write(dir.path(), &shape, [0, 0]);
-    let mut run = Run::open(dir.path());
-    run.epoch(&lines(0, &[event(3, 1)]));
-    write(dir.path(), &shape, [0b10, 0]);
-    run.reload();
-    run.epoch(&lines(1, &[event(3, 1)]));
-    write(dir.path(), &shape, [0, 0]);
-    run.reload();
-    assert!(run.pipeline.pending.is_none(), "the dataflow goes on");
-    run.end();
-    let listed = |word: &str| (word.to_owned(), Some(Cause::ListChanged));
-    let came = ("added".to_owned(), None);
-    assert_eq!(of_rule(dir.path(), "c"), [listed("added"), came, listed("withdrawn"), listed("withdrawn")]);
-    let above = of_rule(dir.path(), "f");
-    assert_eq!((above.first(), above.last()), (Some(&listed("added")), Some(&listed("withdrawn"))));
-    assert!(current(dir.path()).is_empty());
-}
-
-#[test]
-fn a_rule_that_cannot_be_filled_leaves_the_others_alone() {
-    let dir = tempfile::tempdir().unwrap();
-    write(dir.path(), &[1, 0, 1, 1, 0, 1, 0, 0], [0, 0]);
-    let mut run = Run::open(dir.path());
-    run.epoch(&lines(0, &[event(1, 1)]));
-    write(dir.path(), &[1, 0, 2, 1, 0, 1, 0, 0], [0, 0]);
-    let old = run.reloader.rules();
-    // What is archived is somewhere else, all of a sudden.
-    let data = std::mem::replace(&mut run.pipeline.data, dir.path().join("nowhere"));
-    run.reload();
-    run.settle(true);
-    run.pipeline.data = data;
-    assert!(run.hub.rules().trouble.is_some_and(|t| t.contains("nowhere") && t.contains("go on")));
-    assert!(Arc::ptr_eq(&run.pipeline.rules, &run.reloader.rules()));
-    run.epoch(&lines(1, &[event(1, 2), event(1, 2)]));
-    run.reload();
-    run.settle(true);
-    assert_eq!(run.hub.rules().trouble, None);
-    assert_eq!(run.pipeline.rules.program.rules.len(), old.program.rules.len());
-    let hub = run.hub.clone();
-    run.end();
-    assert!(hub.rules().filling.is_empty());
-    assert_eq!(current(dir.path()).values().map(|a| a.rule.as_str()).collect::<Vec<_>>(), ["a", "f"]);
 }
