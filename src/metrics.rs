@@ -118,7 +118,7 @@ impl Metrics {
         r.register("rules", "Rules that run", self.rules.clone());
         r.register(
             "rules_errors",
-            "Errors in the rules folder; while there are any, nothing of it takes effect",
+            "Errors in the rules folder: at a reload they keep the rules that run, at a start the broken ones are left out",
             self.rules_errors.clone(),
         );
         r.register(

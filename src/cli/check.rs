@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use super::input::Rules;
+use crate::engine::counted;
 use crate::rule::{self, plan::Program};
 
 /// Find the mistakes in your rules
@@ -54,7 +55,13 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let (files, rules) = (compiled.sources.len(), compiled.program.rules.len());
     let errors = compiled.diagnostics.iter().filter(|d| d.is_error()).count();
     let warnings = compiled.diagnostics.len() - errors;
-    eprintln!("{rules} rules in {files} files compile; {errors} errors, {warnings} warnings");
+    eprintln!(
+        "{} in {} compile; {}, {}",
+        counted(rules, "rule"),
+        counted(files, "file"),
+        counted(errors, "error"),
+        counted(warnings, "warning")
+    );
     Ok(if compiled.has_errors() { ExitCode::from(2) } else { ExitCode::SUCCESS })
 }
 
@@ -64,7 +71,11 @@ fn explain(program: &Program, wanted: Option<&str>, output: Output) -> anyhow::R
         None => &program.rules[..],
         Some(name) => match program.position(name) {
             Some(at) => std::slice::from_ref(&program.rules[at as usize]),
-            None => anyhow::bail!("there is no rule `{name}` that compiles: `weir check --explain` tells all"),
+            None => {
+                let near = rule::nearest::nearest(name, program.rules.iter().map(|rule| rule.name.as_str()));
+                let near = near.map_or(String::new(), |near| format!(": did you mean `{near}`?"));
+                anyhow::bail!("there is no rule `{name}` that compiles{near}; `weir check --explain` tells all")
+            }
         },
     };
     for (i, rule) in rules.iter().enumerate() {

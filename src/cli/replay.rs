@@ -15,7 +15,8 @@ use crate::event::time::parse_rfc3339;
 /// Run the rules over archived events
 ///
 /// Takes a data folder or single Parquet files and prints the alerts: the same, with the same ids, as
-/// the run that archived the events.
+/// the run that archived the events. Lists are taken as their files are now: an alert that depended on what stood in
+/// one before differs.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:

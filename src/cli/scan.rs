@@ -20,9 +20,9 @@ use crate::ingest::{self, Counts, Ingest};
 #[command(after_help = "\
 Examples:
   weir scan /var/log/auth.log /var/log/nginx/access.log
-  zcat old/*.gz | weir scan - --format sshd
+  zcat old/*.gz | weir scan - --format syslog
   weir scan auth.log --output json | jq -r .title
-  weir scan /var/log --data case-17 && weir sql --data case-17 --saved top-sources
+  weir scan /var/log --data case-17; weir sql --data case-17 --saved top-sources
 
 Exit codes: 0 no alert, 1 some, 2 an error (a file that could not be read, a rule that does not compile).")]
 pub(super) struct Arguments {

@@ -11,6 +11,7 @@ use tokio::sync::mpsc::Sender;
 use tokio_util::sync::CancellationToken;
 
 use crate::collect::{self, follow, generate, stdin, syslog};
+use crate::engine::counted;
 use crate::engine::live::{self, Cluster};
 use crate::engine::reload::Reloader;
 use crate::engine::rules::{Origin, Rules};
@@ -112,8 +113,8 @@ async fn run(settings: Settings) -> anyhow::Result<ExitCode> {
     tokio::spawn(watch(engine.reloader.clone(), context.clone(), hangup, stop.clone()));
     let (address, server) = serve::serve(reserved, context, async move { going.cancelled().await })?;
     eprintln!(
-        "weir: http://{address}/ shows {} rules at work on {}; Ctrl-C stops",
-        rules.program.rules.len(),
+        "weir: http://{address}/ shows {} at work on {}; Ctrl-C stops",
+        counted(rules.program.rules.len(), "rule"),
         data.display()
     );
     if let Some(cluster) = &cluster {

@@ -60,7 +60,9 @@ pub enum CorrelateError {
     #[error("a dataflow worker stopped: {0}; this is a bug in weir, please report it with the log")]
     Stopped(String),
     /// The program of several processes stays as it is.
-    #[error("rules of several processes are taken up when all processes are started again; the running rules go on")]
+    #[error(
+        "rules and lists of several processes are taken up when all processes are started again; the running rules go on"
+    )]
     Together,
 }
 

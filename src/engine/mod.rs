@@ -74,3 +74,8 @@ fn drop_late(program: &Program, batch: &EventBatch, rows: &mut Vec<MatchRow>) {
         rows.retain(|r| program.groups()[r.group as usize].single || !late.contains(&r.id));
     }
 }
+
+/// `1 rule`, `3 rules`.
+pub(crate) fn counted(number: usize, noun: &str) -> String {
+    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
+}

@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 
 use super::rules::Rules;
 use super::shadow::Successor;
-use super::{EngineError, drop_late};
+use super::{EngineError, counted, drop_late};
 use crate::archive::{ArchiveError, ListHistory, Snapshot};
 use crate::correlate::spool::{Overflow, Spool};
 use crate::matching::{MatchRow, Matcher, Pruner, Scratch};
@@ -167,7 +167,9 @@ impl Filler {
 
     fn run(self, from: i64) {
         match self.fill(from) {
-            Ok(rows) => tracing::info!("{} rules are filled from {rows} match rows of the archive", self.joined.len()),
+            Ok(rows) => {
+                tracing::info!("{} filled from {rows} match rows of the archive", counted(self.joined.len(), "rule"))
+            }
             Err(error) => {
                 self.failed.store(true, Ordering::Relaxed);
                 tracing::error!("new rules start without what is archived: {error}");

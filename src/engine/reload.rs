@@ -4,10 +4,12 @@
 //! while there is an error in it nothing of it takes effect, and the rules that run go on. Rules of several
 //! processes are taken up at the next start of all.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::mpsc;
 
+use super::counted;
 use super::rules::{Origin, Rules, Stamp};
 use crate::archive::Lists;
 use crate::correlate::CorrelateError;
@@ -18,6 +20,9 @@ use crate::rule;
 use crate::rule::plan::{List, Program};
 use crate::serve::live::Hub;
 use crate::serve::{Reloaded, RuleInfo, Unloadable};
+
+/// So many rules and lists are named where many changed.
+const NAMED: usize = 5;
 
 /// Another program for the pipeline.
 pub(super) struct Change {
@@ -114,7 +119,9 @@ pub struct Reloader {
 struct State {
     /// What runs, or will once it is filled.
     rules: Arc<Rules>,
-    /// The folder as it was when it was read last.
+    /// The lists that it named when it was read last.
+    lists: BTreeSet<String>,
+    /// The folder as it was then.
     read: Stamp,
     /// The folder as it was seen last.
     seen: Stamp,
@@ -130,9 +137,10 @@ impl Reloader {
         metrics: Arc<Metrics>,
         together: bool,
     ) -> Reloader {
-        let read = origin.stamp(&rules.lists);
+        let lists = rules.list_paths();
+        let read = origin.stamp(&lists);
         let reloader = Reloader {
-            state: Mutex::new(State { rules: rules.clone(), seen: read.clone(), read }),
+            state: Mutex::new(State { rules: rules.clone(), lists, seen: read.clone(), read }),
             origin,
             out,
             running,
@@ -143,6 +151,8 @@ impl Reloader {
         reloader.metrics.rules(rules.program.rules.len());
         if rules.has_errors() {
             reloader.refuse(&rules, "rules with errors are left out");
+        } else {
+            reloader.hub.rule_diagnostics(rules.diagnostics.clone());
         }
         reloader
     }
@@ -165,7 +175,7 @@ impl Reloader {
     /// Whether files were changed since they were read, and are no longer being written: to be asked every second or so.
     pub fn is_stale(&self) -> bool {
         let mut state = self.state();
-        let stamp = self.origin.stamp(&state.rules.lists);
+        let stamp = self.origin.stamp(&state.lists);
         let still = stamp == state.seen;
         state.seen = stamp;
         still && state.seen != state.read
@@ -175,7 +185,7 @@ impl Reloader {
     /// the past of new rules. Not to be called on a thread that runs async tasks.
     pub fn reload(&self) -> Result<Reloaded, Unloadable> {
         let mut state = self.state();
-        state.read = self.origin.stamp(&state.rules.lists);
+        state.read = self.origin.stamp(&state.lists);
         let new = match self.origin.load() {
             Ok(rules) => rules,
             Err(error) => {
@@ -184,6 +194,10 @@ impl Reloader {
                 return Err(Unloadable { message: error.to_string(), diagnostics: Vec::new() });
             }
         };
+        // All lists are looked at from now on.
+        state.lists = new.list_paths();
+        state.read = self.origin.stamp(&state.lists);
+        state.seen = state.read.clone();
         if new.has_errors() {
             return Err(self.refuse(&new, "the rules that run go on"));
         }
@@ -194,23 +208,21 @@ impl Reloader {
             return Err(refused);
         }
         self.tell(0, None);
-        // New lists are looked at from now on.
-        state.read = self.origin.stamp(&new.lists);
-        state.seen = state.read.clone();
+        self.warn(&new);
         let continues = new.continues(&old);
         let report = report(&old, &new, &continues);
         if new.is_read_from(&old) {
             return Ok(report);
         }
-        tracing::info!(
-            "{}: {} rules, {} added, {} changed, {} removed, {} lists changed",
-            Rules::folder(&self.origin),
-            report.rules.len(),
-            report.added.len(),
-            report.changed.len(),
-            report.removed.len(),
-            report.lists.len()
-        );
+        let parts = [
+            ("added", &report.added),
+            ("changed", &report.changed),
+            ("removed", &report.removed),
+            ("lists changed", &report.lists),
+        ];
+        let parts = parts.iter().filter(|(_, names)| !names.is_empty());
+        let told: String = parts.map(|(what, names)| format!("; {what}: {}", some(names))).collect();
+        tracing::info!("{}: {} in all{told}", Rules::folder(&self.origin), counted(report.rules.len(), "rule"));
         self.metrics.rules(new.program.rules.len());
         let (matcher, rules) = (Matcher::live(&new.program), Arc::new(new));
         state.rules = rules.clone();
@@ -250,10 +262,25 @@ impl Reloader {
         Unloadable { message: format!("{message}; {consequence}"), diagnostics: rules.diagnostics.clone() }
     }
 
+    /// Shows what may be wrong with rules that run.
+    fn warn(&self, rules: &Rules) {
+        rules.diagnostics.iter().for_each(|found| tracing::warn!("{}", rule::diagnostic::one_line(found)));
+        self.hub.rule_diagnostics(rules.diagnostics.clone());
+    }
+
     fn tell(&self, errors: usize, trouble: Option<String>) {
         self.metrics.rules_errors(errors);
         self.hub.rule_diagnostics(Vec::new());
         self.hub.rule_trouble(trouble);
+    }
+}
+
+/// Names, or the first of many.
+fn some(names: &[String]) -> String {
+    let first = names.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", ");
+    match names.len().saturating_sub(NAMED) {
+        0 => first,
+        more => format!("{first} and {more} more"),
     }
 }
 

@@ -4,6 +4,7 @@
 //! before is compiled again for events of that time.
 
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -34,6 +35,8 @@ pub struct Rules {
     pub files: Vec<SourceFile>,
     /// The lists that they read and that could be read.
     pub lists: Lists,
+    /// The lists that could not.
+    pub unread: BTreeSet<String>,
 }
 
 impl Origin {
@@ -42,21 +45,21 @@ impl Origin {
         match self {
             Origin::Pack => {
                 let Compiled { program, diagnostics, sources, .. } = rule::pack();
-                Ok(Rules { program: Arc::new(program), diagnostics, files: sources, lists: Lists::new() })
+                Ok(Rules { program: Arc::new(program), diagnostics, files: sources, ..Rules::default() })
             }
             Origin::Folder(path) => {
                 let (files, folder) = (rule::load::sources(path)?, rule::load::lists_folder(path));
-                Ok(Rules::compile(files, &|list| std::fs::read_to_string(folder.join(list))))
+                Ok(Rules::compile(files, &|list| rule::load::list_text(&folder.join(list))))
             }
         }
     }
 
     /// What tells whether files were changed: each with the time and size it had, those of these lists included.
-    pub(super) fn stamp(&self, lists: &Lists) -> Stamp {
+    pub(super) fn stamp(&self, lists: &BTreeSet<String>) -> Stamp {
         let Origin::Folder(path) = self else { return Stamp::default() };
         // What cannot be read now is seen when it is loaded.
         let files = rule::load::paths(path).unwrap_or_default();
-        let lists = lists.keys().map(|list| rule::load::lists_folder(path).join(list));
+        let lists = lists.iter().map(|list| rule::load::lists_folder(path).join(list));
         let seen = |path: PathBuf| {
             let meta = std::fs::metadata(&path).ok();
             let meta = meta.map(|m| (m.modified().unwrap_or(SystemTime::UNIX_EPOCH), m.len()));
@@ -73,14 +76,21 @@ pub(super) struct Stamp(Vec<(PathBuf, Option<(SystemTime, u64)>)>);
 impl Rules {
     /// Compiles files; `read` reads a list.
     fn compile(files: Vec<SourceFile>, read: &dyn Fn(&str) -> io::Result<String>) -> Rules {
-        let lists = RefCell::new(Lists::new());
+        let (lists, unread) = (RefCell::new(Lists::new()), RefCell::new(BTreeSet::new()));
         let noted = |path: &str| {
-            let text = read(path)?;
+            let text = read(path).inspect_err(|_| {
+                unread.borrow_mut().insert(path.to_owned());
+            })?;
             lists.borrow_mut().insert(path.to_owned(), Arc::from(text.as_str()));
             Ok(text)
         };
         let Compiled { program, diagnostics, .. } = rule::compile(&files, &noted);
-        Rules { program: Arc::new(program), diagnostics, files, lists: lists.into_inner() }
+        Rules { program: Arc::new(program), diagnostics, files, lists: lists.into_inner(), unread: unread.into_inner() }
+    }
+
+    /// The paths of all lists, in the folder.
+    pub(super) fn list_paths(&self) -> BTreeSet<String> {
+        self.lists.keys().chain(&self.unread).cloned().collect()
     }
 
     /// The same files with other contents of lists; a list that is not among them is as it is here.

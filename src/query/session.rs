@@ -42,7 +42,7 @@ FROM stored_events;
 
 const ALERTS: &str = r#"
 CREATE VIEW alert_changes AS
-SELECT n, change, "at"::TIMESTAMP AS changed_at, "by" AS superseded_by, alert.id AS id, alert.rule AS rule,
+SELECT n, change, cause, "at"::TIMESTAMP AS changed_at, "by" AS superseded_by, alert.id AS id, alert.rule AS rule,
     alert.severity AS severity, alert.title AS title, alert.key AS key,
     alert.first::TIMESTAMP AS first, alert.last::TIMESTAMP AS last, alert.count AS count,
     alert.evidence AS evidence, alert.attack AS attack, alert.tags AS tags, alert.runbook AS runbook, alert.risk AS risk
@@ -53,7 +53,7 @@ FROM (FROM alert_changes QUALIFY row_number() OVER (PARTITION BY id ORDER BY n D
 WHERE change IN ('added', 'changed');
 "#;
 
-const ALERT_COLUMNS: &str = "{change: 'VARCHAR', \"at\": 'VARCHAR', \"by\": 'VARCHAR', alert: 'STRUCT(id VARCHAR, \
+const ALERT_COLUMNS: &str = "{change: 'VARCHAR', cause: 'VARCHAR', \"at\": 'VARCHAR', \"by\": 'VARCHAR', alert: 'STRUCT(id VARCHAR, \
     rule VARCHAR, severity VARCHAR, title VARCHAR, \"key\" MAP(VARCHAR, VARCHAR), \"first\" VARCHAR, \"last\" VARCHAR, \"count\" UBIGINT, \
     evidence UUID[], attack VARCHAR[], tags VARCHAR[], runbook VARCHAR, risk BIGINT)'}";
 

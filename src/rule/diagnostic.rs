@@ -183,7 +183,8 @@ pub fn one_line(diagnostic: &Diagnostic) -> String {
         Level::Error => "error",
         Level::Warning => "warning",
     };
-    let help = diagnostic.help.as_ref().map_or(String::new(), |h| format!(" ({h})"));
+    let near = diagnostic.fix.as_ref().map(|_| &diagnostic.place.label).filter(|label| !label.is_empty());
+    let help = near.or(diagnostic.help.as_ref()).map_or(String::new(), |h| format!(" ({h})"));
     format!("{file}:{line}:{column}: {level}[{}]: {}{help}", diagnostic.code.number(), diagnostic.message)
 }
 

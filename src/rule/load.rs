@@ -6,6 +6,9 @@ use std::path::{Path, PathBuf};
 
 use super::{Compiled, SourceFile, compile};
 
+/// Bytes of the largest file that is read.
+const GREATEST: u64 = 1 << 30;
+
 /// Why a folder could not be read at all. What is wrong inside its files are diagnostics.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
@@ -20,6 +23,9 @@ pub enum LoadError {
         /// Why it could not be.
         source: io::Error,
     },
+    /// There is no rule file in this folder.
+    #[error("there is no *.weir file in {}: put rules there, or give another folder with --rules", .0.display())]
+    Empty(PathBuf),
     /// A rule file holds something else.
     #[error("{} is not a rule file: it is not UTF-8 text", .0.display())]
     NotText(PathBuf),
@@ -29,7 +35,7 @@ pub enum LoadError {
 /// or one file, whose lists are then looked for beside it.
 pub fn load(path: &Path) -> Result<Compiled, LoadError> {
     let folder = lists_folder(path);
-    let mut compiled = compile(&sources(path)?, &|list| fs::read_to_string(folder.join(list)));
+    let mut compiled = compile(&sources(path)?, &|list| list_text(&folder.join(list)));
     for file in compiled.program.lists.iter_mut().filter_map(|list| list.file.as_mut()) {
         *file = folder.join(&file);
     }
@@ -38,7 +44,28 @@ pub fn load(path: &Path) -> Result<Compiled, LoadError> {
 
 /// The files that [`load`] compiles.
 pub fn sources(path: &Path) -> Result<Vec<SourceFile>, LoadError> {
-    paths(path)?.iter().map(|p| read(p)).collect()
+    let paths = paths(path)?;
+    if paths.is_empty() {
+        return Err(LoadError::Empty(path.to_owned()));
+    }
+    paths.iter().map(|p| read(p)).collect()
+}
+
+/// What stands in the file of a list.
+pub fn list_text(path: &Path) -> io::Result<String> {
+    String::from_utf8(bytes(path)?).map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "it is not UTF-8 text"))
+}
+
+/// The bytes of a regular file: to open any other may wait for ever, and to read it need not end.
+fn bytes(path: &Path) -> io::Result<Vec<u8>> {
+    let meta = fs::metadata(path)?;
+    if !meta.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"));
+    }
+    if meta.len() > GREATEST {
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, "it is larger than 1 GiB"));
+    }
+    fs::read(path)
 }
 
 /// Paths of the files that [`load`] compiles.
@@ -63,7 +90,7 @@ pub fn lists_folder(path: &Path) -> &Path {
 }
 
 fn read(path: &Path) -> Result<SourceFile, LoadError> {
-    let bytes = fs::read(path).map_err(|source| LoadError::Unreadable { path: path.to_owned(), source })?;
+    let bytes = bytes(path).map_err(|source| LoadError::Unreadable { path: path.to_owned(), source })?;
     let text = String::from_utf8(bytes).map_err(|_| LoadError::NotText(path.to_owned()))?;
     Ok(SourceFile { name: path.to_string_lossy().into(), text })
 }
@@ -122,7 +149,14 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let missing = load(&dir.path().join("nope")).unwrap_err().to_string();
         assert!(missing.contains("nope") && missing.contains("--rules"), "{missing}");
+        assert!(load(dir.path()).unwrap_err().to_string().contains("no *.weir file"));
         fs::write(dir.path().join("x.weir"), [0xff, 0xfe, 0x00]).unwrap();
         assert!(load(dir.path()).unwrap_err().to_string().contains("not UTF-8"));
+        fs::write(dir.path().join("x.weir"), "list l from \"pipe\"\nrule a { when any where source.ip in l }").unwrap();
+        let made = std::process::Command::new("mkfifo").arg(dir.path().join("pipe")).status();
+        if made.is_ok_and(|made| made.success()) {
+            let found = load(dir.path()).unwrap().diagnostics;
+            assert!(found.iter().any(|d| d.message.contains("not a regular file")), "{found:?}");
+        }
     }
 }

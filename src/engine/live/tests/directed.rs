@@ -92,3 +92,28 @@ fn what_came_too_late_for_windows_stays_judged_by_the_lists_of_then() {
         assert_eq!(current(&Run::open(dir.path()).end()), known);
     }
 }
+
+#[test]
+fn a_folder_that_cannot_be_used_is_looked_at_until_it_can() {
+    let dir = tempfile::tempdir().unwrap();
+    write(dir.path(), &[1, 0, 0, 0, 0, 0, 0, 0], [0, 0]);
+    let mut run = Run::open(dir.path());
+    let (rules, names) = (dir.path().join("rules"), |run: &Run| run.reloader.rules().program.rules.len());
+    std::fs::write(rules.join("b.weir"), "list z from \"z.txt\"\nrule z { when any where source.ip in z }").unwrap();
+    assert!(run.reloader.reload().is_err());
+    assert!(!run.reloader.is_stale() && !run.reloader.is_stale());
+    // It was missing, and is there.
+    std::fs::write(rules.join("z.txt"), "192.0.2.1,bad\n192.0.2.2\n").unwrap();
+    assert!(!run.reloader.is_stale() && run.reloader.is_stale());
+    run.reload();
+    assert_eq!(names(&run), 3);
+    let warned = run.hub.rules().diagnostics;
+    assert!(warned.iter().any(|d| d.message.contains("192.0.2.1,bad")), "{warned:?}");
+    run.settle(true);
+    std::fs::remove_file(rules.join("a.weir")).unwrap();
+    std::fs::remove_file(rules.join("b.weir")).unwrap();
+    let refused = run.reloader.reload().unwrap_err().message;
+    assert!(refused.contains("no *.weir file"), "{refused}");
+    assert!(names(&run) == 3 && run.hub.rules().trouble.is_some_and(|t| t.contains("go on")));
+    run.end();
+}
