@@ -8,22 +8,21 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, watch};
 
-use super::alerts::{Alerts, Told};
-use super::past::{Filled, Filler, Past};
-use super::reload::{Reloader, Running, Runs};
+use super::past::{Filled, Filler};
+use super::reload::{Reloader, Running};
 use super::rules::{Origin, Rules};
 use super::shadow::Relay;
-use super::{EngineError, LATE, drop_late, restart};
-use crate::archive::{self, AlertLog, Archive, Checkpoint, ListLog};
+use super::{EngineError, LATE, drop_late};
+use crate::archive::{Archive, Checkpoint, ListLog};
+use crate::correlate::Input;
 use crate::correlate::clock::Clock;
-use crate::correlate::{Input, Outputs};
 use crate::event::raw::{Acknowledge, RawLog, Receipt, Source};
 use crate::event::{EventBatch, time};
 use crate::ingest::{self, Ingest};
@@ -34,6 +33,7 @@ use crate::serve::live::Hub;
 
 mod gather;
 mod join;
+mod open;
 #[cfg(test)]
 mod tests;
 mod together;
@@ -41,6 +41,8 @@ mod together;
 use gather::{Inlets, Next, Pulse};
 use join::Pending;
 use together::Others;
+
+pub use open::start;
 
 /// How late an event may be, by default, µs.
 pub use crate::correlate::clock::LATENESS;
@@ -50,9 +52,8 @@ pub use crate::correlate::cluster::{Cluster, end_on_loss};
 pub const QUEUE: usize = 64;
 /// How long the pipeline waits before it tries a failed write again.
 const RETRY: Duration = Duration::from_secs(1);
-/// Sources whose parser state is kept; beyond it those that were silent for [`FORGET`] go.
+/// Sources whose parser state is kept; beyond it that of the half which was silent longest goes.
 const SOURCES: usize = 4096;
-const FORGET: Duration = Duration::from_secs(600);
 /// Chunks of the past that wait between live epochs.
 const CHUNKS: usize = 2;
 
@@ -100,92 +101,6 @@ impl Engine {
         }
         Ok(())
     }
-}
-
-/// Opens the data folder, rebuilds state from it and starts the threads.
-pub fn start(settings: Settings, hub: Arc<Hub>, metrics: Arc<Metrics>) -> Result<Engine, EngineError> {
-    let Opened { pipeline, inlets, alerts, outputs, blocks, reloader, left } = open(settings, hub, metrics)?;
-    let checkpoints = pipeline.archive.checkpoints();
-    let spawn = |name: &str, body: Box<dyn FnOnce() -> Result<(), EngineError> + Send>| {
-        std::thread::Builder::new().name(name.to_owned()).spawn(body).map_err(EngineError::Thread)
-    };
-    let threads = vec![
-        spawn("pipeline", Box::new(move || pipeline.run(inlets)))?,
-        spawn("alerts", Box::new(move || alerts.run(outputs)))?,
-    ];
-    Ok(Engine { blocks, checkpoints, reloader: Arc::new(reloader), left, threads })
-}
-
-/// An engine whose threads have not started.
-struct Opened {
-    pipeline: Pipeline,
-    inlets: Inlets,
-    alerts: Alerts,
-    outputs: Outputs,
-    blocks: mpsc::Sender<RawLog>,
-    reloader: Reloader,
-    left: watch::Receiver<Option<usize>>,
-}
-
-fn open(settings: Settings, hub: Arc<Hub>, metrics: Arc<Metrics>) -> Result<Opened, EngineError> {
-    let mut archive = Archive::open(&settings.data, settings.archive.clone())?;
-    let log = AlertLog::open(&settings.data)?;
-    let mut lists = ListLog::open(&settings.data)?;
-    let rules = Arc::new(settings.rules);
-    // What is archived was judged by the lists as they were.
-    let watermark = restart::watermark(&archive, lists.history(), settings.lateness);
-    lists.record(archive.cut(), time::now(), watermark.unwrap_or(i64::MIN), &rules.lists)?;
-    let together = settings.cluster.is_some();
-    let (input, mut outputs) = together::start(settings.cluster.as_ref(), &settings.data, &rules, settings.workers)?;
-    // INVARIANT: goes before the outputs, whose end waits for it.
-    let mut input = input;
-    let past = Past {
-        snapshot: archive::snapshot(&settings.data)?,
-        history: lists.history().clone(),
-        before: archive.sequence(),
-        watermark,
-    };
-    let rebuilt = restart::rebuild(&rules, &archive, &past, log.current(), &mut input, &mut outputs)?;
-    hub.load_alerts(log.current().values().cloned().collect());
-    let (blocks, receiver) = mpsc::channel(QUEUE);
-    let (changes, changed) = mpsc::channel(1);
-    let (fill, fills) = mpsc::channel(CHUNKS);
-    let (fillers, filler) = crossbeam_channel::unbounded();
-    let (relay, relayed) = crossbeam_channel::unbounded();
-    let mut clock = Clock::new(settings.lateness, rebuilt.watermark);
-    settings.held.iter().for_each(|name| clock.expect(name.as_str().into(), time::now()));
-    let (others, left, hurry) = Others::new(&input);
-    let inlets = Inlets::new(receiver, changed, fills, hurry);
-    let told = Told { fillers: filler, relay: relayed };
-    let alerts = Alerts::new(input.roster().clone(), log, rebuilt, told, hub.clone(), metrics.clone());
-    let running: Running = Arc::new(Mutex::new(Runs { rules: rules.clone(), kept: false }));
-    let runs = running.clone();
-    let reloader = Reloader::new(settings.origin, rules.clone(), changes, runs, hub.clone(), metrics.clone(), together);
-    let pipeline = Pipeline {
-        matcher: Matcher::live(&rules.program),
-        scratch: Scratch::default(),
-        clock,
-        sources: HashMap::new(),
-        settings: settings.ingest,
-        rules,
-        data: settings.data,
-        archive,
-        lists,
-        input,
-        pulse: Pulse::default(),
-        others,
-        workers: settings.workers,
-        fill,
-        fillers,
-        relay,
-        change: 0,
-        present: Arc::default(),
-        pending: None,
-        running,
-        hub,
-        metrics,
-    };
-    Ok(Opened { pipeline, inlets, alerts, outputs, blocks, reloader, left })
 }
 
 struct Pipeline {
@@ -305,7 +220,9 @@ impl Pipeline {
     /// Parses a block and marks what is late.
     fn accept(&mut self, block: RawLog) -> Accepted {
         if self.sources.len() > SOURCES {
-            self.sources.retain(|_, (_, used)| used.elapsed() < FORGET);
+            let mut used: Vec<Instant> = self.sources.values().map(|(_, used)| *used).collect();
+            let (_, from, _) = used.select_nth_unstable(SOURCES / 2);
+            self.sources.retain(|_, (_, used)| *used > *from);
         }
         let source = block.source.clone();
         let (ingest, used) = self

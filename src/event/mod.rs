@@ -12,6 +12,7 @@ mod column;
 pub(crate) mod deal;
 pub mod field;
 pub mod id;
+mod plain;
 pub mod raw;
 pub mod schema;
 pub mod summary;

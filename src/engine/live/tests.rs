@@ -10,9 +10,10 @@ use std::thread::JoinHandle;
 
 use proptest::prelude::*;
 
+use super::open::{Opened, open};
 use super::*;
 use crate::alert::{Alert, AlertChange, AlertId};
-use crate::archive::alert_changes;
+use crate::archive::{AlertLog, alert_changes};
 use crate::correlate::roster::is_fixed;
 use crate::ingest::block_of;
 
