@@ -61,8 +61,9 @@ impl Output {
 }
 
 pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
-    let rules = arguments.rules.load()?;
-    let explanation = why::why(&arguments.data, &rules.program, &arguments.alert)?;
+    let (rules, then) = arguments.rules.over_time(&arguments.data)?;
+    let rules = why::Rules { now: &rules.program, then: &then };
+    let explanation = why::why(&arguments.data, rules, &arguments.alert)?;
     arguments.output.write(&|| explanation.text(), &explanation)?;
     Ok(ExitCode::SUCCESS)
 }

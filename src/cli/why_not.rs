@@ -63,9 +63,10 @@ fn event(text: &str) -> Result<EventId, String> {
 }
 
 pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
-    let rules = arguments.rules.load()?;
+    let (rules, then) = arguments.rules.over_time(&arguments.data)?;
+    let rules = why::Rules { now: &rules.program, then: &then };
     let Arguments { rule, key, event, from, to, data, output, .. } = arguments;
-    let verdict = why::why_not(&data, &rules.program, &Asked { rule, key, event, from, to })?;
+    let verdict = why::why_not(&data, rules, &Asked { rule, key, event, from, to })?;
     output.write(&|| verdict.text(), &verdict)?;
     Ok(if verdict.fired.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }
