@@ -174,6 +174,7 @@ pub(super) fn cut(from: i64) -> String {
 /// Says why a rule did not fire.
 pub fn why_not(data: &Path, rules: Rules<'_>, asked: &Asked) -> Result<Verdict, WhyError> {
     let rule = key::rule(rules.now, &asked.rule)?;
+    let archive = evidence::span(data)?;
     let judge = Judge::new(&rules.now.lists);
     let source = Source::open(data, rules, Some(rule))?;
     let event = asked.event.map(|id| find(&source, id)).transpose()?;
@@ -191,7 +192,6 @@ pub fn why_not(data: &Path, rules: Rules<'_>, asked: &Asked) -> Result<Verdict, 
     let only = asked.event.filter(|_| values.is_empty());
     let wanted = Wanted { source: &source, key: &values, event: only, range };
     let gathered = evidence::gather(rule, &judge, &wanted)?;
-    let archive = evidence::span(data)?;
     let mut out = Verdict {
         rule: rule.name.clone(),
         sentence: sentence::rule(rule),

@@ -64,7 +64,8 @@ fn play(text: &str) -> String {
                 if form.is_some() {
                     raise(&mut stage, &words[2..]);
                 }
-                let alert = stage.alerts[words[1].parse::<usize>().unwrap()].id.to_string();
+                let of_rule = || stage.alerts.iter().position(|a| a.rule == words[1]).unwrap();
+                let alert = stage.alerts[words[1].parse().unwrap_or_else(|_| of_rule())].id.to_string();
                 why(stage.folder.path(), &stage.program, &alert[..12]).map(|e| e.text())
             }
             "why-not" => why_not(stage.folder.path(), &stage.program, &asked(&words[1..], &batch)).map(|v| v.text()),
