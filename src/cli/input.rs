@@ -1,6 +1,5 @@
 //! What several subcommands ask alike: which rules, how to read lines.
 
-use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -10,6 +9,7 @@ use crate::archive::ListHistory;
 use crate::engine::rules::{self, Origin};
 use crate::ingest;
 use crate::rule::{self, plan::Program};
+use crate::why::Spans;
 
 /// Which rules.
 #[derive(clap::Args, Clone)]
@@ -53,7 +53,7 @@ impl Rules {
 
     /// Compiles the rules as they are, and as they were over the lists of each span of events in a data folder; none of
     /// these where lists always were what they are.
-    pub(super) fn over_time(&self, data: &Path) -> anyhow::Result<(rules::Rules, Vec<(Range<u64>, Arc<Program>)>)> {
+    pub(super) fn over_time(&self, data: &Path) -> anyhow::Result<(rules::Rules, Spans)> {
         let (_, rules) = self.live()?;
         let spans = ListHistory::read(data)?.spans(&rules.lists, u64::MAX);
         if spans.iter().all(|(_, lists)| *lists == rules.lists) {

@@ -7,14 +7,14 @@ use rustc_hash::FxHashSet;
 use serde::Serialize;
 
 use super::evidence::{self, Exhibit, Exhibits, Gathered, Wanted};
+use super::history::{Said, changes, said, standing};
 use super::near::{self, Match, Row};
 use super::predicate::{Judge, Judged};
-use super::report::{Shown, moment};
+use super::report::Shown;
 use super::source::{Rules, Source};
-use super::value::{counted, duration, instant, instant_beside};
+use super::value::{counted, duration, instant};
 use super::{WhyError, sentence};
-use crate::alert::{Alert, AlertChange, AlertId, Cause, Change};
-use crate::archive;
+use crate::alert::{Alert, AlertId};
 use crate::event::EventId;
 use crate::rule::plan::{Form, Rule, Tuple};
 
@@ -22,8 +22,6 @@ use crate::rule::plan::{Form, Rule, Tuple};
 const EVENTS: usize = 30;
 /// So many of the latest events of an episode are shown.
 const LATEST: usize = 5;
-/// So many alerts are listed when an id is ambiguous.
-const LISTED: usize = 10;
 
 /// An alert explained.
 #[derive(Clone, Debug, Serialize)]
@@ -91,16 +89,6 @@ pub struct ExceptionNote {
     pub because: Judged,
 }
 
-/// A change of the alert.
-#[derive(Clone, Debug, Serialize)]
-pub struct Said {
-    /// When, µs UTC (RFC 3339 in JSON).
-    #[serde(serialize_with = "moment")]
-    pub at: i64,
-    /// What.
-    pub text: String,
-}
-
 /// Explains the alert whose id starts so.
 pub fn why(data: &Path, rules: Rules<'_>, id: &str) -> Result<Explanation, WhyError> {
     let changes = changes(data, id)?;
@@ -136,71 +124,6 @@ pub fn why(data: &Path, rules: Rules<'_>, id: &str) -> Result<Explanation, WhyEr
         (rule, _) => out.evidence(&source, rule, &judge)?,
     }
     Ok(out)
-}
-
-/// Everything that was said of the one alert whose id starts so, and the alert as it was last.
-fn changes(data: &Path, id: &str) -> Result<(Vec<AlertChange>, Alert), WhyError> {
-    let prefix = id.trim().to_lowercase();
-    if prefix.is_empty() || prefix.len() > 32 || !prefix.bytes().all(|b| b.is_ascii_hexdigit()) {
-        return Err(WhyError::NotAnId(id.to_owned()));
-    }
-    let all = archive::alert_changes(data, &prefix)?;
-    let starts = |id: &AlertId| id.to_string().starts_with(&prefix);
-    let mut alerts: Vec<&Alert> = Vec::new();
-    for change in all.iter().rev().filter(|c| starts(&c.alert.id)) {
-        if alerts.iter().all(|a| a.id != change.alert.id) {
-            alerts.push(&change.alert);
-        }
-    }
-    let alert = match &alerts[..] {
-        [one] => (*one).clone(),
-        [] => {
-            // A folder that is no archive is the likelier mistake.
-            evidence::span(data)?;
-            return Err(WhyError::NoAlert { id: prefix, data: data.to_owned() });
-        }
-        several => {
-            let line = |a: &&Alert| format!("  {}  {}  {}", a.id, instant(a.first), super::value::printable(&a.title));
-            let mut list: Vec<String> = several.iter().rev().take(LISTED).map(line).collect();
-            if several.len() > LISTED {
-                list.push("  …".to_owned());
-            }
-            return Err(WhyError::Ambiguous { id: prefix, count: several.len(), list: list.join("\n") });
-        }
-    };
-    let about = |c: &AlertChange| c.alert.id == alert.id || c.change == Change::Superseded { by: alert.id };
-    Ok((all.into_iter().filter(about).collect(), alert))
-}
-
-fn standing(alert: &Alert, changes: &[AlertChange]) -> String {
-    match changes.iter().rev().find(|c| c.alert.id == alert.id).map(|c| &c.change) {
-        Some(Change::Superseded { by }) => format!("superseded by {by}"),
-        Some(Change::Withdrawn) => "withdrawn".to_owned(),
-        Some(Change::Added | Change::Changed) | None => "stands".to_owned(),
-    }
-}
-
-fn said(alert: &Alert, change: &AlertChange, noun: &str) -> Said {
-    let now = &change.alert;
-    let until = instant_beside(now.last, now.first);
-    let text = match &change.change {
-        Change::Superseded { by } if *by == alert.id => format!("took the place of {}", now.id),
-        Change::Superseded { by } => format!("superseded: {by} took its place"),
-        Change::Added => format!("added: {} until {until}", counted(now.count as usize, noun)),
-        Change::Changed => format!("changed: {} until {until}", counted(now.count as usize, noun)),
-        Change::Withdrawn => "withdrawn: it is no longer true".to_owned(),
-    };
-    let why = match change.cause {
-        None => "",
-        Some(Cause::LateEvent) => ", because an event came after later ones",
-        Some(Cause::RuleAdded) => ", because the rule was added and looked at what is archived",
-        Some(Cause::RuleChanged) => ", because the rule, or one whose alerts it looks at, was changed",
-        Some(Cause::ListChanged) => {
-            ", because a list that the rule follows, or one whose alerts it looks at, was changed"
-        }
-    };
-    let text = text + why;
-    Said { at: change.at, text }
 }
 
 /// The key of an alert as the rule has it now; the name of a field that the alert lacks otherwise.

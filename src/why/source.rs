@@ -24,13 +24,15 @@ const BATCH: usize = 8 << 10;
 /// So many digits of an alert's id are shown.
 const DIGITS: usize = 12;
 
+/// Spans of event numbers, in order and without gaps, and the rules over the lists that stood then.
+pub type Spans = Vec<(Range<u64>, Arc<Program>)>;
+
 /// Rules as they are, and as they were when events came.
 #[derive(Clone, Copy)]
 pub struct Rules<'p> {
     /// As they are.
     pub now: &'p Program,
-    /// Spans of event numbers, in order and without gaps, and the rules over the lists that stood then; none where lists
-    /// always were what they are.
+    /// [`Spans`]; none where lists always were what they are.
     pub then: &'p [(Range<u64>, Arc<Program>)],
 }
 
@@ -89,7 +91,7 @@ impl<'p> Source<'p> {
 
     /// What it is made of, in a word.
     pub(super) fn noun(&self) -> &'static str {
-        if self.is_of_alerts() { "alert" } else { "event" }
+        self.rules().next().map_or("event", super::sentence::noun)
     }
 
     /// The rule in all its versions.
