@@ -96,6 +96,19 @@ pub fn alert_changes(dir: &Path, text: &str) -> Result<Vec<AlertChange>, Archive
     whole_lines(&path, |line| wanted.find(line).is_some())?.map(|line| line.map(|(change, _)| change)).collect()
 }
 
+/// The latest change of each alert in a data folder's alert log; none when there is no log. Takes no lock.
+pub fn latest_changes(dir: &Path) -> Result<BTreeMap<AlertId, AlertChange>, ArchiveError> {
+    let path = layout::alerts(dir);
+    let mut latest = BTreeMap::new();
+    if path.exists() {
+        for line in lines(&path)? {
+            let (change, _) = line?;
+            latest.insert(change.alert.id, change);
+        }
+    }
+    Ok(latest)
+}
+
 fn apply(current: &mut BTreeMap<AlertId, Alert>, change: AlertChange) {
     match change.change {
         Change::Added | Change::Changed => current.insert(change.alert.id, change.alert),

@@ -51,18 +51,7 @@ impl ListLog {
     /// process was killed is cut off. The caller holds the folder's lock (see [`super::Archive`]).
     pub fn open(dir: &Path) -> Result<ListLog, ArchiveError> {
         let path = layout::lists(dir);
-        let text = match std::fs::read(&path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
-            Err(error) => return Err(ArchiveError::io("read", &path)(error)),
-        };
-        let whole = text.iter().rposition(|b| *b == b'\n').map_or(0, |at| at + 1);
-        let line = |(number, line): (usize, &[u8])| {
-            serde_json::from_slice(line)
-                .map_err(|e| ArchiveError::Damaged { path: path.clone(), what: format!("line {}: {e}", number + 1) })
-        };
-        let lines = text[..whole].split(|b| *b == b'\n').enumerate().filter(|(_, line)| !line.is_empty());
-        let changes = lines.map(line).collect::<Result<_, _>>()?;
+        let (history, whole) = ListHistory::load(&path)?;
         let open = || {
             let file = OpenOptions::new().create(true).append(true).open(&path)?;
             file.set_len(whole as u64)?;
@@ -71,7 +60,7 @@ impl ListLog {
         };
         let file = open().map_err(ArchiveError::io("open", &path))?;
         layout::sync_folder(dir)?;
-        Ok(ListLog { file, path, committed: whole as u64, history: ListHistory { changes } })
+        Ok(ListLog { file, path, committed: whole as u64, history })
     }
 
     /// What was recorded.
@@ -123,6 +112,27 @@ impl Change {
 }
 
 impl ListHistory {
+    /// What was recorded in a data folder; nothing where there is no list log. Takes no lock.
+    pub fn read(dir: &Path) -> Result<ListHistory, ArchiveError> {
+        Ok(ListHistory::load(&layout::lists(dir))?.0)
+    }
+
+    /// What a list log holds, and the length of its whole lines.
+    fn load(path: &Path) -> Result<(ListHistory, usize), ArchiveError> {
+        let text = match std::fs::read(path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
+            Err(error) => return Err(ArchiveError::io("read", path)(error)),
+        };
+        let whole = text.iter().rposition(|b| *b == b'\n').map_or(0, |at| at + 1);
+        let line = |(number, line): (usize, &[u8])| {
+            serde_json::from_slice(line)
+                .map_err(|e| ArchiveError::Damaged { path: path.to_owned(), what: format!("line {}: {e}", number + 1) })
+        };
+        let lines = text[..whole].split(|b| *b == b'\n').enumerate().filter(|(_, line)| !line.is_empty());
+        Ok((ListHistory { changes: lines.map(line).collect::<Result<_, _>>()? }, whole))
+    }
+
     /// The latest watermark at which lists changed, µs.
     pub fn watermark(&self) -> Option<i64> {
         self.changes.iter().filter_map(Change::watermark).max()

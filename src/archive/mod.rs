@@ -43,7 +43,7 @@ mod sink;
 mod store;
 mod texts;
 
-pub use alerts::{AlertLog, alert_changes};
+pub use alerts::{AlertLog, alert_changes, latest_changes};
 pub use bulk::BulkWriter;
 pub use groups::{Keep, Skipped};
 pub use lists::{ListHistory, ListLog, Lists};

@@ -1,13 +1,15 @@
 //! What several subcommands ask alike: which rules, how to read lines.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context;
 
+use crate::archive::ListHistory;
 use crate::engine::rules::{self, Origin};
 use crate::ingest;
 use crate::rule::{self, plan::Program};
+use crate::why::Spans;
 
 /// Which rules.
 #[derive(clap::Args, Clone)]
@@ -47,6 +49,19 @@ impl Rules {
             eprint!("{}", rule::render(&loaded.diagnostics, &loaded.files, color));
         }
         Ok((origin, loaded))
+    }
+
+    /// Compiles the rules as they are, and as they were over the lists of each span of events in a data folder; none of
+    /// these where lists always were what they are.
+    pub(super) fn over_time(&self, data: &Path) -> anyhow::Result<(rules::Rules, Spans)> {
+        let (_, rules) = self.live()?;
+        let spans = ListHistory::read(data)?.spans(&rules.lists, u64::MAX);
+        if spans.iter().all(|(_, lists)| *lists == rules.lists) {
+            return Ok((rules, Vec::new()));
+        }
+        let compiled = |(span, lists)| (span, rules.with_lists(&lists).program);
+        let then = spans.into_iter().map(compiled).collect();
+        Ok((rules, then))
     }
 
     /// Compiles the rules and says nothing.

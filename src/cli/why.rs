@@ -9,10 +9,10 @@ use crate::why;
 
 /// Explain an alert step by step
 ///
-/// Reads the events around the alert from the archive and shows the rule in one sentence, which event satisfied which
-/// step and by which of its values, which condition was met when, how the episode grew, which exceptions did
-/// not apply, and what was said of the alert: added, changed, superseded, withdrawn. The first few digits of an id do. Rules
-/// that were changed or removed since are named as such.
+/// Reads the events around the alert from the archive (of a rule over alerts: the alerts that stand) and shows the rule
+/// in one sentence, which event satisfied which step and by which of its values, which condition was met when, how the
+/// episode grew, which exceptions did not apply, and what was said of the alert: added, changed, superseded,
+/// withdrawn. The first few digits of an id do. Rules that were changed or removed since are named as such.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -61,8 +61,9 @@ impl Output {
 }
 
 pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
-    let rules = arguments.rules.load()?;
-    let explanation = why::why(&arguments.data, &rules.program, &arguments.alert)?;
+    let (rules, then) = arguments.rules.over_time(&arguments.data)?;
+    let rules = why::Rules { now: &rules.program, then: &then };
+    let explanation = why::why(&arguments.data, rules, &arguments.alert)?;
     arguments.output.write(&|| explanation.text(), &explanation)?;
     Ok(ExitCode::SUCCESS)
 }

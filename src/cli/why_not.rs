@@ -14,7 +14,8 @@ use crate::why::{self, Asked};
 /// Runs the rule over the archive for one key and names the nearest miss: "2 of 3 events within 5m; the 3rd came 4 s too
 /// late", a step that no event satisfied and what the nearest events lacked, steps in another order, a chain
 /// broken by `until`, an exception, a sum that fell short, a value that was not new. A key that no event has is answered
-/// with the values that are near. If the rule did fire, its alerts are shown.
+/// with the values that are near. If the rule did fire, its alerts are shown. A rule over alerts looks at the
+/// alerts that stand; events are judged by what stood in lists when they came.
 #[derive(clap::Args)]
 #[command(after_help = "\
 KEY is FIELD=VALUE for every field that the rule counts `by`. A rule without a key takes --event, or --from and --to;
@@ -63,9 +64,10 @@ fn event(text: &str) -> Result<EventId, String> {
 }
 
 pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
-    let rules = arguments.rules.load()?;
+    let (rules, then) = arguments.rules.over_time(&arguments.data)?;
+    let rules = why::Rules { now: &rules.program, then: &then };
     let Arguments { rule, key, event, from, to, data, output, .. } = arguments;
-    let verdict = why::why_not(&data, &rules.program, &Asked { rule, key, event, from, to })?;
+    let verdict = why::why_not(&data, rules, &Asked { rule, key, event, from, to })?;
     output.write(&|| verdict.text(), &verdict)?;
     Ok(if verdict.fired.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }

@@ -7,35 +7,16 @@
 use std::sync::Arc;
 
 use crate::alert::AlertId;
-use crate::event::field;
-use crate::event::{BatchBuilder, EventBatch, FieldId, Type, time};
+use crate::event::{BatchBuilder, EventBatch};
 use crate::matching::{MatchRow, Matcher, Scratch};
 use crate::rule::plan::{FieldRef, Program, Tuple};
-use crate::rule::tactic;
+use crate::rule::raised::Raised;
 
 use super::changes::title;
 use super::episode::{Place, Record};
 
 /// Alerts of a batch at most.
 const BATCH: usize = 8 << 10;
-
-/// The value of `fields.alert.id` of an alert as an event: its id as it is written.
-const ALERT_ID: &str = "alert.id";
-
-/// Fields that say something about the alert itself, not about its key.
-const OWN: [FieldId; 11] = [
-    field::TIMESTAMP,
-    field::EVENT_ID,
-    field::EVENT_KIND,
-    field::MESSAGE,
-    field::TAGS,
-    field::RULE_ID,
-    field::RULE_NAME,
-    field::RULE_SEVERITY,
-    field::RULE_TACTIC,
-    field::THREAT_TECHNIQUE_ID,
-    field::RISK_SCORE,
-];
 
 /// What of an alert is known when it opens, and stays.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -95,64 +76,18 @@ impl Climb {
     fn event(&mut self, alert: &Opened) {
         let Climb { program, matcher, builder, .. } = self;
         let Some(rule) = program.rules.get(alert.rule as usize) else { return };
-        let wanted = |field: FieldId| matcher.fields().contains(&FieldRef::Column(field));
-        let id = AlertId::new(&rule.name, &alert.key.0, alert.first.id);
-        builder.set_time(field::TIMESTAMP, alert.first.time);
-        builder.set_id(id.event_id(alert.first.time));
-        builder.set_word(field::EVENT_KIND, "alert");
-        builder.set_text(field::RULE_ID, &rule.name);
-        builder.set_text(field::RULE_NAME, &rule.name);
-        builder.set_word(field::RULE_SEVERITY, rule.severity.word());
-        set_list(builder, field::TAGS, &rule.tags);
-        set_list(builder, field::THREAT_TECHNIQUE_ID, &rule.attack);
-        if wanted(field::RULE_TACTIC) {
-            builder.set_list(field::RULE_TACTIC, &tactic::of_all(&rule.attack));
-        }
-        if let Some(risk) = rule.risk {
-            builder.set_number(field::RISK_SCORE, risk.into());
-        }
-        if wanted(field::MESSAGE) {
-            builder.set_text(field::MESSAGE, &title(rule, &alert.key, &alert.values, None));
-        }
-        if matcher.fields().contains(&FieldRef::Extra(ALERT_ID.into())) {
-            builder.set_extra(ALERT_ID, &id.to_string());
-        }
-        for (position, field) in rule.key.iter().enumerate() {
-            if let Some(value) = alert.key.get(position).filter(|_| matcher.fields().contains(field)) {
-                set_key(builder, field, &value);
-            }
-        }
-        builder.end_row();
+        let raised = Raised {
+            id: AlertId::new(&rule.name, &alert.key.0, alert.first.id),
+            first: alert.first.time,
+            rule: &rule.name,
+            severity: rule.severity,
+            tags: &rule.tags,
+            attack: &rule.attack,
+            risk: rule.risk,
+        };
+        let wanted = |field: &FieldRef| matcher.fields().contains(field);
+        let title = || title(rule, &alert.key, &alert.values, None);
+        let value = |(position, field)| Some((field, alert.key.get(position)?.to_string()));
+        raised.event(builder, &wanted, &title, rule.key.iter().enumerate().filter_map(value));
     }
-}
-
-/// Sets a key field to its value, as [`MatchRow::key`] writes it.
-fn set_key(builder: &mut BatchBuilder, field: &FieldRef, value: &str) {
-    let id = match field {
-        FieldRef::Extra(name) => return builder.set_extra(name, value),
-        FieldRef::Column(id) if OWN.contains(id) => return,
-        FieldRef::Column(id) => *id,
-    };
-    match id.ty() {
-        Type::Text | Type::LongText => builder.set_text(id, value),
-        Type::TextList => builder.set_list(id, &value.split(", ").collect::<Vec<_>>()),
-        Type::Ip => {
-            builder.set_ip(id, value);
-        }
-        Type::U16 | Type::U32 | Type::U64 | Type::I64 => {
-            if let Ok(number) = value.parse() {
-                builder.set_number(id, number);
-            }
-        }
-        Type::Timestamp => {
-            if let Some(micros) = time::parse_rfc3339(value) {
-                builder.set_time(id, micros);
-            }
-        }
-        Type::Id => {}
-    }
-}
-
-fn set_list(builder: &mut BatchBuilder, field: FieldId, values: &[String]) {
-    builder.set_list(field, &values.iter().map(String::as_str).collect::<Vec<_>>());
 }

@@ -3,7 +3,7 @@
 //! Reading order: `split` cuts a file into items, `parse` (with `grammar.pest`) makes the tree [`ast`],
 //! `scope` resolves the folder's names, `check` makes the [`plan`] rule by rule: conditions (`condition`, `operand`,
 //! `entry`, `listed`), forms (`form`, `having`, `steps`, `residual`, `novel`, `baseline`), `title`, `trial`. `level`
-//! orders rules over alerts. Everything that is wrong comes out as [`diagnostic::Diagnostic`]s.
+//! orders rules over alerts, to which `raised` makes alerts events. Everything that is wrong comes out as [`diagnostic::Diagnostic`]s.
 
 use std::io;
 use std::sync::Arc;
@@ -29,6 +29,7 @@ mod operand;
 mod pack;
 mod parse;
 pub mod plan;
+pub(crate) mod raised;
 mod residual;
 #[cfg(test)]
 mod samples;

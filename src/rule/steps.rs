@@ -209,7 +209,11 @@ fn draft<'a>(
     let source = source?;
     let predicate = simplify::and([source.predicate, condition?]);
     warn_constant(check, &predicate, &step.pattern, false);
-    let name = step.label.as_ref().map(|l| l.text.clone());
+    // Where a step has no label, the `let` that it is made of says what it is about.
+    let free = |name: &str| check.scope.lets.contains_key(name) && !check.labels.iter().any(|l| l == name);
+    let defined = Some(&step.pattern.source).filter(|source| free(&source.text));
+    let named = step.label.as_ref().or(defined.filter(|_| step.role != Role::Until));
+    let name = named.map(|l| l.text.clone());
     let step_plan = Step { name, predicate, key };
     Some(Draft { written: step, having: having?, step: step_plan, joined, alerts: source.alerts })
 }

@@ -60,6 +60,7 @@ fn hole(check: &mut Check<'_>, title: &Word, name: &str, shape: &mut Shape) -> O
         end: title.span.start + at + 1 + name.len(),
     });
     if let Some((label, field)) = name.split_once('.')
+        && check.labels.iter().any(|l| l == label)
         && let Some(step) = shape.steps.iter().position(|s| s.name.as_deref() == Some(label))
         && (field::by_name(field).is_some() || field.starts_with(EXTRA_PREFIX))
     {
@@ -81,6 +82,7 @@ fn hole(check: &mut Check<'_>, title: &Word, name: &str, shape: &mut Shape) -> O
     }
     if field::by_name(name).is_none() && !name.starts_with(EXTRA_PREFIX) {
         let steps: Vec<&str> = shape.steps.iter().filter_map(|s| s.name.as_deref()).collect();
+        let steps: Vec<&str> = steps.into_iter().filter(|name| check.labels.iter().any(|l| l == name)).collect();
         let first = name.split('.').next().unwrap_or(name);
         if steps.contains(&first) {
             let field = name[first.len()..].trim_start_matches('.');

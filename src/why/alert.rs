@@ -6,23 +6,22 @@ use std::path::Path;
 use rustc_hash::FxHashSet;
 use serde::Serialize;
 
-use super::evidence::{self, Exhibits, Gathered, Wanted};
+use super::evidence::{self, Exhibit, Exhibits, Gathered, Wanted};
+use super::history::{Said, changes, said, standing};
 use super::near::{self, Match, Row};
 use super::predicate::{Judge, Judged};
-use super::report::{Shown, moment};
-use super::value::{counted, duration, instant, instant_beside};
+use super::report::Shown;
+use super::source::{Rules, Source};
+use super::value::{counted, duration, instant};
 use super::{WhyError, sentence};
-use crate::alert::{Alert, AlertChange, AlertId, Change};
-use crate::archive;
+use crate::alert::{Alert, AlertId};
 use crate::event::EventId;
-use crate::rule::plan::{Form, Program, Rule, Tuple};
+use crate::rule::plan::{Form, Rule, Tuple};
 
 /// So many events of a match are shown, half of them its first ones.
 const EVENTS: usize = 30;
 /// So many of the latest events of an episode are shown.
 const LATEST: usize = 5;
-/// So many alerts are listed when an id is ambiguous.
-const LISTED: usize = 10;
 
 /// An alert explained.
 #[derive(Clone, Debug, Serialize)]
@@ -31,6 +30,8 @@ pub struct Explanation {
     pub alert: Alert,
     /// Whether it stands, in words.
     pub standing: String,
+    /// What its rule looks at: `event` or `alert`.
+    pub of: &'static str,
     /// Its rule.
     pub rule: RuleNote,
     /// The events of the first match; where the rule does not give it any more, the evidence that the alert names.
@@ -88,24 +89,17 @@ pub struct ExceptionNote {
     pub because: Judged,
 }
 
-/// A change of the alert.
-#[derive(Clone, Debug, Serialize)]
-pub struct Said {
-    /// When, µs UTC (RFC 3339 in JSON).
-    #[serde(serialize_with = "moment")]
-    pub at: i64,
-    /// What.
-    pub text: String,
-}
-
 /// Explains the alert whose id starts so.
-pub fn why(data: &Path, program: &Program, id: &str) -> Result<Explanation, WhyError> {
+pub fn why(data: &Path, rules: Rules<'_>, id: &str) -> Result<Explanation, WhyError> {
     let changes = changes(data, id)?;
     let alert = changes.1;
-    let rule = program.rules.iter().find(|r| r.name == alert.rule);
-    let judge = Judge::new(&program.lists);
+    let rule = rules.now.rules.iter().find(|r| r.name == alert.rule);
+    let judge = Judge::new(&rules.now.lists);
+    let source = Source::open(data, rules, rule)?;
+    let noun = source.noun();
     let mut out = Explanation {
         standing: standing(&alert, &changes.0),
+        of: noun,
         rule: RuleNote {
             name: alert.rule.clone(),
             file: rule.map(|r| r.file.to_string()),
@@ -117,74 +111,19 @@ pub fn why(data: &Path, program: &Program, id: &str) -> Result<Explanation, WhyE
         episode: Vec::new(),
         latest: Vec::new(),
         exceptions: Vec::new(),
-        history: changes.0.iter().map(|c| said(&alert, c)).collect(),
+        history: changes.0.iter().map(|c| said(&alert, c, noun)).collect(),
         notes: Vec::new(),
         alert,
     };
     let found = match rule {
-        Some(rule) => out.again(data, program, rule, &judge)?,
+        Some(rule) => out.again(&source, rule, &judge)?,
         None => None,
     };
     match (rule, found) {
-        (Some(rule), Some((gathered, found))) => out.explain(data, rule, &judge, &gathered.rows, &found)?,
-        (rule, _) => out.evidence(data, rule, &judge)?,
+        (Some(rule), Some((gathered, found))) => out.explain(&source, rule, &judge, &gathered.rows, &found)?,
+        (rule, _) => out.evidence(&source, rule, &judge)?,
     }
     Ok(out)
-}
-
-/// Everything that was said of the one alert whose id starts so, and the alert as it was last.
-fn changes(data: &Path, id: &str) -> Result<(Vec<AlertChange>, Alert), WhyError> {
-    let prefix = id.trim().to_lowercase();
-    if prefix.is_empty() || prefix.len() > 32 || !prefix.bytes().all(|b| b.is_ascii_hexdigit()) {
-        return Err(WhyError::NotAnId(id.to_owned()));
-    }
-    let all = archive::alert_changes(data, &prefix)?;
-    let starts = |id: &AlertId| id.to_string().starts_with(&prefix);
-    let mut alerts: Vec<&Alert> = Vec::new();
-    for change in all.iter().rev().filter(|c| starts(&c.alert.id)) {
-        if alerts.iter().all(|a| a.id != change.alert.id) {
-            alerts.push(&change.alert);
-        }
-    }
-    let alert = match &alerts[..] {
-        [one] => (*one).clone(),
-        [] => {
-            // A folder that is no archive is the likelier mistake.
-            evidence::span(data)?;
-            return Err(WhyError::NoAlert { id: prefix, data: data.to_owned() });
-        }
-        several => {
-            let line = |a: &&Alert| format!("  {}  {}  {}", a.id, instant(a.first), super::value::printable(&a.title));
-            let mut list: Vec<String> = several.iter().rev().take(LISTED).map(line).collect();
-            if several.len() > LISTED {
-                list.push("  …".to_owned());
-            }
-            return Err(WhyError::Ambiguous { id: prefix, count: several.len(), list: list.join("\n") });
-        }
-    };
-    let about = |c: &AlertChange| c.alert.id == alert.id || c.change == Change::Superseded { by: alert.id };
-    Ok((all.into_iter().filter(about).collect(), alert))
-}
-
-fn standing(alert: &Alert, changes: &[AlertChange]) -> String {
-    match changes.iter().rev().find(|c| c.alert.id == alert.id).map(|c| &c.change) {
-        Some(Change::Superseded { by }) => format!("superseded by {by}"),
-        Some(Change::Withdrawn) => "withdrawn".to_owned(),
-        Some(Change::Added | Change::Changed) | None => "stands".to_owned(),
-    }
-}
-
-fn said(alert: &Alert, change: &AlertChange) -> Said {
-    let now = &change.alert;
-    let until = instant_beside(now.last, now.first);
-    let text = match &change.change {
-        Change::Superseded { by } if *by == alert.id => format!("took the place of {}", now.id),
-        Change::Superseded { by } => format!("superseded: {by} took its place"),
-        Change::Added => format!("added: {} until {until}", counted(now.count as usize, "event")),
-        Change::Changed => format!("changed: {} until {until}", counted(now.count as usize, "event")),
-        Change::Withdrawn => "withdrawn: it is no longer true".to_owned(),
-    };
-    Said { at: change.at, text }
 }
 
 /// The key of an alert as the rule has it now; the name of a field that the alert lacks otherwise.
@@ -201,8 +140,7 @@ impl Explanation {
     /// Runs the rule over the archive again. `None` when it does not give this alert any more, which is noted.
     fn again<'p>(
         &mut self,
-        data: &Path,
-        program: &'p Program,
+        source: &Source<'p>,
         rule: &'p Rule,
         judge: &Judge<'p>,
     ) -> Result<Option<(Gathered, Match)>, WhyError> {
@@ -221,10 +159,11 @@ impl Explanation {
         let within = rule.form.within();
         let event = alert.evidence.first().copied().filter(|_| rule.form == Form::Single);
         let range = alert.first.saturating_sub(within)..=alert.last.saturating_add(within);
-        let gathered = evidence::gather(program, rule, judge, &Wanted { data, key: &key, event, range })?;
+        let gathered = evidence::gather(rule, judge, &Wanted { source, key: &key, event, range })?;
         let tuple = Tuple::new(key.iter().map(|v| Some(v.as_str())));
         let tuple = if rule.key.is_empty() { Tuple::default() } else { tuple };
-        let matches = near::matches(rule, &gathered.rows, alert.last.saturating_add(within));
+        let end = evidence::span(source.data)?.map_or(i64::MIN, |(_, last)| last);
+        let matches = near::matches(rule, &gathered.rows, end);
         let first = |m: &Match| m.events(rule, &gathered.rows).first().map(|(_, row)| gathered.rows[*row].id);
         let ours = |m: &&Match| {
             m.start == alert.first && first(m).is_some_and(|id| AlertId::new(&rule.name, &tuple.0, id) == alert.id)
@@ -232,6 +171,9 @@ impl Explanation {
         let Some(found) = matches.iter().find(ours).cloned() else {
             let how = match matches.iter().any(|m| m.start <= alert.last && m.end >= alert.first) {
                 true => "as it is now it gives another alert here",
+                false if source.is_of_alerts() => {
+                    "as it is now it gives no alert here (or the alerts that it rests on do not stand any more)"
+                }
                 false => "as it is now it gives no alert here (or its events left the archive)",
             };
             self.rule.state = RuleState::Changed { how: how.to_owned() };
@@ -285,7 +227,7 @@ impl Explanation {
     /// The first match, its conditions, the latest events, the exceptions.
     fn explain<'p>(
         &mut self,
-        data: &Path,
+        source: &Source<'p>,
         rule: &'p Rule,
         judge: &Judge<'p>,
         rows: &[Row],
@@ -295,7 +237,7 @@ impl Explanation {
         self.met = near::met(rule, rows, found);
         let left_out = trim(&mut events);
         if left_out > 0 {
-            self.notes.push(format!("{} of the first match are not shown", counted(left_out, "event")));
+            self.notes.push(format!("{} of the first match are not shown", counted(left_out, self.of)));
         }
         let proof: FxHashSet<EventId> = events.iter().map(|(_, row)| rows[*row].id).collect();
         let latest: Vec<EventId> = self.alert.evidence.iter().rev().filter(|id| !proof.contains(id)).copied().collect();
@@ -303,34 +245,35 @@ impl Explanation {
         latest.reverse();
         let ids = proof.iter().chain(&latest).copied().collect();
         let range = found.start..=self.alert.last.max(found.end);
-        let exhibits = evidence::exhibits(data, Some(rule), &ids, range)?;
+        let exhibits = evidence::exhibits(source, &ids, range)?;
         self.first_match = show(rule, judge, rows, &events, &exhibits);
         self.latest = latest.iter().filter_map(|id| exhibits.get(id).map(|e| bare(*id, e, self.alert.first))).collect();
         if let Some(first) = events.first().and_then(|(_, row)| exhibits.get(&rows[*row].id)) {
             let note = |e: &'p crate::rule::plan::Exception| {
-                let because = judge.explain(&e.predicate, first, 0).decisive();
+                let because = judge.explain(&e.predicate, &first.event, 0).decisive();
                 ExceptionNote { reason: e.reason.clone(), holds: because.holds, because }
             };
-            self.exceptions = rule.exceptions.all.iter().map(note).collect();
+            self.exceptions = first.rule.unwrap_or(rule).exceptions.all.iter().map(note).collect();
         }
         Ok(())
     }
 
     /// The events that the alert names, with what the rule, if there is one, makes of them now.
-    fn evidence<'p>(&mut self, data: &Path, rule: Option<&'p Rule>, judge: &Judge<'p>) -> Result<(), WhyError> {
+    fn evidence<'p>(&mut self, source: &Source<'p>, rule: Option<&'p Rule>, judge: &Judge<'p>) -> Result<(), WhyError> {
         let ids: FxHashSet<EventId> = self.alert.evidence.iter().copied().collect();
-        let exhibits = evidence::exhibits(data, rule, &ids, self.alert.first..=self.alert.last)?;
+        let exhibits = evidence::exhibits(source, &ids, self.alert.first..=self.alert.last)?;
         let missing = ids.len() - exhibits.len();
         if missing > 0 {
-            let (of, count) = (counted(ids.len(), "event"), missing);
-            self.notes.push(format!("{count} of the {of} that it names are not in the archive"));
+            let of = counted(ids.len(), self.of);
+            let place = if source.is_of_alerts() { "alert log" } else { "archive" };
+            self.notes.push(format!("{missing} of the {of} that it names are not in the {place}"));
         }
         for id in &self.alert.evidence {
-            let Some(event) = exhibits.get(id) else { continue };
-            let mut shown = bare(*id, event, self.alert.first);
-            let steps = rule.map(|r| r.steps.iter().enumerate()).into_iter().flatten();
+            let Some(exhibit) = exhibits.get(id) else { continue };
+            let mut shown = bare(*id, exhibit, self.alert.first);
+            let steps = exhibit.rule.map(|r| r.steps.iter().enumerate()).into_iter().flatten();
             let satisfied =
-                steps.map(|(at, step)| (at, judge.explain(&step.predicate, event, 0))).find(|(_, j)| j.holds);
+                steps.map(|(at, step)| (at, judge.explain(&step.predicate, &exhibit.event, 0))).find(|(_, j)| j.holds);
             if let Some((at, judged)) = satisfied {
                 shown.step = rule.and_then(|r| label(r, at));
                 shown.because = Some(judged.decisive());
@@ -358,9 +301,9 @@ fn label(rule: &Rule, step: usize) -> Option<String> {
 }
 
 /// An event alone.
-fn bare(id: EventId, event: &crate::event::EventBatch, first: i64) -> Shown {
-    let time = event.times().first().copied().unwrap_or_default();
-    Shown { id, time, offset_us: time - first, step: None, place: None, raw: Some(evidence::raw(event)), because: None }
+fn bare(id: EventId, exhibit: &Exhibit<'_>, first: i64) -> Shown {
+    let time = exhibit.event.times().first().copied().unwrap_or_default();
+    Shown { id, time, offset_us: time - first, step: None, place: None, raw: Some(exhibit.line.clone()), because: None }
 }
 
 /// Events of a match or a miss with their lines, and what made each satisfy its step.
@@ -369,7 +312,7 @@ pub(super) fn show<'p>(
     judge: &Judge<'p>,
     rows: &[Row],
     events: &[(usize, usize)],
-    exhibits: &Exhibits,
+    exhibits: &Exhibits<'p>,
 ) -> Vec<Shown> {
     let first = events.iter().map(|(_, row)| rows[*row].time).min().unwrap_or_default();
     let mut totals = vec![0; rule.steps.len()];
@@ -378,7 +321,8 @@ pub(super) fn show<'p>(
     let mut out = Vec::new();
     for (step, row) in events {
         let row = &rows[*row];
-        let event = exhibits.get(&row.id);
+        let exhibit = exhibits.get(&row.id);
+        let rule = exhibit.and_then(|e| e.rule).unwrap_or(rule);
         let bare = rule.exceptions.bare.get(*step).or_else(|| rule.steps.get(*step).map(|s| &s.predicate));
         let predicate = if row.exception.is_some() { bare } else { rule.steps.get(*step).map(|s| &s.predicate) };
         seen[*step] += 1;
@@ -390,8 +334,8 @@ pub(super) fn show<'p>(
             offset_us: row.time - first,
             step: label(rule, *step),
             place: (all > 1 && rule.steps.len() > 1).then(|| format!("{number} of {all}")),
-            raw: event.map(evidence::raw),
-            because: event.zip(predicate).map(|(e, p)| judge.explain(p, e, 0).decisive()),
+            raw: exhibit.map(|e| e.line.clone()),
+            because: exhibit.zip(predicate).map(|(e, p)| judge.explain(p, &e.event, 0).decisive()),
         });
     }
     out

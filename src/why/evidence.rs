@@ -10,11 +10,12 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use super::WhyError;
 use super::near::Row;
 use super::predicate::{Judge, Judged};
+use super::source::{Batch, Source};
 use super::value::{elements, shown, tuple};
 use crate::archive;
 use crate::event::field::{self, Type};
 use crate::event::{EventBatch, EventId};
-use crate::rule::plan::{FieldRef, Form, Predicate, Program, Rule};
+use crate::rule::plan::{FieldRef, Form, Predicate, Rule};
 
 /// More events of a key than this are not looked at: the latest are taken.
 pub(super) const MOST: usize = 100_000;
@@ -26,8 +27,8 @@ const VALUES: usize = 200_000;
 const LATE: &str = "late";
 
 /// Which events.
-pub(super) struct Wanted<'w> {
-    pub(super) data: &'w Path,
+pub(super) struct Wanted<'w, 'p> {
+    pub(super) source: &'w Source<'p>,
     /// The key's values, one for each of the rule's key fields; empty for all events.
     pub(super) key: &'w [String],
     /// Only this event.
@@ -45,6 +46,8 @@ pub(super) struct Gathered {
     pub(super) events: u64,
     /// Events of the key.
     pub(super) of_key: u64,
+    /// Events that satisfy a step, but lack the value that the rule looks at.
+    pub(super) valueless: u64,
     /// Events that came too late for a rule with a window.
     pub(super) late: u64,
     /// There were too many: only those at or after this time (µs) were kept.
@@ -83,15 +86,18 @@ impl Tally {
     }
 }
 
-/// The columns that a rule names.
-pub(super) fn columns(rule: &Rule) -> BTreeSet<FieldRef> {
-    let mut out: BTreeSet<FieldRef> = rule.key.iter().chain(&rule.payload).cloned().collect();
-    for step in &rule.steps {
-        out.extend(step.key.iter().cloned());
-        named(&step.predicate, &mut out);
+/// The columns that a rule names, in any version.
+pub(super) fn columns<'r>(rules: impl Iterator<Item = &'r Rule>) -> BTreeSet<FieldRef> {
+    let mut out = BTreeSet::new();
+    for rule in rules {
+        out.extend(rule.key.iter().chain(&rule.payload).cloned());
+        for step in &rule.steps {
+            out.extend(step.key.iter().cloned());
+            named(&step.predicate, &mut out);
+        }
+        rule.exceptions.all.iter().for_each(|e| named(&e.predicate, &mut out));
+        rule.exceptions.bare.iter().for_each(|p| named(p, &mut out));
     }
-    rule.exceptions.all.iter().for_each(|e| named(&e.predicate, &mut out));
-    rule.exceptions.bare.iter().for_each(|p| named(p, &mut out));
     out
 }
 
@@ -105,22 +111,18 @@ fn named(predicate: &Predicate, out: &mut BTreeSet<FieldRef>) {
 }
 
 /// Reads the events of a key and holds them against the rule.
-pub(super) fn gather<'p>(
-    program: &'p Program,
-    rule: &'p Rule,
-    judge: &Judge<'p>,
-    wanted: &Wanted<'_>,
-) -> Result<Gathered, WhyError> {
-    let columns = columns(rule);
+pub(super) fn gather<'p>(rule: &'p Rule, judge: &Judge<'p>, wanted: &Wanted<'_, 'p>) -> Result<Gathered, WhyError> {
+    let columns = columns(wanted.source.rules());
     let steps = rule.steps.iter().map(|_| Tally::default()).collect();
-    let mut out = Gathered { rows: Vec::new(), steps, events: 0, of_key: 0, late: 0, cut: None };
-    debug_assert!(program.rules.iter().any(|r| std::ptr::eq(r, rule)), "the rule is of the program");
-    for batch in archive::read(wanted.data, Some(&columns), wanted.range.clone())? {
-        let batch = batch?;
-        out.events += batch.len() as u64;
-        for row in 0..batch.len() {
-            if wanted.event.is_none_or(|id| batch.id(row) == id) {
-                out.take(rule, judge, wanted, &batch, row);
+    let mut out = Gathered { rows: Vec::new(), steps, events: 0, of_key: 0, valueless: 0, late: 0, cut: None };
+    for batch in wanted.source.read(&columns, wanted.range.clone())? {
+        let Batch { events, rule } = batch?;
+        out.events += events.len() as u64;
+        // It did not run when these came.
+        let Some(rule) = rule else { continue };
+        for row in 0..events.len() {
+            if wanted.event.is_none_or(|id| events.id(row) == id) {
+                out.take(rule, judge, wanted, &events, row);
             }
         }
         if out.rows.len() >= 2 * MOST {
@@ -132,7 +134,7 @@ pub(super) fn gather<'p>(
 }
 
 impl Gathered {
-    fn take<'p>(&mut self, rule: &'p Rule, judge: &Judge<'p>, wanted: &Wanted<'_>, batch: &EventBatch, row: usize) {
+    fn take<'p>(&mut self, rule: &'p Rule, judge: &Judge<'p>, wanted: &Wanted<'_, 'p>, batch: &EventBatch, row: usize) {
         let has_key = |step: usize| {
             let key = &rule.steps[step].key;
             wanted.key.is_empty() || key.iter().zip(wanted.key).all(|(field, value)| is(field, value, batch, row))
@@ -143,7 +145,9 @@ impl Gathered {
         }
         self.of_key += 1;
         // What a windowed rule never saw does not explain it.
-        if rule.form != Form::Single && elements(&FieldRef::Column(field::TAGS), batch, row).contains(&LATE) {
+        let archived = !wanted.source.is_of_alerts();
+        if archived && rule.form != Form::Single && elements(&FieldRef::Column(field::TAGS), batch, row).contains(&LATE)
+        {
             self.late += 1;
             return;
         }
@@ -151,6 +155,7 @@ impl Gathered {
         let counts = slot.is_none_or(|field| shown(field, batch, row).is_some());
         let holds = rule.exceptions.all.iter().position(|e| judge.holds(&e.predicate, batch, row));
         let (mut steps, mut excepted) = (0u32, 0u32);
+        let before = self.satisfied();
         for step in ours {
             let bare = rule.exceptions.bare.get(step).unwrap_or(&rule.steps[step].predicate);
             let tally = &mut self.steps[step];
@@ -168,11 +173,17 @@ impl Gathered {
                 *set |= 1u32.checked_shl(step as u32).unwrap_or(0);
             }
         }
+        let satisfied = !counts && holds.is_none() && before != self.satisfied();
+        self.valueless += u64::from(satisfied);
         if steps | excepted != 0 {
             let (time, id) = (batch.times()[row], batch.id(row));
             let values = tuple(&rule.payload, batch, row);
             self.rows.push(Row { time, id, steps, excepted, exception: holds, values });
         }
+    }
+
+    fn satisfied(&self) -> u64 {
+        self.steps.iter().map(|tally| tally.satisfied).sum()
     }
 
     fn shorten(&mut self) {
@@ -224,28 +235,38 @@ fn is(field: &FieldRef, value: &str, batch: &EventBatch, row: usize) -> bool {
     }
 }
 
-/// An event that is shown: it alone in a batch of its own.
-pub(super) type Exhibits = BTreeMap<EventId, EventBatch>;
+/// An event that is shown.
+pub(super) struct Exhibit<'p> {
+    /// It alone in a batch of its own.
+    pub(super) event: EventBatch,
+    /// Its line.
+    pub(super) line: String,
+    /// The rule that judged it.
+    pub(super) rule: Option<&'p Rule>,
+}
+
+/// Events that are shown, by id.
+pub(super) type Exhibits<'p> = BTreeMap<EventId, Exhibit<'p>>;
 
 /// The events of these ids with the columns a rule names and their raw lines; those that are not there are left out.
-pub(super) fn exhibits(
-    data: &Path,
-    rule: Option<&Rule>,
+pub(super) fn exhibits<'p>(
+    source: &Source<'p>,
     ids: &FxHashSet<EventId>,
     range: RangeInclusive<i64>,
-) -> Result<Exhibits, WhyError> {
+) -> Result<Exhibits<'p>, WhyError> {
     let mut out = Exhibits::new();
     if ids.is_empty() {
         return Ok(out);
     }
-    let mut columns = rule.map(columns).unwrap_or_default();
+    let mut columns = columns(source.rules());
     columns.extend([field::EVENT_ORIGINAL, field::MESSAGE].map(FieldRef::Column));
-    for batch in archive::read(data, Some(&columns), range)? {
-        let batch = batch?;
-        for row in 0..batch.len() {
-            let id = batch.id(row);
+    for batch in source.read_all(&columns, range)? {
+        let Batch { events, rule } = batch?;
+        for row in 0..events.len() {
+            let id = events.id(row);
             if ids.contains(&id) {
-                out.insert(id, batch.take(&[row as u32]));
+                let event = events.take(&[row as u32]);
+                out.insert(id, Exhibit { line: source.line(&event), event, rule });
             }
         }
         if out.len() == ids.len() {
@@ -253,12 +274,6 @@ pub(super) fn exhibits(
         }
     }
     Ok(out)
-}
-
-/// The raw line of an exhibit.
-pub(super) fn raw(batch: &EventBatch) -> String {
-    let line = batch.text(field::EVENT_ORIGINAL, 0).or_else(|| batch.message(0));
-    super::value::printable(line.unwrap_or("(the event has no raw line)"))
 }
 
 /// Times of the earliest and the latest archived event, µs; `None` when there is none.
@@ -272,15 +287,15 @@ pub(super) fn span(data: &Path) -> Result<Option<(i64, i64)>, WhyError> {
 
 /// The values of a field in a range that are nearest to one that no event has.
 pub(super) fn nearest_values(
-    wanted: &Wanted<'_>,
+    wanted: &Wanted<'_, '_>,
     field: &FieldRef,
     value: &str,
     most: usize,
 ) -> Result<Vec<(String, u64)>, WhyError> {
     let mut known: FxHashMap<String, u64> = FxHashMap::default();
     let columns = BTreeSet::from([field.clone()]);
-    for batch in archive::read(wanted.data, Some(&columns), wanted.range.clone())? {
-        let batch = batch?;
+    for batch in wanted.source.read(&columns, wanted.range.clone())? {
+        let batch = batch?.events;
         for row in 0..batch.len() {
             let Some(text) = shown(field, &batch, row) else { continue };
             if let Some(count) = known.get_mut(&text) {

@@ -31,7 +31,9 @@ pub(super) fn values(rule: &Rule, given: &[String], optional: bool) -> Result<Ve
             rule: rule.name.clone(),
             keys: keys(rule),
         })?;
-        values[at] = Some(canonical(&rule.key[at], value));
+        if values[at].replace(canonical(&rule.key[at], value)?).is_some() {
+            return Err(WhyError::Twice(field.to_owned()));
+        }
     }
     if given.is_empty() && optional {
         return Ok(Vec::new());
@@ -59,15 +61,18 @@ fn keys(rule: &Rule) -> String {
 }
 
 /// Addresses and numbers are written in many ways and stored in one.
-fn canonical(field: &FieldRef, value: &str) -> String {
+fn canonical(field: &FieldRef, value: &str) -> Result<String, WhyError> {
     let value = value.trim();
+    let wrong = |kind, example| WhyError::NotAValue { value: value.to_owned(), field: field.name(), kind, example };
     match field.ty() {
-        Type::Ip => {
-            value.parse::<std::net::IpAddr>().map_or_else(|_| value.to_owned(), |a| a.to_canonical().to_string())
-        }
-        Type::U16 | Type::U32 | Type::U64 | Type::I64 => {
-            value.parse::<i128>().map_or_else(|_| value.to_owned(), |n| n.to_string())
-        }
-        Type::Text | Type::LongText | Type::TextList | Type::Timestamp | Type::Id => value.to_owned(),
+        Type::Ip => match value.parse::<std::net::IpAddr>() {
+            Ok(address) => Ok(address.to_canonical().to_string()),
+            Err(_) => Err(wrong("an address", "203.0.113.7")),
+        },
+        Type::U16 | Type::U32 | Type::U64 | Type::I64 => match value.parse::<i128>() {
+            Ok(number) => Ok(number.to_string()),
+            Err(_) => Err(wrong("a number", "443")),
+        },
+        Type::Text | Type::LongText | Type::TextList | Type::Timestamp | Type::Id => Ok(value.to_owned()),
     }
 }

@@ -8,16 +8,17 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use serde::Serialize;
 
 use super::alert::{show, trim};
-use super::evidence::{self, Gathered, MOST, Wanted};
+use super::evidence::{self, Exhibit, Gathered, MOST, Wanted};
 use super::near::{self, Finding, Kind, Match, Row};
 use super::predicate::{Judge, Judged};
 use super::report::{Shown, moment};
+use super::source::{Rules, Source};
 use super::value::{counted, instant};
 use super::{WhyError, key, sentence};
 use crate::alert::{Alert, AlertChange, AlertId, Change};
 use crate::archive;
 use crate::event::{EventBatch, EventId};
-use crate::rule::plan::{Form, Program, Rule, Tuple};
+use crate::rule::plan::{Form, Rule, Tuple};
 
 /// So many ways of missing a step are shown.
 const WAYS: usize = 3;
@@ -151,6 +152,8 @@ pub struct NearValues {
 /// What was looked at.
 #[derive(Clone, Debug, Serialize)]
 pub struct Looked {
+    /// What the rule looks at: `event` or `alert`.
+    pub of: &'static str,
     /// Events in the range, with what lies a window before it.
     pub events: u64,
     /// Events of the key among them.
@@ -169,13 +172,15 @@ pub(super) fn cut(from: i64) -> String {
 }
 
 /// Says why a rule did not fire.
-pub fn why_not(data: &Path, program: &Program, asked: &Asked) -> Result<Verdict, WhyError> {
-    let rule = key::rule(program, &asked.rule)?;
-    let judge = Judge::new(&program.lists);
-    let event = asked.event.map(|id| find(data, rule, id)).transpose()?;
+pub fn why_not(data: &Path, rules: Rules<'_>, asked: &Asked) -> Result<Verdict, WhyError> {
+    let rule = key::rule(rules.now, &asked.rule)?;
+    let archive = evidence::span(data)?;
+    let judge = Judge::new(&rules.now.lists);
+    let source = Source::open(data, rules, Some(rule))?;
+    let event = asked.event.map(|id| find(&source, id)).transpose()?;
     let mut values = key::values(rule, &asked.key, event.is_some())?;
     if let (true, Some(event)) = (values.is_empty(), &event) {
-        values = own_key(rule, event);
+        values = own_key(rule, &event.event);
     }
     if rule.key.is_empty() && asked.event.is_none() && asked.from.is_none() && asked.to.is_none() {
         return Err(WhyError::NoKey(rule.name.clone()));
@@ -185,9 +190,8 @@ pub fn why_not(data: &Path, program: &Program, asked: &Asked) -> Result<Verdict,
     // An absence is decided a window later.
     let range = from.saturating_sub(within)..=to.saturating_add(within);
     let only = asked.event.filter(|_| values.is_empty());
-    let wanted = Wanted { data, key: &values, event: only, range };
-    let gathered = evidence::gather(program, rule, &judge, &wanted)?;
-    let archive = evidence::span(data)?;
+    let wanted = Wanted { source: &source, key: &values, event: only, range };
+    let gathered = evidence::gather(rule, &judge, &wanted)?;
     let mut out = Verdict {
         rule: rule.name.clone(),
         sentence: sentence::rule(rule),
@@ -197,7 +201,7 @@ pub fn why_not(data: &Path, program: &Program, asked: &Asked) -> Result<Verdict,
         event: event.as_ref().map(|e| note(rule, &judge, e)),
         steps: steps(rule, &gathered),
         near: Vec::new(),
-        looked: Looked { events: gathered.events, of_key: gathered.of_key, archive },
+        looked: Looked { of: source.noun(), events: gathered.events, of_key: gathered.of_key, archive },
         notes: gathered.cut.map(cut).into_iter().collect(),
     };
     if gathered.late > 0 {
@@ -216,21 +220,21 @@ pub fn why_not(data: &Path, program: &Program, asked: &Asked) -> Result<Verdict,
         return Ok(out);
     }
     let end = archive.map_or(i64::MIN, |(_, last)| last);
-    out.judge(data, rule, &judge, &values, &gathered, (from, to), end)?;
+    out.judge(&source, rule, &judge, &values, &gathered, (from, to), end)?;
     Ok(out)
 }
 
 /// The event of this id.
-fn find(data: &Path, rule: &Rule, id: EventId) -> Result<EventBatch, WhyError> {
+fn find<'p>(source: &Source<'p>, id: EventId) -> Result<Exhibit<'p>, WhyError> {
     let ids = FxHashSet::from_iter([id]);
     // An id of ours starts with its time in ms.
     let around = i64::try_from(id.bits() >> 80).unwrap_or_default().saturating_mul(1000);
     for range in [around..=around.saturating_add(999), i64::MIN..=i64::MAX] {
-        if let Some(event) = evidence::exhibits(data, Some(rule), &ids, range)?.remove(&id) {
+        if let Some(event) = evidence::exhibits(source, &ids, range)?.remove(&id) {
             return Ok(event);
         }
     }
-    Err(WhyError::NoEvent { id: id.to_string(), data: data.to_owned() })
+    Err(WhyError::NoEvent { id: id.to_string(), data: source.data.to_owned() })
 }
 
 /// The key that an event has, by the first step of which it has all fields.
@@ -239,13 +243,15 @@ fn own_key(rule: &Rule, event: &EventBatch) -> Vec<String> {
     rule.steps.iter().find_map(|step| of(&step.key)).unwrap_or_default()
 }
 
-fn note<'p>(rule: &'p Rule, judge: &Judge<'p>, event: &EventBatch) -> EventNote {
+fn note<'p>(rule: &'p Rule, judge: &Judge<'p>, exhibit: &Exhibit<'p>) -> EventNote {
+    let rule = exhibit.rule.unwrap_or(rule);
+    let event = &exhibit.event;
     let step = |(at, step): (usize, &'p crate::rule::plan::Step)| StepJudged {
         step: near::step_name(rule, at),
         because: judge.explain(&step.predicate, event, 0),
     };
     let (id, time) = (event.id(0), event.times().first().copied().unwrap_or_default());
-    let raw = Some(evidence::raw(event));
+    let raw = Some(exhibit.line.clone());
     let event = Shown { id, time, offset_us: 0, step: None, place: None, raw, because: None };
     EventNote { event, steps: rule.steps.iter().enumerate().map(step).collect() }
 }
@@ -271,7 +277,7 @@ impl Verdict {
     #[expect(clippy::too_many_arguments, reason = "what was asked, what was found, and where it goes")]
     fn judge<'p>(
         &mut self,
-        data: &Path,
+        source: &Source<'p>,
         rule: &'p Rule,
         judge: &Judge<'p>,
         key: &[String],
@@ -281,7 +287,7 @@ impl Verdict {
     ) -> Result<(), WhyError> {
         let rows = &gathered.rows;
         let matches = near::matches(rule, rows, end);
-        let pending = self.fire(data, rule, rows, key, &matches, (from, to))?;
+        let pending = self.fire(source.data, rule, rows, key, &matches, (from, to))?;
         if !self.fired.is_empty() {
             return Ok(());
         }
@@ -308,13 +314,13 @@ impl Verdict {
         let ids: FxHashSet<EventId> = misses.iter().flat_map(|m| &m.events).map(|(_, row)| rows[*row].id).collect();
         let times = misses.iter().flat_map(|m| &m.events).map(|(_, row)| rows[*row].time);
         let (first, last) = times.fold((i64::MAX, i64::MIN), |(a, b), t| (a.min(t), b.max(t)));
-        let exhibits = evidence::exhibits(data, Some(rule), &ids, first..=last)?;
+        let exhibits = evidence::exhibits(source, &ids, first..=last)?;
         for miss in misses {
             let events = show(rule, judge, rows, &miss.events, &exhibits);
             self.findings.push(Found { finding: miss.finding, events });
         }
         if self.findings.is_empty() {
-            self.findings.push(self.unsatisfied());
+            self.findings.push(self.unsatisfied(rule, gathered));
         }
         Ok(())
     }
@@ -367,16 +373,25 @@ impl Verdict {
     }
 
     /// The first step that no event satisfies.
-    fn unsatisfied(&self) -> Found {
+    fn unsatisfied(&self, rule: &Rule, gathered: &Gathered) -> Found {
+        let of = self.looked.of;
+        let value = rule.form.required_slot().and_then(|slot| rule.payload.get(slot));
         let step = self.steps.iter().find(|s| s.satisfied == 0);
         let text = match step.map(|s| (&s.step, s.misses.first())) {
             Some((step, Some(miss))) => {
-                let events = counted(miss.events as usize, "event");
+                let events = counted(miss.events as usize, of);
                 let lines: Vec<String> = miss.because.lines().iter().map(|l| l.trim().to_owned()).collect();
-                format!("no event satisfied {step}: {events} came nearest, but {}", lines.join(", "))
+                format!("no {of} satisfied {step}: {events} came nearest, but {}", lines.join(", "))
             }
-            Some((step, None)) => format!("no event satisfied {step}"),
-            None => "its steps were never complete in one window".to_owned(),
+            Some((step, None)) => format!("no {of} satisfied {step}"),
+            None => match value.filter(|_| gathered.valueless > 0) {
+                Some(field) => {
+                    let verb = if gathered.valueless == 1 { "has" } else { "have" };
+                    let events = counted(gathered.valueless as usize, of);
+                    format!("{events} satisfied the condition, but {verb} no {}", field.name())
+                }
+                None => "its steps were never complete in one window".to_owned(),
+            },
         };
         let finding = Finding { kind: Kind::Step, text, reached: None, wanted: None };
         Found { finding, events: Vec::new() }

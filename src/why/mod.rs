@@ -1,8 +1,8 @@
 //! Why an alert was raised, and why a rule did not fire. In: an archive, rules, an alert's id or a rule and
 //! a key. Out: an explanation, as text for people or as JSON.
 //!
-//! Read in this order: [`why`] (`alert`) and [`why_not`] (`missing`), the two questions; `evidence`, what they read from
-//! the archive; `predicate`, a condition on one event; `near`, matches and nearest misses by form; `sentence` and
+//! Read in this order: [`why`] (`alert`) and [`why_not`] (`missing`), the two questions; `history`, what was said of an alert; `source`, where events are and how
+//! the rule stood when they came; `evidence`, what is read of them; `predicate`, a condition on one event; `near`, matches and nearest misses by form; `sentence` and
 //! `value`, words and figures; `report`, the text. Rules are judged here for one key at a time, plainly, apart from
 //! the dataflow: an explanation that shared its code could only repeat its faults.
 
@@ -12,21 +12,25 @@ use crate::archive::ArchiveError;
 
 mod alert;
 mod evidence;
+mod history;
 mod key;
 mod missing;
 mod near;
 mod predicate;
 mod report;
 mod sentence;
+mod source;
 #[cfg(test)]
 mod tests;
 mod value;
 
-pub use alert::{ExceptionNote, Explanation, RuleNote, RuleState, Said, why};
+pub use alert::{ExceptionNote, Explanation, RuleNote, RuleState, why};
+pub use history::Said;
 pub use missing::{Asked, EventNote, Fired, Found, Looked, MissNote, NearValues, StepNote, Verdict, why_not};
 pub use near::{Finding, Kind};
 pub use predicate::{Judged, Question};
 pub use report::Shown;
+pub use source::{Rules, Spans};
 
 /// Why there is no explanation.
 #[derive(Debug, thiserror::Error)]
@@ -69,6 +73,21 @@ pub enum WhyError {
     /// Not a key field and its value.
     #[error("`{0}` is not a key: write FIELD=VALUE, for example source.ip=203.0.113.7")]
     NotAKey(String),
+    /// Not a value that the field can have.
+    #[error("`{value}` is not {kind}: {field} takes a value like {example}")]
+    NotAValue {
+        /// What was given.
+        value: String,
+        /// The field.
+        field: String,
+        /// What it must be.
+        kind: &'static str,
+        /// Such a value.
+        example: &'static str,
+    },
+    /// Two values of one field.
+    #[error("`{0}` is given twice: one value of each field makes a key")]
+    Twice(String),
     /// A field that is not in the rule's key.
     #[error("`{field}` is not in the key of rule {rule}: {keys}")]
     OtherKey {

@@ -76,7 +76,7 @@ impl<'p> Judge<'p> {
         Judge { lists, regexes: RefCell::default(), known: RefCell::default() }
     }
 
-    /// Whether the predicate holds on the event: as [`evaluate`], and lists that change are read as they are now.
+    /// Whether the predicate holds on the event: as [`evaluate`], and lists that a rule follows (`retro`) are read as they are now.
     pub(super) fn holds(&self, predicate: &'p Predicate, batch: &EventBatch, row: usize) -> bool {
         match predicate {
             Predicate::Constant(value) => *value,

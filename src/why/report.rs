@@ -97,7 +97,7 @@ impl Explanation {
     pub fn text(&self) -> String {
         let (mut page, alert) = (Page::default(), &self.alert);
         page.line(0, &format!("{}  {}  {}", alert.id, alert.severity, printable(&alert.title)));
-        let events = counted(alert.count as usize, "event");
+        let events = counted(alert.count as usize, self.of);
         let until = instant_beside(alert.last, alert.first);
         let span = if alert.first == alert.last { String::new() } else { format!(" until {until}") };
         page.line(2, &format!("{}{span}, {events}; {}", instant(alert.first), self.standing));
@@ -171,7 +171,7 @@ impl Verdict {
             page.events(2, &found.events);
         }
         if let Some(event) = &self.event {
-            page.head("the event");
+            page.head(&format!("the {}", self.looked.of));
             page.events(2, std::slice::from_ref(&event.event));
             for step in &event.steps {
                 page.line(2, &format!("{} {}", step.step, if step.because.holds { "✓" } else { "✗" }));
@@ -181,20 +181,20 @@ impl Verdict {
         for near in &self.near {
             let (field, value) = (&near.field, printable(&near.value));
             let head = match near.events {
-                0 => format!("no event has {field} = {value}"),
-                events => format!("{} with {field} = {value}", counted(events as usize, "event")),
+                0 => format!("no {} has {field} = {value}", self.looked.of),
+                events => format!("{} with {field} = {value}", counted(events as usize, self.looked.of)),
             };
             page.head(&head);
             if !near.values.is_empty() {
                 let shown = |(value, count): &(String, u64)| {
-                    format!("{} ({})", printable(value), counted(*count as usize, "event"))
+                    format!("{} ({})", printable(value), counted(*count as usize, self.looked.of))
                 };
                 let values: Vec<String> = near.values.iter().map(shown).collect();
                 page.line(2, &format!("values that are near: {}", values.join(", ")));
             }
         }
         if self.looked.of_key > 0 && self.fired.is_empty() && self.event.is_none() {
-            page.head("the events, by step");
+            page.head(&format!("the {}s, by step", self.looked.of));
             self.steps.iter().for_each(|step| step.write(&mut page));
         }
         page.gap();
@@ -209,7 +209,7 @@ impl Verdict {
             true => String::new(),
             false => format!(", {} of this key", grouped(i128::from(looked.of_key))),
         };
-        page.line(0, &format!("looked at {}{of_key}", counted(looked.events as usize, "event")));
+        page.line(0, &format!("looked at {}{of_key}", counted(looked.events as usize, looked.of)));
         match looked.archive {
             Some((from, to)) => page.line(0, &format!("the archive covers {} to {}", instant(from), instant(to))),
             None => page.line(0, "the archive has no events"),

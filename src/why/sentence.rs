@@ -5,16 +5,22 @@ use super::value::{amount, is_bytes};
 use crate::rule::explain::duration;
 use crate::rule::plan::{Aggregate, Bound, Deviation, FieldRef, Form, Having, Residual, Rule, Stage, Window};
 
+/// What the rule looks at, in a word.
+pub(super) fn noun(rule: &Rule) -> &'static str {
+    if rule.level > 0 { "alert" } else { "event" }
+}
+
 /// What the rule looks for.
 pub(super) fn rule(rule: &Rule) -> String {
     let by = match &rule.key[..] {
         [] => String::new(),
         key => format!(" by {}", key.iter().map(FieldRef::name).collect::<Vec<_>>().join(", ")),
     };
+    let noun = noun(rule);
     let mut text = match &rule.form {
-        Form::Single => "every event of its kind is an alert".to_owned(),
-        Form::Threshold { within: 0, count: 1 } => format!("every event of its kind{by}"),
-        Form::Threshold { within, count } => format!("{count} events or more{by} within {}", duration(*within)),
+        Form::Single => format!("every {noun} of its kind is an alert"),
+        Form::Threshold { within: 0, count: 1 } => format!("every {noun} of its kind{by}"),
+        Form::Threshold { within, count } => format!("{count} {noun}s or more{by} within {}", duration(*within)),
         Form::Distinct { within, count, slot } => {
             format!("{count} different {} or more{by} within {}", field(&rule.payload, *slot), duration(*within))
         }

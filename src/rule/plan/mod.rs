@@ -90,7 +90,7 @@ pub struct Rule {
 /// One kind of event a rule looks for.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Step {
-    /// Its label in the rule (`fail:`), if any.
+    /// Its label in the rule (`fail:`), else the name of the `let` that it is made of, if any. For people only.
     pub name: Option<String>,
     /// Which events; exceptions are folded in.
     pub predicate: Predicate,

@@ -76,7 +76,7 @@ fn reached(rule: &Rule, having: &Having, window: Window, rows: &[Row], members: 
             format!("{name} has no value: no event has a number there")
         }
         (Having::Bound(bound), [reading]) => {
-            format!("{}, {}", one(bound, reading, &rule.payload, window), span(rows, first, last))
+            format!("{}, {}", one(rule, bound, reading, window), span(rows, first, last))
         }
         (Having::Bound(_) | Having::And(_) | Having::Or(_), readings) => {
             let at = instant(rows[last].time);
@@ -91,14 +91,15 @@ fn reached(rule: &Rule, having: &Having, window: Window, rows: &[Row], members: 
     }
 }
 
-fn one(bound: &Bound, reading: &Reading, payload: &[FieldRef], window: Window) -> String {
+fn one(rule: &Rule, bound: &Bound, reading: &Reading, window: Window) -> String {
+    let payload = &rule.payload[..];
     let within = sentence::window(window);
     let wanted = figure(bound.aggregate, payload, bound.value);
     let lower = matches!(bound.compare, Compare::AtLeast | Compare::Greater);
     let name = sentence::aggregate(bound.aggregate, payload);
     match (bound.aggregate, reading.value) {
         (Aggregate::Count, Some(value)) if bound.compare == Compare::AtLeast => {
-            format!("{} of {wanted} events {within} at most", grouped(value))
+            format!("{} of {wanted} {}s {within} at most", grouped(value), sentence::noun(rule))
         }
         (Aggregate::Distinct { slot }, Some(value)) if bound.compare == Compare::AtLeast => {
             let field = payload.get(slot).map(FieldRef::name).unwrap_or_default();

@@ -20,7 +20,7 @@ pub(in crate::why) fn met(rule: &Rule, rows: &[Row], found: &Match) -> Vec<Strin
         Form::Single => Vec::new(),
         Form::Threshold { within: 0, count: 1 } => Vec::new(),
         Form::Threshold { within, count } => {
-            vec![format!("{} event at {} {}", ordinal(*count), at(found.last), allowed(*within))]
+            vec![format!("{} {} at {} {}", ordinal(*count), sentence::noun(rule), at(found.last), allowed(*within))]
         }
         Form::Distinct { within, count, slot } => {
             let field = rule.payload.get(*slot).map(FieldRef::name).unwrap_or_default();

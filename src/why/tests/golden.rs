@@ -4,9 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::forms;
-use super::stage::{Stage, events, program};
+use super::stage::{Stage, events, program, why, why_not};
 use crate::event::time::parse_rfc3339;
-use crate::why::{Asked, near, why, why_not};
+use crate::why::{Asked, near};
 
 /// A part of a case: the words of its head, its lines.
 struct Part {
@@ -64,7 +64,8 @@ fn play(text: &str) -> String {
                 if form.is_some() {
                     raise(&mut stage, &words[2..]);
                 }
-                let alert = stage.alerts[words[1].parse::<usize>().unwrap()].id.to_string();
+                let of_rule = || stage.alerts.iter().position(|a| a.rule == words[1]).unwrap();
+                let alert = stage.alerts[words[1].parse().unwrap_or_else(|_| of_rule())].id.to_string();
                 why(stage.folder.path(), &stage.program, &alert[..12]).map(|e| e.text())
             }
             "why-not" => why_not(stage.folder.path(), &stage.program, &asked(&words[1..], &batch)).map(|v| v.text()),
@@ -86,8 +87,10 @@ fn raise(stage: &mut Stage, key: &[&str]) {
     let judge = crate::why::predicate::Judge::new(&program.lists);
     let values: Vec<String> = key.iter().map(|(_, v)| (*v).to_owned()).collect();
     let data = stage.folder.path().to_owned();
-    let wanted = crate::why::evidence::Wanted { data: &data, key: &values, event: None, range: i64::MIN..=i64::MAX };
-    let rows = crate::why::evidence::gather(&program, rule, &judge, &wanted).unwrap().rows;
+    let source = crate::why::source::Source::open(&data, (&*program).into(), Some(rule)).unwrap();
+    let wanted =
+        crate::why::evidence::Wanted { source: &source, key: &values, event: None, range: i64::MIN..=i64::MAX };
+    let rows = crate::why::evidence::gather(rule, &judge, &wanted).unwrap().rows;
     let found = near::matches(rule, &rows, i64::MAX);
     let evidence: Vec<_> = found[0].events(rule, &rows).iter().map(|(_, r)| (rows[*r].time, rows[*r].id)).collect();
     stage.raise(0, &key, &evidence);

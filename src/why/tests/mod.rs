@@ -4,5 +4,6 @@
 
 mod forms;
 mod golden;
+mod lists;
 mod near;
 mod stage;

@@ -3,13 +3,13 @@
 use proptest::prelude::*;
 
 use super::forms;
-use super::stage::{Stage, events, program, zero};
+use super::stage::{Stage, events, program, why, why_not, zero};
 use crate::alert::Change;
 use crate::event::EventId;
 use crate::event::time::SECOND;
 use crate::rule::plan::{Aggregate, Compare, Deviation, Form, Having, Residual, Rule, Stage as Step, Tuple, Window};
 use crate::why::near::{Row, matches, misses};
-use crate::why::{Asked, RuleState, WhyError, why, why_not};
+use crate::why::{Asked, RuleState, WhyError};
 
 const RULES: &str = r#"
 let fail = authentication where event.outcome == "failure"

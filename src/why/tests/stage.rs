@@ -1,5 +1,6 @@
 //! A stage for cases: an archive of made-up events, and the alerts that rules raise over it.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use crate::alert::{Alert, AlertChange, AlertId, Change};
@@ -11,6 +12,7 @@ use crate::event::time::{SECOND, parse_rfc3339};
 use crate::event::{EventBatch, EventId};
 use crate::rule::plan::{Program, Tuple};
 use crate::rule::{SourceFile, compile, render};
+use crate::why::{Asked, Explanation, Verdict, WhyError};
 
 /// Time of offset 0 in cases.
 pub(super) fn zero() -> i64 {
@@ -79,6 +81,16 @@ pub(super) fn program(text: &str) -> Program {
     let compiled = compile(&files, &|_| Err(std::io::ErrorKind::NotFound.into()));
     assert!(!compiled.has_errors(), "{}", render(&compiled.diagnostics, &files, false));
     compiled.program
+}
+
+/// [`crate::why::why`] over lists that never changed.
+pub(super) fn why(data: &Path, program: &Program, id: &str) -> Result<Explanation, WhyError> {
+    crate::why::why(data, program.into(), id)
+}
+
+/// [`crate::why::why_not`], likewise.
+pub(super) fn why_not(data: &Path, program: &Program, asked: &Asked) -> Result<Verdict, WhyError> {
+    crate::why::why_not(data, program.into(), asked)
 }
 
 /// A data folder and the rules over it.
