@@ -178,7 +178,7 @@ impl Alert {
         out.extend_from_slice(b",\"evidence\":[");
         for (n, id) in evidence.iter().enumerate() {
             out.extend_from_slice(if n == 0 { b"\"" } else { b",\"" });
-            id.with_text(|text| out.extend_from_slice(text.as_bytes()));
+            out.extend_from_slice(&id.ascii());
             out.push(b'"');
         }
         out.push(b']');

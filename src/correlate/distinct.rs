@@ -3,6 +3,8 @@
 //! The latest start of a match that ends at event r is the latest occurrence of the `count`-th most
 //! recently seen value, so no more than `count` values are remembered.
 
+use std::collections::VecDeque;
+
 use super::amend::Amendment;
 use super::episode::{Point, Proof};
 use super::tally::part;
@@ -13,14 +15,9 @@ const MISSING: u64 = 0xc44b_dff4_074e_ecdb;
 /// The most recently seen values, each with its latest event, oldest first.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Distinct {
-    seen: Vec<Seen>,
-}
-
-#[derive(Clone, Debug)]
-struct Seen {
-    /// Hash of the value: most comparisons end there.
-    hash: u64,
-    point: Point,
+    /// Hashes of the values, apart: most comparisons end there.
+    hashes: VecDeque<u64>,
+    points: VecDeque<Point>,
 }
 
 impl Distinct {
@@ -32,40 +29,48 @@ impl Distinct {
         if hash == MISSING {
             part(&point.values, slot)?;
         }
-        let same = |s: &Seen| s.hash == hash && s.point.values.same_at(&point.values, slot);
-        if let Some(at) = self.seen.iter().rposition(same) {
-            self.seen.remove(at);
+        let alike = (0..self.hashes.len()).rev().filter(|at| self.hashes[*at] == hash);
+        let known = alike.into_iter().find(|at| self.points[*at].values.same_at(&point.values, slot));
+        if let Some(at) = known {
+            self.hashes.remove(at);
+            self.points.remove(at);
         }
-        self.seen.push(Seen { hash, point });
-        let expired = self.seen.iter().take_while(|s| s.point.place.time < horizon).count();
-        let surplus = self.seen.len().saturating_sub(count);
-        let drop = expired.max(surplus);
-        if drop > 0 {
-            self.seen.drain(..drop);
+        self.hashes.push_back(hash);
+        self.points.push_back(point);
+        while self.points.len() > count || self.points.front().is_some_and(|p| p.place.time < horizon) {
+            self.hashes.pop_front();
+            self.points.pop_front();
         }
-        Some(self.seen.len() == count)
+        Some(self.points.len() == count)
     }
 
     /// Start of the match the last event completed, µs.
     pub(super) fn start(&self) -> i64 {
-        self.seen.first().map_or(i64::MIN, |s| s.point.place.time)
+        self.points.front().map_or(i64::MIN, |p| p.place.time)
     }
 
     /// The events of that match, one a value.
     pub(super) fn proof(&self) -> Proof {
-        self.seen.iter().map(|s| (0, s.point.clone())).collect()
+        self.points.iter().map(|p| (0, p.clone())).collect()
     }
 
     pub(super) fn size(&self) -> usize {
-        self.seen.len()
+        self.points.len()
+    }
+
+    /// Something of what the next event has to do with: see [`Key::glance`](super::key::Key::glance).
+    pub(super) fn glance(&self) -> i64 {
+        let hash = self.hashes.back().copied().unwrap_or_default() as i64;
+        let ends = [self.points.front(), self.points.back()];
+        ends.into_iter().flatten().fold(hash, |seen, point| seen ^ point.place.time)
     }
 
     pub(super) fn same(&self, other: &Distinct) -> bool {
-        self.seen.len() == other.seen.len() && self.seen.iter().zip(&other.seen).all(|(a, b)| a.point.same(&b.point))
+        self.points.len() == other.points.len() && self.points.iter().zip(&other.points).all(|(a, b)| a.same(b))
     }
 
     pub(super) fn amend(&mut self, amendment: &Amendment) -> bool {
-        amendment.points(self.seen.iter_mut().map(|s| &mut s.point))
+        amendment.points(&mut self.points)
     }
 }
 

@@ -107,6 +107,11 @@ impl Episode {
         }
     }
 
+    /// Something of what its next event has to do with: see [`Key::glance`](super::key::Key::glance).
+    pub(super) fn glance(&self) -> i64 {
+        self.last.time ^ self.recent.back().map_or(0, |place| place.time)
+    }
+
     /// Its first event.
     pub(super) fn first(&self) -> Place {
         self.head.first

@@ -269,8 +269,8 @@ impl Machine {
     /// Something that the next event has to do with; see [`Key::glance`](super::key::Key::glance).
     pub(super) fn glance(&self) -> i64 {
         let first = match &self.automaton {
-            Automaton::Threshold(t) => t.start(),
-            Automaton::Distinct(d) => d.start(),
+            Automaton::Threshold(t) => t.glance(),
+            Automaton::Distinct(d) => d.glance(),
             Automaton::Sequence(s) => s.glance(),
             Automaton::Aggregate(_)
             | Automaton::Stages(_)
@@ -279,7 +279,7 @@ impl Machine {
             | Automaton::Novel(_)
             | Automaton::Baseline(_) => 0,
         };
-        first ^ self.events as i64
+        first ^ self.events as i64 ^ self.episode.as_ref().map_or(0, |episode| episode.glance())
     }
 
     fn proof(&self) -> Proof {

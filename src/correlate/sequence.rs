@@ -16,11 +16,16 @@ use crate::rule::plan::{Residual, Stage};
 /// Partial chains of one key.
 #[derive(Clone, Debug)]
 pub(super) struct Sequence {
-    steps: Vec<VecDeque<Link>>,
-    /// How many events each step takes.
-    counts: Rc<[usize]>,
+    steps: Vec<Step>,
     /// The event that completed the last match, and its start, where the last step takes one event.
     end: Option<(i64, Point)>,
+}
+
+#[derive(Clone, Debug)]
+struct Step {
+    /// How many events it takes.
+    count: usize,
+    links: VecDeque<Link>,
 }
 
 #[derive(Clone, Debug)]
@@ -51,58 +56,60 @@ impl Sequence {
 
     /// No chain yet.
     pub(super) fn new(stages: &[Stage]) -> Sequence {
-        let count = |stage: &Stage| match stage {
-            Stage::Present(having) => having.only_count().unwrap_or(1).max(1),
-            Stage::Absent => 1,
+        let step = |stage: &Stage| {
+            let count = match stage {
+                Stage::Present(having) => having.only_count().unwrap_or(1).max(1),
+                Stage::Absent => 1,
+            };
+            Step { count, links: VecDeque::new() }
         };
-        let counts = stages.iter().map(count).collect();
-        Sequence { steps: vec![VecDeque::new(); stages.len()], counts, end: None }
+        Sequence { steps: stages.iter().map(step).collect(), end: None }
     }
 
     /// Takes the next event, which fits the steps in the bit mask; whether it completes a match.
     pub(super) fn step(&mut self, within: i64, mask: u32, point: &Point) -> bool {
-        let counts = self.counts.clone();
-        let counts = &*counts;
         let horizon = point.place.time.saturating_sub(within);
         let mut completed = false;
         // From the last step to the first, so that one event never serves two steps of a chain.
-        for step in (0..counts.len()).rev() {
+        for step in (0..self.steps.len()).rev() {
             if mask & (1 << step) == 0 {
                 continue;
             }
             // Most sequences end with one event: whether the steps before are complete is then all that matters, as
             // long as the event is not one of theirs too.
-            if step > 0 && step + 1 == counts.len() && counts[step] == 1 && mask == 1 << step {
-                self.end = self.complete(step - 1, counts, horizon).map(|start| (start, point.clone()));
+            let is_last = step + 1 == self.steps.len();
+            if step > 0 && is_last && self.steps[step].count == 1 && mask == 1 << step {
+                self.end = self.complete(step - 1, horizon).map(|start| (start, point.clone()));
                 completed |= self.end.is_some();
                 continue;
             }
             let (before, first) = match step {
                 0 => (None, point.ordinal),
-                later => match self.chain(later - 1, counts, horizon) {
+                later => match self.chain(later - 1, horizon) {
                     Some((chain, first)) => (Some(chain), first),
                     None => continue,
                 },
             };
             self.end = None;
-            let links = &mut self.steps[step];
+            let Step { count, links } = &mut self.steps[step];
             links.push_back(Link { point: point.clone(), before, first });
-            while links.len() > counts[step] || links.front().is_some_and(|l| l.start() < horizon) {
+            while links.len() > *count || links.front().is_some_and(|l| l.start() < horizon) {
                 links.pop_front();
             }
-            completed |= step + 1 == counts.len() && links.len() == counts[step];
+            completed |= is_last && links.len() == *count;
         }
         completed
     }
 
-    /// When its first link was, µs: see [`Key::glance`](super::key::Key::glance).
+    /// When its first and its last link of each step were, µs: see [`Key::glance`](super::key::Key::glance).
     pub(super) fn glance(&self) -> i64 {
-        self.steps.first().and_then(|links| links.front()).map_or(0, |link| link.point.place.time)
+        let ends = self.steps.iter().flat_map(|step| [step.links.front(), step.links.back()]);
+        ends.flatten().fold(0, |seen, link| seen ^ link.point.place.time)
     }
 
     /// An `until` event: no chain passes it.
     pub(super) fn reset(&mut self) {
-        self.steps.iter_mut().for_each(VecDeque::clear);
+        self.steps.iter_mut().for_each(|step| step.links.clear());
         self.end = None;
     }
 
@@ -110,7 +117,7 @@ impl Sequence {
     pub(super) fn start(&self) -> i64 {
         match &self.end {
             Some((start, _)) => *start,
-            None => self.steps.last().and_then(|l| l.front()).map_or(i64::MIN, Link::start),
+            None => self.steps.last().and_then(|s| s.links.front()).map_or(i64::MIN, Link::start),
         }
     }
 
@@ -128,14 +135,14 @@ impl Sequence {
     }
 
     /// The start of the latest chain through `step`, if it is complete and starts no earlier than `horizon`.
-    fn complete(&self, step: usize, counts: &[usize], horizon: i64) -> Option<i64> {
-        let links = &self.steps[step];
+    fn complete(&self, step: usize, horizon: i64) -> Option<i64> {
+        let Step { count, links } = &self.steps[step];
         let start = links.front()?.start();
-        (links.len() == counts[step] && start >= horizon).then_some(start)
+        (links.len() == *count && start >= horizon).then_some(start)
     }
 
     fn events(&self, step: usize) -> Proof {
-        let links = &self.steps[step];
+        let links = &self.steps[step].links;
         let before = links.front().and_then(|l| l.before.as_ref()).map_or(&[][..], |c| &c.events);
         let mut events: Proof = before.iter().cloned().chain(links.iter().map(|l| (step, l.point.clone()))).collect();
         if let (Some((_, point)), Some(link)) = (events.first_mut(), links.front()) {
@@ -146,25 +153,26 @@ impl Sequence {
 
     /// The latest-starting chain through `step`, if it is complete and starts no earlier than `horizon`; and the number of its
     /// first event.
-    fn chain(&self, step: usize, counts: &[usize], horizon: i64) -> Option<(Rc<Chain>, u64)> {
-        let start = self.complete(step, counts, horizon)?;
-        let first = self.steps[step].front()?.first;
+    fn chain(&self, step: usize, horizon: i64) -> Option<(Rc<Chain>, u64)> {
+        let start = self.complete(step, horizon)?;
+        let first = self.steps[step].links.front()?.first;
         Some((Rc::new(Chain { start, events: self.events(step) }), first))
     }
 
     pub(super) fn size(&self) -> usize {
         let chain = |l: &Link| l.before.as_ref().map_or(0, |c| c.events.len());
-        self.steps.iter().flatten().map(|l| 1 + chain(l)).sum()
+        self.steps.iter().flat_map(|s| &s.links).map(|l| 1 + chain(l)).sum()
     }
 
     pub(super) fn same(&self, other: &Sequence) -> bool {
-        let same =
-            |(a, b): (&VecDeque<Link>, &VecDeque<Link>)| a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.same(b));
+        let same = |(a, b): (&Step, &Step)| {
+            a.links.len() == b.links.len() && a.links.iter().zip(&b.links).all(|(a, b)| a.same(b))
+        };
         self.steps.iter().zip(&other.steps).all(same)
     }
 
     pub(super) fn amend(&mut self, amendment: &Amendment) -> bool {
-        self.steps.iter_mut().fold(false, |touched, links| touched | Link::amend(links, amendment))
+        self.steps.iter_mut().fold(false, |touched, step| touched | Link::amend(&mut step.links, amendment))
     }
 }
 

@@ -53,6 +53,11 @@ impl Threshold {
         self.ring.iter().enumerate().map(point).collect()
     }
 
+    /// Something of what the next event has to do with: see [`Key::glance`](super::key::Key::glance).
+    pub(super) fn glance(&self) -> i64 {
+        [self.ring.front(), self.ring.back()].into_iter().flatten().fold(0, |seen, place| seen ^ place.time)
+    }
+
     pub(super) fn size(&self) -> usize {
         self.ring.len()
     }

@@ -67,14 +67,18 @@ impl EventId {
 const PLACES: [usize; 16] = [0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34];
 
 impl EventId {
-    /// As text, without allocation; alerts name many ids.
-    pub(crate) fn with_text<T>(self, take: impl FnOnce(&str) -> T) -> T {
+    /// As text, in ASCII; alerts name many ids.
+    pub(crate) fn ascii(self) -> [u8; 36] {
         let digits = hex(self.bits());
         let mut text = [b'-'; 36];
         for (n, place) in PLACES.into_iter().enumerate() {
             text[place..place + 2].copy_from_slice(&digits[2 * n..2 * n + 2]);
         }
-        take(std::str::from_utf8(&text).expect("hexadecimal digits and dashes are ASCII"))
+        text
+    }
+
+    fn with_text<T>(self, take: impl FnOnce(&str) -> T) -> T {
+        take(std::str::from_utf8(&self.ascii()).expect("hexadecimal digits and dashes are ASCII"))
     }
 }
 
