@@ -31,7 +31,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Options {
-        Options { format: None, block: 1 << 20, from: 0 }
+        Options { format: None, block: 2 << 20, from: 0 }
     }
 }
 

@@ -274,7 +274,7 @@ fn first_of(column: &mut Option<Column>, field: FieldId) -> &mut Column {
 }
 
 /// Dotted quad without leading zeros, exactly what `Ipv4Addr` would print.
-fn is_canonical_v4(bytes: &[u8]) -> bool {
+pub(crate) fn is_canonical_v4(bytes: &[u8]) -> bool {
     if bytes.len() < 7 || bytes.len() > 15 {
         return false;
     }

@@ -19,5 +19,6 @@ pub mod summary;
 pub mod time;
 
 pub use batch::{BatchBuilder, EventBatch};
+pub(crate) use builder::is_canonical_v4;
 pub use field::{FieldId, Type};
 pub use id::EventId;

@@ -12,8 +12,8 @@ pub struct Settings {
 }
 
 impl Default for Settings {
-    /// 16,384 rows, and the machine's zone.
+    /// 32,768 rows, and the machine's zone.
     fn default() -> Settings {
-        Settings { batch_rows: 16_384, zone: TimeZone::system() }
+        Settings { batch_rows: 32_768, zone: TimeZone::system() }
     }
 }

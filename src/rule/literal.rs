@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use super::plan::Network;
+use crate::event::is_canonical_v4;
 use crate::event::time::{DAY, SECOND};
 
 /// A whole number, perhaps with a size unit: `10`, `-3`, `1_000`, `100MB` (10^6), `1GiB` (2^30).
@@ -70,6 +71,10 @@ pub(super) fn instant(text: &str) -> Option<i64> {
 
 /// An address, as address columns spell it (IPv4-mapped IPv6 becomes IPv4).
 pub(super) fn address(text: &str) -> Option<String> {
+    // Most are, and lists have many.
+    if is_canonical_v4(text.as_bytes()) {
+        return Some(text.to_owned());
+    }
     text.parse::<IpAddr>().ok().map(|a| a.to_canonical().to_string())
 }
 
