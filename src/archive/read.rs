@@ -115,6 +115,9 @@ pub fn read(
     range: RangeInclusive<i64>,
 ) -> Result<Reader, ArchiveError> {
     let mut sources = VecDeque::new();
+    if !path.exists() {
+        return Err(ArchiveError::Missing(path.to_owned()));
+    }
     if !path.is_dir() {
         sources.push_back(Source::Parquet(path.to_owned()));
     } else if layout::manifest(path).exists() {

@@ -15,6 +15,9 @@ pub(super) enum Output {
     Json,
 }
 
+/// Digits of an id, which are enough for `weir why`.
+const SHORT: usize = 12;
+
 /// Bytes that are written at once.
 const BUFFER: usize = 256 << 10;
 
@@ -38,12 +41,19 @@ fn line(out: &mut impl Write, alert: &Alert, color: bool) -> io::Result<()> {
     let seconds = |micros| rfc3339(micros)[..19].replace('T', " ");
     write!(
         out,
-        "{}  {paint}{:<13}{plain}  {}  [{}]",
+        "{}  {paint}{:<13}{plain}  {}  {}",
         seconds(alert.first),
         alert.severity,
-        printable(&alert.title),
-        alert.rule
+        &alert.id.to_string()[..SHORT],
+        printable(&alert.title)
     )?;
+    for (field, value) in &alert.key {
+        let value = value.as_str().unwrap_or_default();
+        if !alert.title.contains(value) {
+            write!(out, "  {field}={}", printable(value))?;
+        }
+    }
+    write!(out, "  [{}]", alert.rule)?;
     if alert.count > 1 {
         let until = seconds(alert.last);
         let until = if until[..10] == seconds(alert.first)[..10] { &until[11..] } else { &until };

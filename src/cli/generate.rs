@@ -8,6 +8,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use anyhow::{Context, Result, bail};
 
+use super::input::instant;
 use crate::collect::generate::{Attack, Generator, Line, Origin, Settings, Timestamps};
 use crate::event::time::{self, SECOND};
 
@@ -32,7 +33,7 @@ pub(super) struct Arguments {
     #[arg(long, value_enum, default_value_t = Format::Mix)]
     format: Format,
     /// Time of the first line, RFC 3339 or a date [default: so long ago that the log ends now]
-    #[arg(long, value_name = "TIME", value_parser = parse_time)]
+    #[arg(long, value_name = "TIME", value_parser = instant)]
     start: Option<i64>,
     /// A file, or a folder for one file a log (auth.log, access.log, ot.json, app.json); `-` is standard output
     #[arg(long, short, value_name = "FILE|DIR", default_value = "-")]
@@ -159,12 +160,6 @@ fn parse_rate(text: &str) -> Result<f64, String> {
         Ok(rate) if (0.001..=1e7).contains(&rate) => Ok(rate),
         _ => Err("a rate is a number of lines a second, 0.001 to 10000000".to_owned()),
     }
-}
-
-fn parse_time(text: &str) -> Result<i64, String> {
-    time::parse_rfc3339(text)
-        .or_else(|| time::parse_rfc3339(&format!("{text}T00:00:00Z")))
-        .ok_or_else(|| "write a time as 2026-01-15T08:00:00Z, or a date as 2026-01-15".to_owned())
 }
 
 /// Where lines go: one writer for all, or one a log.

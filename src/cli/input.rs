@@ -7,9 +7,17 @@ use anyhow::Context;
 
 use crate::archive::ListHistory;
 use crate::engine::rules::{self, Origin};
+use crate::event::time::parse_rfc3339;
 use crate::ingest;
 use crate::rule::{self, plan::Program};
 use crate::why::Spans;
+
+/// Reads an option's instant, µs: RFC 3339, or a day, which is its first moment in UTC.
+pub(super) fn instant(text: &str) -> Result<i64, String> {
+    let day = || (text.len() == "2026-01-15".len()).then(|| parse_rfc3339(&format!("{text}T00:00:00Z"))).flatten();
+    let wanted = "write a time like 2026-01-15T10:30:45Z, or a day like 2026-01-15, which begins at 00:00 UTC";
+    parse_rfc3339(text).or_else(day).ok_or_else(|| wanted.to_owned())
+}
 
 /// Which rules.
 #[derive(clap::Args, Clone)]

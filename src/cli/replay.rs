@@ -7,10 +7,9 @@ use std::time::Instant;
 use anyhow::Context;
 
 use super::alerts::{self, Output};
-use super::input::{Rules, Workers};
+use super::input::{Rules, Workers, instant};
 use crate::archive;
 use crate::engine::batch::{self, Feed, Needs};
-use crate::event::time::parse_rfc3339;
 
 /// Run the rules over archived events
 ///
@@ -21,7 +20,7 @@ use crate::event::time::parse_rfc3339;
 #[command(after_help = "\
 Examples:
   weir replay weir-data
-  weir replay weir-data --rules new-rules --from 2026-01-01T00:00:00Z
+  weir replay weir-data --rules new-rules --from 2026-01-01
   weir replay weir-data/events/date=2026-01-15/part-1.parquet --output json
 
 Exit codes: 0 no alert, 1 some, 2 an error.")]
@@ -42,10 +41,6 @@ pub(super) struct Arguments {
     output: Output,
     #[command(flatten)]
     workers: Workers,
-}
-
-fn instant(text: &str) -> Result<i64, String> {
-    parse_rfc3339(text).ok_or_else(|| "write a time like 2026-01-15T10:30:45Z".to_owned())
 }
 
 pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {

@@ -3,10 +3,9 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use super::input::Rules;
+use super::input::{Rules, instant};
 use super::why::Output;
 use crate::event::EventId;
-use crate::event::time::parse_rfc3339;
 use crate::why::{self, Asked};
 
 /// Say why a rule did not fire for a key, and by how much
@@ -53,10 +52,6 @@ pub(super) struct Arguments {
     /// How it is written
     #[arg(long, value_enum, default_value_t = Output::Text)]
     output: Output,
-}
-
-fn instant(text: &str) -> Result<i64, String> {
-    parse_rfc3339(text).ok_or_else(|| "write a time like 2026-01-15T10:30:45Z".to_owned())
 }
 
 fn event(text: &str) -> Result<EventId, String> {

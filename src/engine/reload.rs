@@ -150,7 +150,9 @@ impl Reloader {
         };
         reloader.metrics.rules(rules.program.rules.len());
         if rules.has_errors() {
-            reloader.refuse(&rules, "rules with errors are left out");
+            // Whoever started it has shown the rest.
+            let refused = reloader.refuse(&rules, "rules with errors are left out");
+            tracing::error!("{}", refused.message);
         } else {
             reloader.hub.rule_diagnostics(rules.diagnostics.clone());
         }
@@ -199,7 +201,9 @@ impl Reloader {
         state.read = self.origin.stamp(&state.lists);
         state.seen = state.read.clone();
         if new.has_errors() {
-            return Err(self.refuse(&new, "the rules that run go on"));
+            let refused = self.refuse(&new, "the rules that run go on");
+            tracing::error!("{}\n{}", refused.message, rule::render(&new.diagnostics, &new.files, false));
+            return Err(refused);
         }
         let old = state.rules.clone();
         if !new.is_read_from(&old)
@@ -256,7 +260,6 @@ impl Reloader {
             1 => format!("{} has an error{first}", Rules::folder(&self.origin)),
             count => format!("{} has {count} errors{first}", Rules::folder(&self.origin)),
         };
-        tracing::error!("{message}; {consequence}\n{}", rule::render(&rules.diagnostics, &rules.files, false));
         self.tell(errors.len(), Some(format!("{message}; {consequence}")));
         self.hub.rule_diagnostics(rules.diagnostics.clone());
         Unloadable { message: format!("{message}; {consequence}"), diagnostics: rules.diagnostics.clone() }

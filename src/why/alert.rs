@@ -6,7 +6,7 @@ use std::path::Path;
 use rustc_hash::FxHashSet;
 use serde::Serialize;
 
-use super::evidence::{self, Exhibit, Exhibits, Gathered, Wanted};
+use super::evidence::{self, Exhibit, Exhibits, Gathered, Keep, MOST, Wanted};
 use super::history::{Said, changes, said, standing};
 use super::near::{self, Match, Row};
 use super::predicate::{Judge, Judged};
@@ -15,6 +15,7 @@ use super::source::{Rules, Source};
 use super::value::{counted, duration, instant};
 use super::{WhyError, sentence};
 use crate::alert::{Alert, AlertId};
+use crate::archive;
 use crate::event::EventId;
 use crate::rule::plan::{Form, Rule, Tuple};
 
@@ -159,10 +160,11 @@ impl Explanation {
         let within = rule.form.within();
         let event = alert.evidence.first().copied().filter(|_| rule.form == Form::Single);
         let range = alert.first.saturating_sub(within)..=alert.last.saturating_add(within);
-        let gathered = evidence::gather(rule, judge, &Wanted { source, key: &key, event, range })?;
+        let gathered =
+            evidence::gather(rule, judge, &Wanted { source, key: &key, event, range, keep: Keep::Earliest })?;
         let tuple = Tuple::new(key.iter().map(|v| Some(v.as_str())));
         let tuple = if rule.key.is_empty() { Tuple::default() } else { tuple };
-        let end = evidence::span(source.data)?.map_or(i64::MIN, |(_, last)| last);
+        let end = archive::end_of_time(source.data)?.unwrap_or(i64::MIN);
         let matches = near::matches(rule, &gathered.rows, end);
         let first = |m: &Match| m.events(rule, &gathered.rows).first().map(|(_, row)| gathered.rows[*row].id);
         let ours = |m: &&Match| {
@@ -184,17 +186,22 @@ impl Explanation {
         }
         self.grew(rule, &gathered.rows, &matches, &found);
         if let Some(from) = gathered.cut {
-            self.notes.push(super::missing::cut(from));
+            self.notes.push(format!(
+                "more than {} of this key take part: only those up to {} were looked at",
+                counted(MOST, self.of),
+                instant(from)
+            ));
         }
         Ok(Some((gathered, found)))
     }
 
     /// How the episode went on after its first match.
     fn grew(&mut self, rule: &Rule, rows: &[Row], matches: &[Match], found: &Match) {
+        // An episode reaches to the last event of its matches; the end of an absence is no event.
         let (mut end, mut more, mut latest) = (found.end, 0, rows[found.last].time);
         let after = matches.iter().filter(|m| (m.end, m.last) > (found.end, found.last));
         for m in after.take_while(|m| m.start <= self.alert.last.saturating_add(rule.cooldown)) {
-            if m.start > end.saturating_add(rule.cooldown) {
+            if m.start > latest.saturating_add(rule.cooldown) {
                 break;
             }
             end = end.max(m.end);
@@ -218,7 +225,6 @@ impl Explanation {
             };
             self.episode.push(text);
         }
-        // The end of an absence is no event.
         if latest > self.alert.last {
             self.episode.push(format!("the rule would extend it to {} now", instant(latest)));
         }

@@ -17,7 +17,7 @@ use crate::event::field::{self, Type};
 use crate::event::{EventBatch, EventId};
 use crate::rule::plan::{FieldRef, Form, Predicate, Rule};
 
-/// More events of a key than this are not looked at: the latest are taken.
+/// More events of a key than this are not looked at.
 pub(super) const MOST: usize = 100_000;
 /// So many different ways of missing a step are told apart.
 const WAYS: usize = 1_000;
@@ -34,6 +34,15 @@ pub(super) struct Wanted<'w, 'p> {
     /// Only this event.
     pub(super) event: Option<EventId>,
     pub(super) range: RangeInclusive<i64>,
+    /// Which are taken of very many.
+    pub(super) keep: Keep,
+}
+
+/// Which events are taken of more than [`MOST`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Keep {
+    Earliest,
+    Latest,
 }
 
 /// What was found.
@@ -50,7 +59,7 @@ pub(super) struct Gathered {
     pub(super) valueless: u64,
     /// Events that came too late for a rule with a window.
     pub(super) late: u64,
-    /// There were too many: only those at or after this time (µs) were kept.
+    /// There were too many: only those from this time on, or up to it, were kept, µs.
     pub(super) cut: Option<i64>,
 }
 
@@ -126,10 +135,10 @@ pub(super) fn gather<'p>(rule: &'p Rule, judge: &Judge<'p>, wanted: &Wanted<'_, 
             }
         }
         if out.rows.len() >= 2 * MOST {
-            out.shorten();
+            out.shorten(wanted.keep);
         }
     }
-    out.shorten();
+    out.shorten(wanted.keep);
     Ok(out)
 }
 
@@ -186,11 +195,20 @@ impl Gathered {
         self.steps.iter().map(|tally| tally.satisfied).sum()
     }
 
-    fn shorten(&mut self) {
+    fn shorten(&mut self, keep: Keep) {
         self.rows.sort_unstable_by_key(|r| (r.time, r.id));
         if self.rows.len() > MOST {
-            self.rows.drain(..self.rows.len() - MOST);
-            self.cut = self.rows.first().map(|r| r.time);
+            self.cut = match keep {
+                Keep::Earliest => {
+                    self.rows.truncate(MOST);
+                    self.rows.last()
+                }
+                Keep::Latest => {
+                    self.rows.drain(..self.rows.len() - MOST);
+                    self.rows.first()
+                }
+            }
+            .map(|r| r.time);
         }
     }
 }

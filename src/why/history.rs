@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use rustc_hash::FxHashSet;
 use serde::Serialize;
 
 use super::report::moment;
@@ -31,12 +32,9 @@ pub(super) fn changes(data: &Path, id: &str) -> Result<(Vec<AlertChange>, Alert)
     }
     let all = archive::alert_changes(data, &prefix)?;
     let starts = |id: &AlertId| id.to_string().starts_with(&prefix);
-    let mut alerts: Vec<&Alert> = Vec::new();
-    for change in all.iter().rev().filter(|c| starts(&c.alert.id)) {
-        if alerts.iter().all(|a| a.id != change.alert.id) {
-            alerts.push(&change.alert);
-        }
-    }
+    let mut seen = FxHashSet::default();
+    let latest = all.iter().rev().map(|c| &c.alert).filter(|a| starts(&a.id) && seen.insert(a.id));
+    let alerts: Vec<&Alert> = latest.collect();
     let alert = match &alerts[..] {
         [one] => (*one).clone(),
         [] => {

@@ -62,7 +62,10 @@ fn keys(rule: &Rule) -> String {
 
 /// Addresses and numbers are written in many ways and stored in one.
 fn canonical(field: &FieldRef, value: &str) -> Result<String, WhyError> {
-    let value = value.trim();
+    let value = match field.ty() {
+        Type::Text | Type::LongText | Type::TextList => value,
+        Type::Ip | Type::U16 | Type::U32 | Type::U64 | Type::I64 | Type::Timestamp | Type::Id => value.trim(),
+    };
     let wrong = |kind, example| WhyError::NotAValue { value: value.to_owned(), field: field.name(), kind, example };
     match field.ty() {
         Type::Ip => match value.parse::<std::net::IpAddr>() {

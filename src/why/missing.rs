@@ -8,7 +8,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use serde::Serialize;
 
 use super::alert::{show, trim};
-use super::evidence::{self, Exhibit, Gathered, MOST, Wanted};
+use super::evidence::{self, Exhibit, Gathered, Keep, MOST, Wanted};
 use super::near::{self, Finding, Kind, Match, Row};
 use super::predicate::{Judge, Judged};
 use super::report::{Shown, moment};
@@ -38,7 +38,7 @@ pub struct Asked {
     pub event: Option<EventId>,
     /// Only matches that end at or after this time, µs.
     pub from: Option<i64>,
-    /// Only matches that end before this time, µs.
+    /// Only matches that start before this time, µs.
     pub to: Option<i64>,
 }
 
@@ -160,6 +160,9 @@ pub struct Looked {
     pub of_key: u64,
     /// Times of the first and the last archived event, µs UTC.
     pub archive: Option<(i64, i64)>,
+    /// Not all of the archive was.
+    #[serde(skip)]
+    pub(super) limited: bool,
 }
 
 /// What is said where not all events of a key were looked at.
@@ -174,6 +177,11 @@ pub(super) fn cut(from: i64) -> String {
 /// Says why a rule did not fire.
 pub fn why_not(data: &Path, rules: Rules<'_>, asked: &Asked) -> Result<Verdict, WhyError> {
     let rule = key::rule(rules.now, &asked.rule)?;
+    if let (Some(from), Some(to)) = (asked.from, asked.to)
+        && from >= to
+    {
+        return Err(WhyError::NoTime { from: instant(from), to: instant(to) });
+    }
     let archive = evidence::span(data)?;
     let judge = Judge::new(&rules.now.lists);
     let source = Source::open(data, rules, Some(rule))?;
@@ -190,7 +198,7 @@ pub fn why_not(data: &Path, rules: Rules<'_>, asked: &Asked) -> Result<Verdict, 
     // An absence is decided a window later.
     let range = from.saturating_sub(within)..=to.saturating_add(within);
     let only = asked.event.filter(|_| values.is_empty());
-    let wanted = Wanted { source: &source, key: &values, event: only, range };
+    let wanted = Wanted { source: &source, key: &values, event: only, range, keep: Keep::Latest };
     let gathered = evidence::gather(rule, &judge, &wanted)?;
     let mut out = Verdict {
         rule: rule.name.clone(),
@@ -201,7 +209,13 @@ pub fn why_not(data: &Path, rules: Rules<'_>, asked: &Asked) -> Result<Verdict, 
         event: event.as_ref().map(|e| note(rule, &judge, e)),
         steps: steps(rule, &gathered),
         near: Vec::new(),
-        looked: Looked { of: source.noun(), events: gathered.events, of_key: gathered.of_key, archive },
+        looked: Looked {
+            of: source.noun(),
+            events: gathered.events,
+            of_key: gathered.of_key,
+            archive,
+            limited: asked.from.is_some() || asked.to.is_some(),
+        },
         notes: gathered.cut.map(cut).into_iter().collect(),
     };
     if gathered.late > 0 {
@@ -219,7 +233,7 @@ pub fn why_not(data: &Path, rules: Rules<'_>, asked: &Asked) -> Result<Verdict, 
         }
         return Ok(out);
     }
-    let end = archive.map_or(i64::MIN, |(_, last)| last);
+    let end = archive::end_of_time(data)?.unwrap_or(i64::MIN);
     out.judge(&source, rule, &judge, &values, &gathered, (from, to), end)?;
     Ok(out)
 }
@@ -306,7 +320,10 @@ impl Verdict {
             }
         };
         let mut misses = near::misses(rule, rows, end);
-        misses.extend(pending.map(|m| near::undecided(rule, rows, m, end)));
+        // Where no live run says more, time ends with the last event.
+        let last = self.looked.archive.map_or(end, |(_, last)| last);
+        let ends = if end == last.saturating_add(1) { last } else { end };
+        misses.extend(pending.map(|m| near::undecided(rule, rows, m, ends)));
         misses.truncate(FINDINGS);
         for miss in &mut misses {
             trim(&mut miss.events);
@@ -335,39 +352,59 @@ impl Verdict {
         matches: &'m [Match],
         (from, to): (i64, i64),
     ) -> Result<Option<&'m Match>, WhyError> {
-        let mut episodes: Vec<(&Match, i64, usize)> = Vec::new();
+        // An episode reaches to the last event of its matches; the end of an absence is no event.
+        struct Run<'m> {
+            first: &'m Match,
+            reach: i64,
+            end: i64,
+            count: usize,
+        }
+        let mut episodes: Vec<Run<'m>> = Vec::new();
         for found in matches {
+            let reach = rows[found.last].time;
             match episodes.last_mut() {
-                Some((_, last, count))
-                    if rule.form != Form::Single && found.start <= last.saturating_add(rule.cooldown) =>
-                {
-                    *last = (*last).max(found.end);
-                    *count += 1;
+                Some(run) if rule.form != Form::Single && found.start <= run.reach.saturating_add(rule.cooldown) => {
+                    (run.reach, run.end) = (run.reach.max(reach), run.end.max(found.end));
+                    run.count += 1;
                 }
-                Some(_) | None => episodes.push((found, found.end, 1)),
+                Some(_) | None => episodes.push(Run { first: found, reach, end: found.end, count: 1 }),
             }
         }
-        episodes.retain(|(first, last, _)| *last >= from && first.start <= to);
+        episodes.retain(|run| run.end >= from && run.first.start <= to);
         if episodes.is_empty() {
             return Ok(None);
         }
         let said = archive::alert_changes(data, &rule.name)?;
         let latest: FxHashMap<AlertId, &AlertChange> = said.iter().map(|c| (c.alert.id, c)).collect();
+        let stands = |c: &&&AlertChange| matches!(c.change, Change::Added | Change::Changed);
+        let names: Vec<String> = rule.key.iter().map(|f| f.name()).collect();
+        let of_key = |alert: &Alert| {
+            let same = |(name, value): (&String, &String)| alert.key.get(name).is_some_and(|v| v == value);
+            alert.rule == rule.name && alert.key.len() == key.len() && names.iter().zip(key).all(same)
+        };
+        let ours: Vec<&Alert> = latest.values().filter(stands).map(|c| &c.alert).filter(|a| of_key(a)).collect();
         let tuple = Tuple::new(key.iter().map(|v| Some(v.as_str())));
         let tuple = if key.is_empty() { Tuple::default() } else { tuple };
         let mut undecided = None;
-        for (found, last, count) in episodes {
+        for Run { first: found, reach, end, count } in episodes {
             let Some((_, row)) = found.events(rule, rows).first().copied() else { continue };
             let id = AlertId::new(&rule.name, &tuple.0, rows[row].id);
-            let alert = latest
-                .get(&id)
-                .filter(|c| matches!(c.change, Change::Added | Change::Changed))
-                .map(|c| c.alert.clone());
+            let same = latest.get(&id).filter(stands).map(|c| &c.alert);
+            // Of an episode that began before what was looked at, the first event is another one.
+            let around = || ours.iter().copied().find(|a| a.first <= reach && a.last >= found.start);
+            let alert = same.or_else(|| around().filter(|_| rule.form != Form::Single));
             if found.pending && alert.is_none() {
                 undecided = Some(found);
                 continue;
             }
-            self.fired.push(Fired { first: found.start, last, matches: count, alert });
+            let (first, last) = alert.map_or((found.start, end), |a| (a.first.min(found.start), a.last.max(end)));
+            match self.fired.last_mut() {
+                Some(before) if alert.is_some() && before.alert.as_ref().map(|a| a.id) == alert.map(|a| a.id) => {
+                    before.last = before.last.max(last);
+                    before.matches += count;
+                }
+                Some(_) | None => self.fired.push(Fired { first, last, matches: count, alert: alert.cloned() }),
+            }
         }
         Ok(undecided)
     }

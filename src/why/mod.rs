@@ -111,6 +111,14 @@ pub enum WhyError {
     /// A rule without a key, and nothing else that says which events.
     #[error("rule {0} has no key: say which event by --event ID, or which time by --from and --to")]
     NoKey(String),
+    /// A range that no time lies in.
+    #[error("no time lies between --from {from} and --to {to}: --to must be later")]
+    NoTime {
+        /// Its start.
+        from: String,
+        /// Its end, excluded.
+        to: String,
+    },
     /// The event is not archived.
     #[error("no event {id} in {}: `weir sql --data {} \"SELECT event.id, message FROM events\"` lists ids", data.display(), data.display())]
     NoEvent {

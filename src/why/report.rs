@@ -181,6 +181,7 @@ impl Verdict {
         for near in &self.near {
             let (field, value) = (&near.field, printable(&near.value));
             let head = match near.events {
+                0 if self.looked.limited => format!("no {} has {field} = {value} in that time", self.looked.of),
                 0 => format!("no {} has {field} = {value}", self.looked.of),
                 events => format!("{} with {field} = {value}", counted(events as usize, self.looked.of)),
             };
@@ -219,9 +220,12 @@ impl Verdict {
 
 impl Fired {
     fn write(&self, page: &mut Page) {
-        let until = instant_beside(self.last, self.first);
+        let until = match self.last == self.first {
+            true => String::new(),
+            false => format!(" until {}", instant_beside(self.last, self.first)),
+        };
         let matches = if self.matches == 1 { "one match".to_owned() } else { format!("{} matches", self.matches) };
-        page.head(&format!("{} until {until}, {matches}", instant(self.first)));
+        page.head(&format!("{}{until}, {matches}", instant(self.first)));
         match &self.alert {
             Some(alert) => {
                 page.line(2, &format!("{}  {}  {}", alert.id, alert.severity, printable(&alert.title)));

@@ -8,6 +8,7 @@ use std::ops::{Range, RangeInclusive};
 use std::path::Path;
 use std::sync::Arc;
 
+use regex::Regex;
 use rustc_hash::FxHashMap;
 
 use super::WhyError;
@@ -171,21 +172,20 @@ impl Alerts {
         let columns = super::evidence::columns(std::iter::once(rule));
         let mut out = Alerts { standing: Vec::new(), gone: Vec::new(), lines: FxHashMap::default() };
         let (mut standing, mut gone) = (BatchBuilder::new(), BatchBuilder::new());
+        let mut titles: FxHashMap<&str, Option<Regex>> = FxHashMap::default();
         for change in archive::latest_changes(data)?.into_values() {
-            let Some(below) = program.position(&change.alert.rule).map(|at| &program.rules[at as usize]) else {
-                event(&mut gone, &columns, None, &change.alert);
-                out.lines.insert(seen_as(&change.alert), line(&change.alert, ", of a rule that was removed"));
-                continue;
-            };
-            if below.level >= rule.level {
+            let below = program.position(&change.alert.rule).map(|at| &program.rules[at as usize]);
+            if below.is_some_and(|below| below.level >= rule.level) {
                 continue;
             }
             let (builder, state) = match change.change {
+                _ if below.is_none() => (&mut gone, ", of a rule that was removed"),
                 Change::Added | Change::Changed => (&mut standing, ""),
                 Change::Superseded { .. } => (&mut gone, ", superseded since"),
                 Change::Withdrawn => (&mut gone, ", withdrawn since"),
             };
-            event(builder, &columns, Some(below), &change.alert);
+            let counts = below.and_then(|below| titles.entry(&below.name).or_insert_with(|| counts(below)).as_ref());
+            event(builder, &columns, below, &change.alert, &|| uncounted(counts, &change.alert));
             out.lines.insert(seen_as(&change.alert), line(&change.alert, state));
             for (builder, batches) in [(&mut standing, &mut out.standing), (&mut gone, &mut out.gone)] {
                 if builder.len() >= BATCH {
@@ -213,7 +213,13 @@ pub(super) fn short(id: AlertId) -> String {
 }
 
 /// Adds an alert as an event; `rule` is its own, if there is one of its name.
-fn event(builder: &mut BatchBuilder, columns: &BTreeSet<FieldRef>, rule: Option<&Rule>, alert: &Alert) {
+fn event(
+    builder: &mut BatchBuilder,
+    columns: &BTreeSet<FieldRef>,
+    rule: Option<&Rule>,
+    alert: &Alert,
+    title: &dyn Fn() -> String,
+) {
     let raised = Raised {
         id: alert.id,
         first: alert.first,
@@ -228,29 +234,29 @@ fn event(builder: &mut BatchBuilder, columns: &BTreeSet<FieldRef>, rule: Option<
         other => Some(other.to_string()),
     };
     let key = rule.into_iter().flat_map(|r| &r.key).filter_map(|field| Some((field, value(field)?)));
-    raised.event(builder, &|field| columns.contains(field), &|| title(rule, alert), key);
+    raised.event(builder, &|field| columns.contains(field), title, key);
+}
+
+/// Finds the counts in a rule's titles; nothing where there are none.
+fn counts(rule: &Rule) -> Option<Regex> {
+    let pieces = &rule.title.pieces;
+    if !pieces.contains(&Piece::Count) {
+        return None;
+    }
+    let part = |piece: &Piece| match piece {
+        Piece::Text(text) => regex::escape(text),
+        Piece::Count => r"(\d+)".to_owned(),
+        Piece::Key(_) | Piece::Value { .. } => ".*?".to_owned(),
+    };
+    Regex::new(&format!("(?s)^{}$", pieces.iter().map(part).collect::<String>())).ok()
 }
 
 /// The title as it was when the alert opened: without its count.
-fn title(rule: Option<&Rule>, alert: &Alert) -> String {
-    let pieces = rule.map_or(&[][..], |rule| &rule.title.pieces);
-    if !pieces.contains(&Piece::Count) {
-        return alert.title.clone();
-    }
-    let mut pattern = String::from("(?s)^");
-    for piece in pieces {
-        match piece {
-            Piece::Text(text) => pattern.push_str(&regex::escape(text)),
-            Piece::Count => pattern.push_str(&format!("({})", alert.count)),
-            Piece::Key(_) | Piece::Value { .. } => pattern.push_str(".*?"),
-        }
-    }
-    pattern.push('$');
+fn uncounted(counts: Option<&Regex>, alert: &Alert) -> String {
     let mut text = alert.title.clone();
-    let Ok(pattern) = regex::Regex::new(&pattern) else { return text };
-    if let Some(found) = pattern.captures(&alert.title) {
-        let counts: Vec<Range<usize>> = found.iter().skip(1).flatten().map(|m| m.range()).collect();
-        counts.into_iter().rev().for_each(|range| text.replace_range(range, "-"));
+    if let Some(found) = counts.and_then(|counts| counts.captures(&alert.title)) {
+        let places: Vec<Range<usize>> = found.iter().skip(1).flatten().map(|m| m.range()).collect();
+        places.into_iter().rev().for_each(|place| text.replace_range(place, "-"));
     }
     text
 }

@@ -143,7 +143,7 @@ pub(super) fn matches(rule: &Rule, rows: &[Row]) -> Vec<Match> {
     let Some(baseline) = parts(&rule.form) else { return Vec::new() };
     let members = members(rows, 0);
     let one = |s: Standing| {
-        let link = Link { step: 0, members: members.clone(), from: s.first, to: s.at, before: None };
+        let link = Link { step: 0, members: members.clone(), from: s.at, to: s.at, before: None };
         Match::at(rows, members[s.at], Rc::new(link))
     };
     baseline.standings(rows, &members).into_iter().filter(|s| baseline.fires(s)).map(one).collect()

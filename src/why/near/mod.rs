@@ -63,7 +63,7 @@ pub(super) struct Match {
     pub(super) end: i64,
     /// Position of the event that completes it.
     pub(super) last: usize,
-    /// The archive ends before the deadline of the absence.
+    /// Time in the archive ends before the deadline of the absence.
     pub(super) pending: bool,
     proof: Rc<Link>,
 }
@@ -201,7 +201,7 @@ impl Match {
     }
 }
 
-/// All matches, in the order of the events that complete them. `end` is the time of the latest event that is known, µs.
+/// All matches, in the order of the events that complete them. Events before `end` (µs) are all known.
 pub(super) fn matches(rule: &Rule, rows: &[Row], end: i64) -> Vec<Match> {
     match &rule.form {
         Form::Single => count::each(rows),
@@ -231,7 +231,7 @@ pub(super) fn misses(rule: &Rule, rows: &[Row], end: i64) -> Vec<Miss> {
 pub(super) fn undecided(rule: &Rule, rows: &[Row], found: &Match, end: i64) -> Miss {
     use super::value::{duration, instant};
     let text = format!(
-        "not decided yet: nothing came that must stay away, but the archive ends at {}, {} before the deadline at {}",
+        "not decided yet: nothing came that must stay away, but time in the archive ends at {}, {} before the deadline at {}",
         instant(end),
         duration(found.end - end),
         instant(found.end)

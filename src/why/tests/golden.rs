@@ -88,8 +88,13 @@ fn raise(stage: &mut Stage, key: &[&str]) {
     let values: Vec<String> = key.iter().map(|(_, v)| (*v).to_owned()).collect();
     let data = stage.folder.path().to_owned();
     let source = crate::why::source::Source::open(&data, (&*program).into(), Some(rule)).unwrap();
-    let wanted =
-        crate::why::evidence::Wanted { source: &source, key: &values, event: None, range: i64::MIN..=i64::MAX };
+    let wanted = crate::why::evidence::Wanted {
+        source: &source,
+        key: &values,
+        event: None,
+        range: i64::MIN..=i64::MAX,
+        keep: crate::why::evidence::Keep::Latest,
+    };
     let rows = crate::why::evidence::gather(rule, &judge, &wanted).unwrap().rows;
     let found = near::matches(rule, &rows, i64::MAX);
     let evidence: Vec<_> = found[0].events(rule, &rows).iter().map(|(_, r)| (rows[*r].time, rows[*r].id)).collect();
