@@ -332,3 +332,27 @@ pub(super) fn nearest_values(
     near.sort_by(|a, b| (a.0, b.2, &a.1).cmp(&(b.0, a.2, &b.1)));
     Ok(near.into_iter().take(most).map(|(_, text, count)| (text, count)).collect())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_too_many_events_one_end_is_kept() {
+        let row = |time| Row {
+            time,
+            id: EventId::from_bits(0),
+            steps: 1,
+            excepted: 0,
+            exception: None,
+            values: Default::default(),
+        };
+        let most = MOST as i64;
+        for (keep, first, cut) in [(Keep::Earliest, 0, most - 1), (Keep::Latest, 5, 5)] {
+            let rows = (0..most + 5).rev().map(row).collect();
+            let mut all = Gathered { rows, steps: Vec::new(), events: 0, of_key: 0, valueless: 0, late: 0, cut: None };
+            all.shorten(keep);
+            assert_eq!((all.rows.len(), all.rows[0].time, all.cut), (MOST, first, Some(cut)));
+        }
+    }
+}

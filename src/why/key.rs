@@ -79,3 +79,17 @@ fn canonical(field: &FieldRef, value: &str) -> Result<String, WhyError> {
         Type::Text | Type::LongText | Type::TextList | Type::Timestamp | Type::Id => Ok(value.to_owned()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::field;
+
+    #[test]
+    fn texts_are_taken_as_they_are() {
+        let given = |field, text| canonical(&FieldRef::Column(field), text).unwrap();
+        assert_eq!(given(field::USER_NAME, " 0101"), " 0101");
+        assert_eq!(given(field::SOURCE_IP, " ::ffff:10.0.0.1 "), "10.0.0.1");
+        assert_eq!(given(field::SOURCE_PORT, " 022"), "22");
+    }
+}
