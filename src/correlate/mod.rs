@@ -49,6 +49,7 @@ mod retained;
 pub mod roster;
 mod run;
 mod sequence;
+mod sort;
 mod spilled;
 pub mod spool;
 mod stages;

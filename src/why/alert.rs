@@ -17,7 +17,7 @@ use super::{WhyError, sentence};
 use crate::alert::{Alert, AlertId};
 use crate::archive;
 use crate::event::EventId;
-use crate::rule::plan::{Form, Rule, Tuple};
+use crate::rule::plan::{Form, Rule};
 
 /// So many events of a match are shown, half of them its first ones.
 const EVENTS: usize = 30;
@@ -162,8 +162,7 @@ impl Explanation {
         let range = alert.first.saturating_sub(within)..=alert.last.saturating_add(within);
         let gathered =
             evidence::gather(rule, judge, &Wanted { source, key: &key, event, range, keep: Keep::Earliest })?;
-        let tuple = Tuple::new(key.iter().map(|v| Some(v.as_str())));
-        let tuple = if rule.key.is_empty() { Tuple::default() } else { tuple };
+        let tuple = super::key::tuple(&key);
         let end = archive::end_of_time(source.data)?.unwrap_or(i64::MIN);
         let matches = near::matches(rule, &gathered.rows, end);
         let first = |m: &Match| m.events(rule, &gathered.rows).first().map(|(_, row)| gathered.rows[*row].id);

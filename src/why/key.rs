@@ -2,7 +2,7 @@
 
 use super::WhyError;
 use crate::event::field::Type;
-use crate::rule::plan::{FieldRef, Program, Rule};
+use crate::rule::plan::{FieldRef, Program, Rule, Tuple};
 
 /// The rule of this name.
 pub(super) fn rule<'p>(program: &'p Program, name: &str) -> Result<&'p Rule, WhyError> {
@@ -45,6 +45,14 @@ pub(super) fn values(rule: &Rule, given: &[String], optional: bool) -> Result<Ve
         return Err(WhyError::KeyMissing { rule: rule_name, keys: keys(rule), missing });
     }
     Ok(values.into_iter().flatten().collect())
+}
+
+/// The values as match rows have them.
+pub(super) fn tuple(values: &[String]) -> Tuple {
+    match values {
+        [] => Tuple::default(),
+        values => Tuple::new(values.iter().map(|value| Some(value.as_str()))),
+    }
 }
 
 /// Where in the key a field stands, under the name that any step has for it.

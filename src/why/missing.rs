@@ -4,21 +4,21 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashSet;
 use serde::Serialize;
 
 use super::alert::{show, trim};
 use super::evidence::{self, Exhibit, Gathered, Keep, MOST, Wanted};
-use super::near::{self, Finding, Kind, Match, Row};
+use super::fired::{self, Fired};
+use super::near::{self, Finding, Kind, Row};
 use super::predicate::{Judge, Judged};
-use super::report::{Shown, moment};
+use super::report::Shown;
 use super::source::{Rules, Source};
 use super::value::{counted, instant};
 use super::{WhyError, key, sentence};
-use crate::alert::{Alert, AlertChange, AlertId, Change};
 use crate::archive;
 use crate::event::{EventBatch, EventId};
-use crate::rule::plan::{Form, Rule, Tuple};
+use crate::rule::plan::Rule;
 
 /// So many ways of missing a step are shown.
 const WAYS: usize = 3;
@@ -67,21 +67,6 @@ pub struct Verdict {
     pub looked: Looked,
     /// What else there is to know.
     pub notes: Vec<String>,
-}
-
-/// An episode that there is.
-#[derive(Clone, Debug, Serialize)]
-pub struct Fired {
-    /// Its start, µs UTC (RFC 3339 in JSON).
-    #[serde(serialize_with = "moment")]
-    pub first: i64,
-    /// Its end, likewise.
-    #[serde(serialize_with = "moment")]
-    pub last: i64,
-    /// How many matches it is made of.
-    pub matches: usize,
-    /// The alert, when it is in the alert log.
-    pub alert: Option<Alert>,
 }
 
 /// A reason with the events that show it.
@@ -301,7 +286,8 @@ impl Verdict {
     ) -> Result<(), WhyError> {
         let rows = &gathered.rows;
         let matches = near::matches(rule, rows, end);
-        let pending = self.fire(source.data, rule, rows, key, &matches, (from, to))?;
+        let (fired, pending) = fired::episodes(source.data, rule, rows, key, &matches, (from, to))?;
+        self.fired = fired;
         if !self.fired.is_empty() {
             return Ok(());
         }
@@ -340,73 +326,6 @@ impl Verdict {
             self.findings.push(self.unsatisfied(rule, gathered));
         }
         Ok(())
-    }
-
-    /// The episodes that end in the range. An absence that is not decided by the archive and was never raised is returned.
-    fn fire<'m>(
-        &mut self,
-        data: &Path,
-        rule: &Rule,
-        rows: &[Row],
-        key: &[String],
-        matches: &'m [Match],
-        (from, to): (i64, i64),
-    ) -> Result<Option<&'m Match>, WhyError> {
-        // An episode reaches to the last event of its matches; the end of an absence is no event.
-        struct Run<'m> {
-            first: &'m Match,
-            reach: i64,
-            end: i64,
-            count: usize,
-        }
-        let mut episodes: Vec<Run<'m>> = Vec::new();
-        for found in matches {
-            let reach = rows[found.last].time;
-            match episodes.last_mut() {
-                Some(run) if rule.form != Form::Single && found.start <= run.reach.saturating_add(rule.cooldown) => {
-                    (run.reach, run.end) = (run.reach.max(reach), run.end.max(found.end));
-                    run.count += 1;
-                }
-                Some(_) | None => episodes.push(Run { first: found, reach, end: found.end, count: 1 }),
-            }
-        }
-        episodes.retain(|run| run.end >= from && run.first.start <= to);
-        if episodes.is_empty() {
-            return Ok(None);
-        }
-        let said = archive::alert_changes(data, &rule.name)?;
-        let latest: FxHashMap<AlertId, &AlertChange> = said.iter().map(|c| (c.alert.id, c)).collect();
-        let stands = |c: &&&AlertChange| matches!(c.change, Change::Added | Change::Changed);
-        let names: Vec<String> = rule.key.iter().map(|f| f.name()).collect();
-        let of_key = |alert: &Alert| {
-            let same = |(name, value): (&String, &String)| alert.key.get(name).is_some_and(|v| v == value);
-            alert.rule == rule.name && alert.key.len() == key.len() && names.iter().zip(key).all(same)
-        };
-        let ours: Vec<&Alert> = latest.values().filter(stands).map(|c| &c.alert).filter(|a| of_key(a)).collect();
-        let tuple = Tuple::new(key.iter().map(|v| Some(v.as_str())));
-        let tuple = if key.is_empty() { Tuple::default() } else { tuple };
-        let mut undecided = None;
-        for Run { first: found, reach, end, count } in episodes {
-            let Some((_, row)) = found.events(rule, rows).first().copied() else { continue };
-            let id = AlertId::new(&rule.name, &tuple.0, rows[row].id);
-            let same = latest.get(&id).filter(stands).map(|c| &c.alert);
-            // Of an episode that began before what was looked at, the first event is another one.
-            let around = || ours.iter().copied().find(|a| a.first <= reach && a.last >= found.start);
-            let alert = same.or_else(|| around().filter(|_| rule.form != Form::Single));
-            if found.pending && alert.is_none() {
-                undecided = Some(found);
-                continue;
-            }
-            let (first, last) = alert.map_or((found.start, end), |a| (a.first.min(found.start), a.last.max(end)));
-            match self.fired.last_mut() {
-                Some(before) if alert.is_some() && before.alert.as_ref().map(|a| a.id) == alert.map(|a| a.id) => {
-                    before.last = before.last.max(last);
-                    before.matches += count;
-                }
-                Some(_) | None => self.fired.push(Fired { first, last, matches: count, alert: alert.cloned() }),
-            }
-        }
-        Ok(undecided)
     }
 
     /// The first step that no event satisfies.

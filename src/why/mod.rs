@@ -2,7 +2,7 @@
 //! a key. Out: an explanation, as text for people or as JSON.
 //!
 //! Read in this order: [`why`] (`alert`) and [`why_not`] (`missing`), the two questions; `history`, what was said of an alert; `source`, where events are and how
-//! the rule stood when they came; `evidence`, what is read of them; `predicate`, a condition on one event; `near`, matches and nearest misses by form; `sentence` and
+//! the rule stood when they came; `evidence`, what is read of them; `predicate`, a condition on one event; `near`, matches and nearest misses by form; `fired`, what matches became alerts; `sentence` and
 //! `value`, words and figures; `report`, the text. Rules are judged here for one key at a time, plainly, apart from
 //! the dataflow: an explanation that shared its code could only repeat its faults.
 
@@ -12,6 +12,7 @@ use crate::archive::ArchiveError;
 
 mod alert;
 mod evidence;
+mod fired;
 mod history;
 mod key;
 mod missing;
@@ -25,8 +26,9 @@ mod tests;
 mod value;
 
 pub use alert::{ExceptionNote, Explanation, RuleNote, RuleState, why};
+pub use fired::Fired;
 pub use history::Said;
-pub use missing::{Asked, EventNote, Fired, Found, Looked, MissNote, NearValues, StepNote, Verdict, why_not};
+pub use missing::{Asked, EventNote, Found, Looked, MissNote, NearValues, StepNote, Verdict, why_not};
 pub use near::{Finding, Kind};
 pub use predicate::{Judged, Question};
 pub use report::Shown;

@@ -6,7 +6,8 @@ use rustc_hash::FxHashMap;
 use serde::{Serialize, Serializer};
 
 use super::alert::{Explanation, RuleState};
-use super::missing::{Fired, StepNote, Verdict};
+use super::fired::Fired;
+use super::missing::{StepNote, Verdict};
 use super::predicate::Judged;
 use super::value::{counted, duration, grouped, instant, instant_beside, printable};
 use crate::event::EventId;
