@@ -118,6 +118,9 @@ pub enum ArchiveError {
         /// What is wrong.
         source: arrow::error::ArrowError,
     },
+    /// A file that does not begin as Parquet files do.
+    #[error("{} is not a Parquet file: `weir scan` reads logs", .0.display())]
+    NotParquet(PathBuf),
     /// A Parquet file that is not ours lacks what an event must have.
     #[error("{} has no column @timestamp, which every event needs; its columns are {columns}", path.display())]
     Foreign {
