@@ -21,7 +21,7 @@ use super::rows::{Codes, Column, Rows};
 use super::texts::Texts;
 use crate::event::batch::LIST_SEPARATOR;
 use crate::event::field::{self, Type};
-use crate::event::{FieldId, schema};
+use crate::event::{FieldId, line, schema};
 
 /// Rows of a page.
 const PAGE_ROWS: usize = 16 * 1024;
@@ -36,6 +36,8 @@ pub(super) enum Leaf {
     Field(FieldId),
     ExtraName,
     ExtraValue,
+    /// A piece of the raw line, by its place among them.
+    Piece(usize),
 }
 
 /// The columns of a file, in its order.
@@ -43,6 +45,9 @@ pub(super) fn leaves(schema: &SchemaDescriptor) -> Vec<Leaf> {
     let leaf = |column: &ColumnDescriptor| match column.path().parts() {
         [first, _, last] if first == schema::EXTRA && last == "key" => Leaf::ExtraName,
         [first, _, last] if first == schema::EXTRA && last == "value" => Leaf::ExtraValue,
+        [first, piece] if first == line::LINE => {
+            Leaf::Piece(line::pieces().position(|name| name == piece).expect("schemas are made from the slots"))
+        }
         parts => {
             let name = |parts: &[String]| field::by_name(&parts.join("."));
             let list = parts.len().checked_sub(2).map(|end| &parts[..end]);
@@ -87,6 +92,7 @@ pub(super) fn write<W: Write + Send>(
                 absent(&mut chunk, &column, rows.len())?
             }
             Leaf::Field(id) => present(&mut chunk, *id, rows, bloom && LOOKED_UP.contains(id))?,
+            Leaf::Piece(_) => absent(&mut chunk, &column, rows.len())?,
             Leaf::ExtraName => extras.get_or_insert_with(|| extra(rows)).names(&mut chunk)?,
             Leaf::ExtraValue => extras.get_or_insert_with(|| extra(rows)).values(&mut chunk)?,
         }

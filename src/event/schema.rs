@@ -3,7 +3,8 @@
 //! Each dotted prefix is a struct column, so that `SELECT source.ip FROM events` reads as written.
 //! Text is `Dictionary<UInt32, Utf8>`, lists are lists of it, ids `FixedSizeBinary(16)`, and all
 //! `fields.*` values share the column `fields`, `Map<Utf8, Utf8>`. A stored file holds only the
-//! [`Columns`] that its events have; the others are missing values.
+//! [`Columns`] that its events have; the others are missing values. Where it has raw lines it has their pieces too, see
+//! [`super::line`]; here they are a column without values.
 
 use std::sync::{Arc, LazyLock};
 
@@ -20,6 +21,7 @@ use rustc_hash::FxHashMap;
 use super::batch::{Dictionary, DictionaryBuilder, EventBatch, LIST_SEPARATOR, dictionary_value};
 use super::field::{self, FieldId, Type};
 use super::id::EventId;
+use super::line;
 
 /// Name of the map column that holds all `fields.*` values.
 pub const EXTRA: &str = "fields";
@@ -159,6 +161,9 @@ fn build(columns: &Columns) -> SchemaRef {
     if columns.extra {
         fields.push(Field::new(EXTRA, DataType::Map(entry(), false), true));
     }
+    if columns.contains(field::EVENT_ORIGINAL) {
+        fields.push(line::stored());
+    }
     Arc::new(Schema::new(fields))
 }
 
@@ -177,6 +182,9 @@ pub fn to_record_batch_of(batch: &EventBatch, columns: &Columns) -> RecordBatch 
     let mut arrays: Vec<ArrayRef> = tree(columns).iter().map(|n| nested(n, batch)).collect();
     if columns.extra {
         arrays.push(extras_to_map(batch));
+    }
+    if columns.contains(field::EVENT_ORIGINAL) {
+        arrays.push(line::absent(batch.len()));
     }
     RecordBatch::try_new(schema_of(columns), arrays).expect("columns are built from the schema")
 }
