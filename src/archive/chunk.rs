@@ -144,6 +144,11 @@ impl<'a> Chunk<'a> {
         self.column.max_def_level() as u32
     }
 
+    /// Whether anything is noted of its values.
+    pub(super) fn is_indexed(&self) -> bool {
+        self.index.is_some()
+    }
+
     /// Adds a filter of the chunk's values.
     pub(super) fn set_bloom(&mut self, filter: Sbbf) {
         self.bloom = Some(filter);

@@ -68,6 +68,7 @@ impl<'a> Coded<'a> {
     ) -> Result<(), ParquetError> {
         self.bytes.clear();
         let bounds = match self.codes {
+            _ if !chunk.is_indexed() => None,
             Codes::Same(_) => (!values.is_empty()).then(|| (self.texts.value(0), self.texts.value(0))),
             Codes::Each(codes) => self.bounds(&codes[values.clone()]),
         };

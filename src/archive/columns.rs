@@ -4,18 +4,18 @@
 //! Arrow arrays, and looks every text of every row up again; here codes go straight into the file.
 
 use std::io::Write;
-use std::ops::Range;
 
 use arrow::array::ArrowPrimitiveType;
-use arrow::buffer::BooleanBuffer;
 use arrow::datatypes::{Int64Type, TimestampMicrosecondType, UInt16Type, UInt32Type, UInt64Type};
 use parquet::basic::Encoding;
 use parquet::errors::ParquetError;
 use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::{ColumnDescriptor, SchemaDescriptor};
 
-use super::chunk::{Bound, Chunk, Compressor, Levels, Values};
+use super::chunk::{Bound, Chunk, Compressor, Values};
 use super::coded::{self, Coded};
+use super::cut::Cut;
+use super::levels::{PAGE_ROWS, PageLevels, flat, flat_until, nested};
 use super::pack;
 use super::rows::{Codes, Column, Rows};
 use super::texts::Texts;
@@ -23,8 +23,6 @@ use crate::event::batch::LIST_SEPARATOR;
 use crate::event::field::{self, Type};
 use crate::event::{FieldId, line, schema};
 
-/// Rows of a page.
-const PAGE_ROWS: usize = 16 * 1024;
 /// A page of long text ends early at so many bytes.
 const PAGE_BYTES: usize = 1 << 20;
 /// An id begins with the time, which neighbours share.
@@ -84,15 +82,31 @@ pub(super) fn write<W: Write + Send>(
     let columns = file.schema_descr().columns().to_vec();
     let mut group = file.next_row_group()?;
     let mut extras = None;
+    let mut cut = None;
     for (leaf, column) in leaves.iter().zip(columns) {
-        let long = matches!(leaf, Leaf::Field(id) if id.ty() == Type::LongText);
-        let mut chunk = Chunk::new(column.clone(), compressor, !long);
+        let plain = match leaf {
+            Leaf::Field(id) => id.ty() == Type::LongText,
+            Leaf::Piece(_) => true,
+            Leaf::ExtraName | Leaf::ExtraValue => false,
+        };
+        let mut chunk = Chunk::new(column.clone(), compressor, !plain);
         match leaf {
+            Leaf::Field(field::EVENT_ORIGINAL) => {
+                long(&mut chunk, &cut.get_or_insert_with(|| Cut::new(rows)).whole, rows.len())?
+            }
+            Leaf::Field(field::LOG_MESSAGE_OFFSET) => {
+                let cut = cut.get_or_insert_with(|| Cut::new(rows));
+                number_pages(&mut chunk, Type::U32, &cut.offsets, rows.len())?
+            }
+            Leaf::Piece(piece) => {
+                if !cut.get_or_insert_with(|| Cut::new(rows)).write(*piece, rows.len(), &mut chunk)? {
+                    absent(&mut chunk, &column, rows.len())?
+                }
+            }
             Leaf::Field(id) if rows.batches().iter().all(|b| b.column(*id).is_none()) => {
                 absent(&mut chunk, &column, rows.len())?
             }
             Leaf::Field(id) => present(&mut chunk, *id, rows, bloom && LOOKED_UP.contains(id))?,
-            Leaf::Piece(_) => absent(&mut chunk, &column, rows.len())?,
             Leaf::ExtraName => extras.get_or_insert_with(|| extra(rows)).names(&mut chunk)?,
             Leaf::ExtraValue => extras.get_or_insert_with(|| extra(rows)).values(&mut chunk)?,
         }
@@ -134,99 +148,20 @@ fn present(chunk: &mut Chunk<'_>, id: FieldId, rows: &Rows<'_>, bloom: bool) -> 
     }
 }
 
-/// Which rows and values a page has, with its levels encoded.
-#[derive(Default)]
-struct PageLevels {
-    values: Range<usize>,
-    repetition: Vec<u8>,
-    definition: Vec<u8>,
-    rows: usize,
-    places: usize,
-    missing: usize,
-}
-
-impl PageLevels {
-    fn levels(&self) -> Levels<'_> {
-        Levels {
-            repetition: &self.repetition,
-            definition: &self.definition,
-            rows: self.rows,
-            places: self.places,
-            missing: self.missing,
-        }
-    }
-}
-
-/// Pages of a column that has one value a row at most.
-fn flat(rows: usize, valid: Option<&BooleanBuffer>) -> impl Iterator<Item = PageLevels> {
-    let ends = (0..rows).step_by(PAGE_ROWS).map(move |start| (start + PAGE_ROWS).min(rows));
-    flat_until(ends, valid)
-}
-
-fn flat_until(ends: impl Iterator<Item = usize>, valid: Option<&BooleanBuffer>) -> impl Iterator<Item = PageLevels> {
-    let (mut start, mut first) = (0, 0);
-    ends.map(move |end| {
-        let (rows, mut definition) = (end - start, Vec::new());
-        let valid = valid.map(|v| v.slice(start, rows));
-        let count = valid.as_ref().map_or(rows, BooleanBuffer::count_set_bits);
-        match valid {
-            Some(valid) if count > 0 && count < rows => {
-                let levels: Vec<u32> = valid.iter().map(u32::from).collect();
-                pack::hybrid(&levels, 1, &mut definition);
-            }
-            Some(_) | None => pack::run(u32::from(count > 0), rows, 1, &mut definition),
-        }
-        let values = first..first + count;
-        (start, first) = (end, values.end);
-        PageLevels { values, definition, rows, places: rows, missing: rows - count, ..PageLevels::default() }
-    })
-}
-
-/// Pages of a column that has many values a row; `counts` says how many, `None` one each. A row without one is missing.
-fn nested(rows: usize, counts: Option<&[u32]>, present: u32) -> impl Iterator<Item = PageLevels> {
-    let bits = pack::width(present);
-    let mut first = 0;
-    (0..rows).step_by(PAGE_ROWS).map(move |start| {
-        let end = (start + PAGE_ROWS).min(rows);
-        let mut page = PageLevels { rows: end - start, ..PageLevels::default() };
-        let count = match counts {
-            None => {
-                page.places = page.rows;
-                pack::run(0, page.rows, 1, &mut page.repetition);
-                pack::run(present, page.rows, bits, &mut page.definition);
-                page.rows
-            }
-            Some(counts) => {
-                let (mut repetition, mut definition) = (Vec::new(), Vec::new());
-                for &count in &counts[start..end] {
-                    repetition.push(0);
-                    repetition.resize(repetition.len() + (count as usize).saturating_sub(1), 1);
-                    definition.resize(repetition.len(), if count == 0 { 0 } else { present });
-                    page.missing += usize::from(count == 0);
-                }
-                page.places = definition.len();
-                pack::hybrid(&repetition, 1, &mut page.repetition);
-                pack::hybrid(&definition, bits, &mut page.definition);
-                page.places - page.missing
-            }
-        };
-        page.values = first..first + count;
-        first += count;
-        page
-    })
-}
-
 fn numbers<T: ArrowPrimitiveType>(
     chunk: &mut Chunk<'_>,
     id: FieldId,
     rows: &Rows<'_>,
     number: impl Fn(T::Native) -> i64,
 ) -> Result<(), ParquetError> {
-    let column = rows.numbers::<T>(id, number);
-    let narrow = matches!(id.ty(), Type::U16 | Type::U32);
-    let ordered = |n: i64| if id.ty() == Type::U64 { i128::from(n as u64) } else { i128::from(n) };
+    number_pages(chunk, id.ty(), &rows.numbers::<T>(id, number), rows.len())
+}
+
+fn number_pages(chunk: &mut Chunk<'_>, ty: Type, column: &Column<Vec<i64>>, rows: usize) -> Result<(), ParquetError> {
+    let narrow = matches!(ty, Type::U16 | Type::U32);
+    let ordered = |n: i64| if ty == Type::U64 { i128::from(n as u64) } else { i128::from(n) };
     let mut bytes = Vec::new();
-    for page in flat(rows.len(), column.valid.as_ref()) {
+    for page in flat(rows, column.valid.as_ref()) {
         let values = &column.values[page.values.clone()];
         let bounds = values.iter().fold(None, |bounds: Option<(i128, i128)>, n| {
             let n = ordered(*n);

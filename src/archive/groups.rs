@@ -22,11 +22,12 @@ use rustc_hash::FxHashMap;
 use super::ArchiveError;
 use super::known::Known;
 use super::leaves::{self, Leaf, Leaves};
+use super::lines;
 use super::loaded::Loaded;
 use crate::event::batch::Dictionary;
 use crate::event::field::{self, FieldRef};
 use crate::event::summary::{Facts, Summary, Values};
-use crate::event::{EventBatch, EventId, FieldId, schema};
+use crate::event::{EventBatch, EventId, FieldId, line, schema};
 
 /// How a Parquet file begins.
 const MAGIC: &[u8; 4] = b"PAR1";
@@ -128,8 +129,11 @@ impl Wanted {
 fn stored_names(field: &FieldRef) -> Vec<String> {
     match field {
         FieldRef::Extra(_) => vec![schema::EXTRA.to_owned()],
-        FieldRef::Column(field::MESSAGE) => {
-            [field::MESSAGE, field::EVENT_ORIGINAL, field::LOG_MESSAGE_OFFSET].map(|id| id.name().to_owned()).into()
+        FieldRef::Column(field::MESSAGE | field::EVENT_ORIGINAL | field::LOG_MESSAGE_OFFSET) => {
+            let whole = [field::MESSAGE, field::EVENT_ORIGINAL, field::LOG_MESSAGE_OFFSET];
+            let values = line::SLOTS.iter().filter_map(|slot| slot.field);
+            let names = whole.into_iter().chain(values).map(FieldId::name).chain([line::LINE]);
+            names.map(str::to_owned).collect()
         }
         FieldRef::Column(id) => vec![id.name().to_owned()],
     }
@@ -190,13 +194,18 @@ impl Groups {
                 }
                 Some(Err(error)) => return Some(Err(ArchiveError::arrow(&self.path)(error))),
                 Some(Ok(record)) => match schema::from_record_batch(&record) {
-                    Ok(batch) => batch,
+                    Ok(batch) => {
+                        let len = batch.len();
+                        let constants = group.constants.iter();
+                        let whole = |b: EventBatch, (id, value): &(FieldId, ArrayRef)| {
+                            b.with_column(*id, repeated(value.clone(), len))
+                        };
+                        lines::joined(&record, constants.fold(batch, whole))
+                    }
                     Err(error) => return Some(Err(ArchiveError::arrow(&self.path)(error))),
                 },
             };
             let len = batch.len();
-            let constants = group.constants.iter();
-            let batch = constants.fold(batch, |b, (id, value)| b.with_column(*id, repeated(value.clone(), len)));
             let batch = with_ids(batch, self.row);
             self.row += len as u64;
             let batch = if group.inside { batch } else { wanted.within(batch) };

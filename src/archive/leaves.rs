@@ -89,7 +89,7 @@ fn fits(column: &ColumnDescriptor, path: &str, id: FieldId) -> bool {
 /// What a row group's statistics say of a field.
 pub(super) fn facts(leaves: &Leaves, group: &RowGroupMetaData, id: FieldId) -> Facts {
     // These are made of other columns when they have none.
-    if [field::EVENT_ID, field::MESSAGE].contains(&id) {
+    if [field::EVENT_ID, field::MESSAGE, field::LOG_MESSAGE_OFFSET].contains(&id) {
         return Facts::UNKNOWN;
     }
     match leaves.leaf(id) {

@@ -32,13 +32,18 @@ impl Texts {
 
     /// The code of a text, which is a new one when it was not seen before.
     pub(super) fn code(&mut self, value: &str) -> u32 {
-        let hash = xxhash_rust::xxh3::xxh3_64(value.as_bytes());
-        let same = |&(h, code): &(u64, u32)| h == hash && self.value(code) == value.as_bytes();
+        self.code_of(value.as_bytes())
+    }
+
+    /// The same of bytes that are text.
+    pub(super) fn code_of(&mut self, value: &[u8]) -> u32 {
+        let hash = xxhash_rust::xxh3::xxh3_64(value);
+        let same = |&(h, code): &(u64, u32)| h == hash && self.value(code) == value;
         if let Some(&(_, code)) = self.index.find(hash, same) {
             return code;
         }
         let code = self.ends.len() as u32;
-        self.bytes.extend_from_slice(value.as_bytes());
+        self.bytes.extend_from_slice(value);
         self.ends.push(self.bytes.len() as i32);
         self.index.insert_unique(hash, (hash, code), |&(h, _)| h);
         code

@@ -22,7 +22,7 @@ use crate::matching::{MatchRow, Matcher, Pruner, Scratch};
 use crate::rule::plan::Program;
 
 /// Batches under way between two stages.
-const BATCHES_IN_FLIGHT: usize = 4;
+const BATCHES_IN_FLIGHT: usize = 2;
 
 /// What a finite run needs.
 pub struct Settings {

@@ -83,7 +83,7 @@ pub struct DictionaryBuilder {
 
 /// Whether two values are equal. Most are short: a call to compare them costs more than comparing them.
 #[inline]
-fn same(a: &[u8], b: &[u8]) -> bool {
+pub(crate) fn same(a: &[u8], b: &[u8]) -> bool {
     if a.len() != b.len() {
         return false;
     }

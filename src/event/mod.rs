@@ -20,5 +20,6 @@ pub mod time;
 
 pub use batch::{BatchBuilder, EventBatch};
 pub(crate) use builder::is_canonical_v4;
+pub(crate) use column::same;
 pub use field::{FieldId, Type};
 pub use id::EventId;

@@ -9,9 +9,13 @@ use crate::alert::{Alert, AlertChange, AlertId, Change, Severity};
 use crate::event::field::FieldRef;
 use crate::event::schema::Columns;
 use crate::event::time::{DAY, SECOND};
-use crate::event::{BatchBuilder, EventBatch, EventId, field};
+use crate::event::{BatchBuilder, EventBatch, EventId, field, line};
 
+mod lines;
 mod stored;
+
+/// Columns that raw lines are stored in besides their own.
+const PIECES: usize = line::SLOTS.len() + 1;
 
 const T0: i64 = 1_768_473_045_000_000;
 
@@ -239,7 +243,7 @@ fn events_come_back_as_they_were_and_only_what_is_asked() {
     assert_eq!(some[0].len(), 10);
     assert_eq!(some[0].message(0), written.message(10));
     assert_eq!(some[0].id(0), written.id(10));
-    assert!(some[0].column(field::USER_NAME).is_none() && some[0].extra("odd one").is_some());
+    assert!(some[0].column(field::EVENT_CATEGORY).is_none() && some[0].extra("odd one").is_some());
     assert_eq!(read(dir.path(), None, T0 - 5..=T0 - 1).unwrap().count(), 0);
 }
 
@@ -290,14 +294,14 @@ fn a_file_holds_the_columns_of_its_events() {
     write_file(&path, &[], &Columns::all(), &Encoding::default()).unwrap();
     let file = fs::File::open(&path).unwrap();
     let builder = parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder::try_new(file).unwrap();
-    assert_eq!(builder.parquet_schema().num_columns(), field::COUNT + 2);
+    assert_eq!(builder.parquet_schema().num_columns(), field::COUNT + 2 + PIECES);
     let path = dir.path().join("some.parquet");
     let events = batch([T0], 1);
     write_file(&path, std::slice::from_ref(&events), &Columns::of(&events), &Encoding { level: 3, bloom: true })
         .unwrap();
     let file = fs::File::open(&path).unwrap();
     let builder = parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder::try_new(file).unwrap();
-    assert_eq!(builder.parquet_schema().num_columns(), 7);
+    assert_eq!(builder.parquet_schema().num_columns(), 7 + PIECES);
 }
 
 fn change(change: Change, key: &str, count: u64) -> AlertChange {

@@ -8,10 +8,10 @@ use super::*;
 use crate::event::schema;
 
 /// Repeatable numbers.
-struct Random(u64);
+pub(super) struct Random(pub(super) u64);
 
 impl Random {
-    fn below(&mut self, n: u64) -> u64 {
+    pub(super) fn below(&mut self, n: u64) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb) % n
@@ -77,7 +77,7 @@ fn events(random: &mut Random, rows: usize, distinct: u64, share: u64) -> EventB
     b.finish()
 }
 
-fn written(dir: &Path, batches: &[EventBatch]) -> Vec<EventBatch> {
+pub(super) fn written(dir: &Path, batches: &[EventBatch]) -> Vec<EventBatch> {
     let mut writer = BulkWriter::open(dir).unwrap();
     batches.iter().for_each(|batch| writer.append(batch).unwrap());
     writer.finish().unwrap();
@@ -85,14 +85,14 @@ fn written(dir: &Path, batches: &[EventBatch]) -> Vec<EventBatch> {
 }
 
 /// In the order of their times.
-fn expected(batches: &[EventBatch]) -> Vec<serde_json::Map<String, serde_json::Value>> {
+pub(super) fn expected(batches: &[EventBatch]) -> Vec<serde_json::Map<String, serde_json::Value>> {
     let rows = batches.iter().flat_map(|b| (0..b.len()).map(|row| (b.times()[row], b.to_json(row))));
     let mut rows: Vec<_> = rows.collect();
     rows.sort_by_key(|(time, _)| *time);
     rows.into_iter().map(|(_, json)| json).collect()
 }
 
-fn as_read(batches: &[EventBatch]) -> Vec<serde_json::Map<String, serde_json::Value>> {
+pub(super) fn as_read(batches: &[EventBatch]) -> Vec<serde_json::Map<String, serde_json::Value>> {
     batches.iter().flat_map(|b| (0..b.len()).map(|row| b.to_json(row))).collect()
 }
 

@@ -1,0 +1,391 @@
+//! Raw lines are cut into pieces: what lies between the values that other columns hold already.
+//!
+//! In come the rows of a row group, out go the columns of [`crate::event::line`], and what is left of `event.original`.
+//! A line is cut at the values of its own row, so any line may be: lines of one form have them at the same distances from
+//! one another, and a form that fitted before is tried first. What was found is compared byte by byte, so that the
+//! pieces and the values always are the line again. Where pieces do not repeat, lines stay whole.
+
+use arrow::array::{Array, AsArray, StringArray, UInt16Array, UInt32Array, UInt64Array};
+use arrow::buffer::BooleanBuffer;
+use arrow::datatypes::UInt32Type;
+use parquet::errors::ParquetError;
+use rustc_hash::FxHashMap;
+
+use super::chunk::Chunk;
+use super::coded::Coded;
+use super::levels::flat;
+use super::rows::{Codes, Column, Rows};
+use super::texts::Texts;
+use crate::event::field::{self, Type};
+use crate::event::line::{MESSAGE, SLOTS};
+use crate::event::{EventBatch, FieldId, same};
+
+const SLOT_COUNT: usize = SLOTS.len();
+/// Number of the last piece.
+const END: usize = SLOT_COUNT;
+/// Longer lines stay whole.
+const LONGEST: usize = 16 << 10;
+/// After so many rows it is seen whether pieces repeat.
+const SAMPLE: usize = 4096;
+/// Forms that are tried on a line.
+const FORMS: usize = 8;
+/// Forms that are remembered.
+const REMEMBERED: usize = 16 << 10;
+/// Places of a value that are looked at.
+const PLACES: usize = 4;
+
+const MISSING: u32 = u32::MAX;
+
+/// The raw lines of a row group.
+pub(super) struct Cut<'a> {
+    /// Those that stay whole.
+    pub(super) whole: Column<Vec<&'a [u8]>>,
+    /// `log.message_offset` of those.
+    pub(super) offsets: Column<Vec<i64>>,
+    pieces: Vec<Pieces>,
+}
+
+/// One column of pieces.
+struct Pieces {
+    texts: Texts,
+    column: Column<Codes>,
+}
+
+impl<'a> Cut<'a> {
+    /// The lines of these rows.
+    pub(super) fn new(rows: &Rows<'a>) -> Cut<'a> {
+        let whole = rows.long(field::EVENT_ORIGINAL);
+        let offsets = rows.numbers::<UInt32Type>(field::LOG_MESSAGE_OFFSET, i64::from);
+        let mut cutter = Cutter::default();
+        if !cutter.all(rows, &whole, &offsets) {
+            return Cut { whole, offsets, pieces: Vec::new() };
+        }
+        let uncut: Vec<bool> = cutter.pieces[END].codes.iter().map(|code| *code == MISSING).collect();
+        Cut {
+            whole: only(whole, &uncut),
+            offsets: only(offsets, &uncut),
+            pieces: cutter.pieces.into_iter().map(Building::finish).collect(),
+        }
+    }
+
+    /// Writes the column of a piece; false when no line has it.
+    pub(super) fn write(&self, piece: usize, rows: usize, chunk: &mut Chunk<'_>) -> Result<bool, ParquetError> {
+        let Some(Pieces { texts, column }) = self.pieces.get(piece).filter(|p| p.texts.len() > 0) else {
+            return Ok(false);
+        };
+        let mut coded = Coded::new(texts, &column.values, false, chunk)?;
+        flat(rows, column.valid.as_ref()).try_for_each(|page| {
+            let values = page.values.clone();
+            coded.page(chunk, &page.levels(), values)
+        })?;
+        Ok(true)
+    }
+}
+
+/// The column with the values of these rows only.
+fn only<T: Copy>(column: Column<Vec<T>>, rows: &[bool]) -> Column<Vec<T>> {
+    let mut values = column.values.into_iter();
+    let (mut kept, mut valid) = (Vec::new(), Vec::with_capacity(rows.len()));
+    for (row, keep) in rows.iter().enumerate() {
+        let value = column.valid.as_ref().is_none_or(|v| v.value(row)).then(|| values.next()).flatten();
+        let value = value.filter(|_| *keep);
+        valid.push(value.is_some());
+        kept.extend(value);
+    }
+    Column { values: kept, valid: Some(BooleanBuffer::from(valid)) }
+}
+
+/// A column of pieces while lines are cut.
+#[derive(Default)]
+struct Building {
+    texts: Texts,
+    codes: Vec<u32>,
+}
+
+impl Building {
+    /// Notes the piece of a row and returns its code; `last` is the code that it likely has.
+    #[inline]
+    fn set(&mut self, row: usize, piece: &[u8], last: u32) -> u32 {
+        let known = last != MISSING && same(self.texts.value(last), piece);
+        let code = if known { last } else { self.texts.code_of(piece) };
+        if self.codes.len() < row {
+            self.codes.resize(row, MISSING);
+        }
+        self.codes.push(code);
+        code
+    }
+
+    fn finish(self) -> Pieces {
+        let Building { texts, codes } = self;
+        let column = match codes.contains(&MISSING) {
+            false if texts.len() == 1 => Column { values: Codes::Same(codes.len()), valid: None },
+            false => Column { values: Codes::Each(codes), valid: None },
+            true => {
+                let valid = BooleanBuffer::from_iter(codes.iter().map(|code| *code != MISSING));
+                let codes = codes.into_iter().filter(|code| *code != MISSING).collect();
+                Column { values: Codes::Each(codes), valid: Some(valid) }
+            }
+        };
+        Pieces { texts, column }
+    }
+}
+
+/// Where lines that look alike are cut.
+#[derive(Clone, Copy)]
+struct Form {
+    /// Which slots are used, by bit.
+    used: u16,
+    /// The length of the piece before each.
+    gaps: [u16; SLOT_COUNT],
+    /// The code that each piece had last.
+    codes: [u32; SLOT_COUNT + 1],
+}
+
+/// The values of a row, by slot; the message's is its offset in the line.
+#[derive(Default)]
+struct Values<'v> {
+    texts: [&'v [u8]; SLOT_COUNT],
+    /// Which there are, by bit.
+    present: u16,
+    message: usize,
+}
+
+/// Which slots of a form or a row there are.
+fn bits(mut of: u16) -> impl Iterator<Item = usize> {
+    std::iter::from_fn(move || {
+        let at = of.trailing_zeros() as usize;
+        of &= of.wrapping_sub(1);
+        (at < SLOT_COUNT).then_some(at)
+    })
+}
+
+impl Form {
+    /// Whether the line has all values where this form has them.
+    #[inline]
+    fn fits(&self, line: &[u8], values: &Values<'_>) -> bool {
+        let mut at = 0;
+        bits(self.used).all(|slot| {
+            at += self.gaps[slot] as usize;
+            let value = values.texts[slot];
+            let there = at.checked_add(value.len()).and_then(|end| line.get(at..end));
+            let fits = there.is_some_and(|text| same(text, value)) && (slot != MESSAGE || at == values.message);
+            at += value.len();
+            fits
+        })
+    }
+}
+
+#[derive(Default)]
+struct Cutter {
+    pieces: [Building; SLOT_COUNT + 1],
+    /// By which values there are and how much of the line is not theirs.
+    forms: FxHashMap<(u16, u32), Vec<Form>>,
+    remembered: usize,
+    /// Bytes of the lines that were cut.
+    bytes: usize,
+}
+
+impl Cutter {
+    /// Cuts what can be cut; says whether that is worth it.
+    fn all(&mut self, rows: &Rows<'_>, lines: &Column<Vec<&[u8]>>, offsets: &Column<Vec<i64>>) -> bool {
+        let sources: Vec<[Source<'_>; SLOT_COUNT]> = rows.batches().iter().map(sources).collect();
+        let (mut lines, mut starts) = (cursor(lines), cursor(offsets));
+        let mut digits: [itoa::Buffer; SLOT_COUNT] = std::array::from_fn(|_| itoa::Buffer::new());
+        for (row, &(batch, at)) in rows.places().iter().enumerate() {
+            let (line, start) = (lines(row), starts(row));
+            if row == SAMPLE && !self.is_worth_it() {
+                return false;
+            }
+            let Some(line) = line.filter(|line| may_be_cut(line)) else { continue };
+            let mut values = Values::default();
+            if let Some(start) = start {
+                let start = start as usize;
+                // The offset counts characters.
+                if !line.get(..start).is_some_and(<[u8]>::is_ascii) {
+                    continue;
+                }
+                (values.message, values.present) = (start, 1 << MESSAGE);
+            }
+            let mut rest = line.len();
+            for (slot, (source, digits)) in sources[batch as usize].iter().zip(&mut digits).enumerate() {
+                if let Some(text) = source.get(at as usize, digits).filter(|text| !text.is_empty()) {
+                    values.texts[slot] = text;
+                    values.present |= 1 << slot;
+                    rest = rest.wrapping_sub(text.len());
+                }
+            }
+            self.line(row, line, &values, rest as u32);
+        }
+        let Building { codes, .. } = &mut self.pieces[END];
+        codes.resize(rows.len(), MISSING);
+        self.pieces.iter_mut().for_each(|p| p.codes.resize(rows.len(), MISSING));
+        self.is_worth_it()
+    }
+
+    /// Whether most of what the pieces hold they hold more than once.
+    fn is_worth_it(&self) -> bool {
+        let distinct: usize = self.pieces.iter().map(|p| p.texts.bytes()).sum();
+        self.bytes > 0 && distinct * 2 <= self.bytes
+    }
+
+    #[inline]
+    fn line(&mut self, row: usize, line: &[u8], values: &Values<'_>, rest: u32) {
+        let forms = self.forms.entry((values.present, rest)).or_default();
+        let known = forms.iter().position(|form| form.fits(line, values));
+        let at = match known {
+            Some(at) => at,
+            None => {
+                let Some(form) = locate(line, values) else { return };
+                if forms.len() == FORMS {
+                    forms.pop();
+                    self.remembered -= 1;
+                }
+                forms.insert(0, form);
+                self.remembered += 1;
+                0
+            }
+        };
+        let form = &mut forms[at];
+        let mut from = 0;
+        for slot in bits(form.used) {
+            let end = from + form.gaps[slot] as usize;
+            form.codes[slot] = self.pieces[slot].set(row, &line[from..end], form.codes[slot]);
+            from = end + values.texts[slot].len();
+        }
+        form.codes[END] = self.pieces[END].set(row, &line[from..], form.codes[END]);
+        self.bytes += line.len();
+        if self.remembered > REMEMBERED {
+            self.forms.clear();
+            self.remembered = 0;
+        }
+    }
+}
+
+/// Objects have their times and much else that no slot is for, in any order.
+fn may_be_cut(line: &[u8]) -> bool {
+    line.len() <= LONGEST && line.first().is_some_and(|first| *first != b'{')
+}
+
+/// Gives the values of a column row by row.
+fn cursor<'c, T: Copy>(column: &'c Column<Vec<T>>) -> impl FnMut(usize) -> Option<T> + 'c {
+    let mut values = column.values.iter();
+    move |row| column.valid.as_ref().is_none_or(|v| v.value(row)).then(|| values.next().copied()).flatten()
+}
+
+/// Looks for the values in the line, in the order of their slots, such that they cover as much of it as can be.
+#[cold]
+fn locate(line: &[u8], values: &Values<'_>) -> Option<Form> {
+    struct Place {
+        slot: usize,
+        start: usize,
+        end: usize,
+        /// Covered up to here, and by which place before this one.
+        best: usize,
+        before: Option<usize>,
+    }
+    let mut places: Vec<Place> = Vec::new();
+    for slot in bits(values.present) {
+        let text = values.texts[slot];
+        if slot == MESSAGE {
+            let at = values.message;
+            places.push(Place { slot, start: at, end: at, best: LONGEST, before: None });
+            continue;
+        }
+        let inside = match values.present & 1 << MESSAGE != 0 {
+            true if slot < MESSAGE => 0..values.message,
+            true => values.message..line.len(),
+            false => 0..line.len(),
+        };
+        let found = memchr::memmem::find_iter(&line[inside.clone()], text).map(|at| at + inside.start);
+        let words = found.filter(|start| is_word(line, *start, start + text.len()));
+        places.extend(words.take(PLACES).map(|start| Place {
+            slot,
+            start,
+            end: start + text.len(),
+            best: text.len(),
+            before: None,
+        }));
+    }
+    for at in 0..places.len() {
+        let (earlier, rest) = places.split_at_mut(at);
+        let place = &mut rest[0];
+        let fits = |p: &&(usize, &Place)| p.1.slot < place.slot && p.1.end <= place.start;
+        let mut before = None;
+        for (number, earlier) in earlier.iter().enumerate().filter(|p| fits(&p)) {
+            if before.is_none_or(|(_, best)| earlier.best > best) {
+                before = Some((number, earlier.best));
+            }
+        }
+        if let Some((number, best)) = before {
+            place.best += best;
+            place.before = Some(number);
+        }
+    }
+    // Of two that are as good, the one that comes first.
+    let mut last = None;
+    for (number, place) in places.iter().enumerate() {
+        if last.is_none_or(|l: usize| place.best > places[l].best) {
+            last = Some(number);
+        }
+    }
+    let mut form = Form { used: 0, gaps: [0; SLOT_COUNT], codes: [MISSING; SLOT_COUNT + 1] };
+    while let Some(number) = last {
+        let place = &places[number];
+        let from = place.before.map_or(0, |before| places[before].end);
+        form.used |= 1 << place.slot;
+        form.gaps[place.slot] = u16::try_from(place.start - from).ok()?;
+        last = place.before;
+    }
+    (form.used & !(1 << MESSAGE) != 0).then_some(form)
+}
+
+/// Whether what lies there is not part of a longer word.
+fn is_word(line: &[u8], start: usize, end: usize) -> bool {
+    let letter = |at: Option<&u8>| at.is_some_and(u8::is_ascii_alphanumeric);
+    !letter(start.checked_sub(1).and_then(|before| line.get(before))) && !letter(line.get(end))
+}
+
+/// A column of a batch whose values are looked for in lines.
+enum Source<'a> {
+    Absent,
+    Texts(&'a UInt32Array, &'a StringArray),
+    U16(&'a UInt16Array),
+    U32(&'a UInt32Array),
+    U64(&'a UInt64Array),
+}
+
+fn sources(batch: &EventBatch) -> [Source<'_>; SLOT_COUNT] {
+    let source = |id: FieldId| {
+        let Some(array) = batch.column(id) else { return Source::Absent };
+        match id.ty() {
+            Type::Text | Type::Ip => {
+                let texts = array.as_dictionary::<UInt32Type>();
+                Source::Texts(texts.keys(), texts.values().as_string())
+            }
+            Type::U16 => Source::U16(array.as_primitive()),
+            Type::U32 => Source::U32(array.as_primitive()),
+            Type::U64 => Source::U64(array.as_primitive()),
+            Type::I64 | Type::Timestamp | Type::LongText | Type::TextList | Type::Id => Source::Absent,
+        }
+    };
+    SLOTS.map(|slot| slot.field.map_or(Source::Absent, source))
+}
+
+impl<'a> Source<'a> {
+    /// The value of a row as a line would have it.
+    #[inline]
+    fn get<'v>(&self, row: usize, digits: &'v mut itoa::Buffer) -> Option<&'v [u8]>
+    where
+        'a: 'v,
+    {
+        match self {
+            Source::Absent => None,
+            Source::Texts(codes, texts) => {
+                codes.is_valid(row).then(|| texts.value(codes.value(row) as usize).as_bytes())
+            }
+            Source::U16(numbers) => numbers.is_valid(row).then(|| digits.format(numbers.value(row)).as_bytes()),
+            Source::U32(numbers) => numbers.is_valid(row).then(|| digits.format(numbers.value(row)).as_bytes()),
+            Source::U64(numbers) => numbers.is_valid(row).then(|| digits.format(numbers.value(row)).as_bytes()),
+        }
+    }
+}
