@@ -77,7 +77,7 @@ pub fn blocks_with(path: &Path, options: &Options) -> Result<Blocks, CollectErro
         let stdin: Box<dyn Read + Send> = Box::new(io::stdin());
         return Ok(Blocks {
             path: path.to_owned(),
-            splitter: Splitter::new(stdin, 0, options.block),
+            splitter: Splitter::new(stdin, 0, options.block).reusing(),
             source: Source { format: options.format.clone(), ..Source::stream("stdin") },
             compression: Compression::Plain,
             bytes_total: None,
@@ -100,7 +100,7 @@ pub fn blocks_with(path: &Path, options: &Options) -> Result<Blocks, CollectErro
     };
     Ok(Blocks {
         path: path.to_owned(),
-        splitter: Splitter::new(opened.reader, options.from, options.block),
+        splitter: Splitter::new(opened.reader, options.from, options.block).reusing(),
         source,
         compression: opened.compression,
         bytes_total: opened.meta.map(|meta| meta.len()),

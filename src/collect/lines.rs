@@ -24,12 +24,21 @@ pub(super) struct Splitter<R> {
     block: usize,
     cuts: u64,
     failed: Option<io::Error>,
+    /// Whether the last block's memory is kept for the next one, and that block.
+    reuses: bool,
+    last: Option<Bytes>,
 }
 
 impl<R: Read> Splitter<R> {
     /// Reads on from `offset`, where `reader` must stand, in blocks of about `block` bytes.
     pub(super) fn new(reader: R, offset: u64, block: usize) -> Splitter<R> {
-        Splitter { reader, unfinished: Vec::new(), offset, block: block.clamp(1, MAX_LINE), cuts: 0, failed: None }
+        let block = block.clamp(1, MAX_LINE);
+        Splitter { reader, unfinished: Vec::new(), offset, block, cuts: 0, failed: None, reuses: false, last: None }
+    }
+
+    /// Reads into the memory of the block before, where that was dropped: it is in the cache, and needs no clearing.
+    pub(super) fn reusing(self) -> Splitter<R> {
+        Splitter { reuses: true, ..self }
     }
 
     /// Offset up to which lines were given out.
@@ -54,6 +63,12 @@ impl<R: Read> Splitter<R> {
             return Err(error);
         }
         let mut buffer = std::mem::take(&mut self.unfinished);
+        if let Some(Ok(last)) = self.last.take().map(Bytes::try_into_mut) {
+            let mut last = Vec::from(last);
+            last.clear();
+            last.append(&mut buffer);
+            buffer = last;
+        }
         let mut searched = buffer.len();
         let mut goal = self.block.max((buffer.len() * 2).min(MAX_LINE));
         buffer.reserve_exact(expected.min(goal.saturating_sub(buffer.len())));
@@ -90,7 +105,9 @@ impl<R: Read> Splitter<R> {
     fn cut(&mut self, mut buffer: Vec<u8>, whole: usize) -> Block {
         self.unfinished = buffer[whole..].to_vec();
         buffer.truncate(whole);
-        let block = Block { offset: self.offset, lines: buffer.into() };
+        let lines = Bytes::from(buffer);
+        self.last = self.reuses.then(|| lines.clone());
+        let block = Block { offset: self.offset, lines };
         self.offset += whole as u64;
         block
     }
@@ -111,7 +128,17 @@ mod tests {
     use super::*;
 
     fn blocks(input: &[u8], block: usize) -> Vec<(u64, Vec<u8>)> {
-        let mut splitter = Splitter::new(input, 0, block);
+        let out = blocks_of(Splitter::new(input, 0, block), block);
+        assert_eq!(blocks_of(Splitter::new(input, 0, block).reusing(), block), out);
+        // Blocks that are held keep their memory.
+        let mut splitter = Splitter::new(input, 0, block).reusing();
+        let mut held: Vec<Block> = std::iter::from_fn(|| splitter.next(block).unwrap()).collect();
+        held.extend(splitter.rest());
+        assert!(held.iter().map(|b| (b.offset, b.lines.to_vec())).eq(out.iter().cloned()));
+        out
+    }
+
+    fn blocks_of(mut splitter: Splitter<&[u8]>, block: usize) -> Vec<(u64, Vec<u8>)> {
         let mut out = Vec::new();
         while let Some(block) = splitter.next(block).unwrap() {
             out.push((block.offset, block.lines.to_vec()));
