@@ -194,8 +194,8 @@ impl Bench<'_> {
                 continue;
             }
             course.note();
-            if second % 10 == 0 || second == seconds {
-                let span = if second % 10 == 0 { 10 } else { second % 10 };
+            if second.is_multiple_of(10) || second == seconds {
+                let span = (second - 1) % 10 + 1;
                 let cores = used.cores(span as f64);
                 println!("{second:4} s: {cores}, {:.0} MB; {}", memory::resident(), self.latency());
                 used = Used::now();
