@@ -16,6 +16,13 @@ pub(crate) fn of_threads() -> f64 {
     texts.filter_map(|text| text.split_whitespace().next()?.parse::<f64>().ok()).sum::<f64>() / 1e9
 }
 
+/// The same of the thread that asks.
+#[allow(dead_code, reason = "each bench takes what it needs")]
+pub(crate) fn of_this_thread() -> f64 {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").expect("Linux has /proc");
+    text.split_whitespace().next().and_then(|nanos| nanos.parse::<f64>().ok()).unwrap_or(f64::NAN) / 1e9
+}
+
 /// The same as [`seconds`] of the processes that this one started and that have ended.
 #[allow(dead_code, reason = "each bench takes what it needs")]
 pub(crate) fn of_children() -> f64 {

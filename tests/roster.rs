@@ -80,7 +80,7 @@ fn rows<'e>(program: &Program, events: impl IntoIterator<Item = &'e Event>) -> V
             group,
             hits,
             time: e.time,
-            id: EventId::from_bits(e.id),
+            id: EventId::from_hash(e.time, e.id),
             key: Tuple::new([Some(format!("{}", e.key).as_str())]),
             values: Tuple::new([Some(format!("{}", e.value).as_str())]),
         })

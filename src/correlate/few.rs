@@ -1,13 +1,12 @@
 //! Few: the events of a key while they are too few for a match.
 //!
 //! Most keys of most rules never come near one. They need no machine, no checkpoints, nothing to say: only
-//! their events, packed, as far back as a match could reach.
+//! their events, packed (as [`Brief`]), as far back as a match could reach.
 
 use std::collections::VecDeque;
 
-use super::episode::Place;
+use super::brief::Brief;
 use super::machine::Row;
-use crate::event::EventId;
 use crate::rule::plan::{Rule, Tuple};
 
 /// Keys with more events than this have a machine, so that a late event never moves many.
@@ -17,24 +16,22 @@ const MOST: usize = 1024;
 #[derive(Default)]
 pub(super) struct Few {
     rows: VecDeque<Brief>,
+    /// What they count time from.
+    base: i64,
     /// Their payloads, once one has any.
     #[expect(clippy::box_collection, reason = "most keys have none: one word instead of four")]
     values: Option<Box<VecDeque<Tuple>>>,
 }
 
-/// A [`Row`] without its payload, in 28 bytes.
-#[derive(Clone, Copy, PartialEq, Eq)]
-#[repr(C, packed(4))]
-struct Brief {
-    time: i64,
-    id: EventId,
-    steps: u32,
-}
-
-impl Brief {
-    fn place(&self) -> Place {
-        Place { time: self.time, id: self.id }
-    }
+/// What became of an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Taken {
+    /// It was taken, and there is still no match for sure.
+    Few,
+    /// It was taken, and there may be a match.
+    Enough,
+    /// It was not taken: it cannot be packed.
+    Not,
 }
 
 impl Few {
@@ -43,13 +40,16 @@ impl Few {
         rule.form.least() > 1
     }
 
-    /// Takes an event in any order. Whether there is still no match for sure.
-    pub(super) fn push(&mut self, rule: &Rule, row: &Row) -> bool {
+    /// Takes an event in any order.
+    pub(super) fn push(&mut self, rule: &Rule, row: &Row) -> Taken {
+        let Some(brief) = Brief::of(row, self.base).or_else(|| Brief::of(row, self.rebase(row.time)?)) else {
+            return Taken::Not;
+        };
+        let base = self.base;
         let at = match self.rows.back() {
-            Some(last) if row.place() < last.place() => self.rows.partition_point(|r| r.place() <= row.place()),
+            Some(last) if row.place() < last.place(base) => self.rows.partition_point(|r| r.place(base) <= row.place()),
             Some(_) | None => self.rows.len(),
         };
-        let brief = Brief { time: row.time, id: row.id, steps: row.steps };
         insert(&mut self.rows, at, brief);
         if self.values.is_none() && row.values != Tuple::default() {
             self.values = Some(Box::new(vec![Tuple::default(); self.rows.len() - 1].into()));
@@ -57,22 +57,39 @@ impl Few {
         if let Some(values) = &mut self.values {
             insert(values, at, row.values.clone());
         }
-        let least = rule.form.least();
-        self.rows.len() < MOST.min(least) || !self.spans(at, MOST.min(least), rule.form.within())
+        let enough = MOST.min(rule.form.least());
+        match self.rows.len() >= enough && self.spans(at, enough, rule.form.within()) {
+            true => Taken::Enough,
+            false => Taken::Few,
+        }
+    }
+
+    /// Counts time from elsewhere, so that an event of this time (µs) can be packed; unless one of the others then cannot.
+    fn rebase(&mut self, time: i64) -> Option<i64> {
+        let first = self.rows.front().map_or(time, |first| first.time(self.base).min(time));
+        let base = Brief::base(first);
+        if let Some(last) = self.rows.back() {
+            last.moved(self.base, base)?;
+        }
+        for row in &mut self.rows {
+            *row = row.moved(self.base, base)?;
+        }
+        self.base = base;
+        Some(base)
     }
 
     /// Whether so many events, with that at `at` among them, lie within a window.
     fn spans(&self, at: usize, count: usize, within: i64) -> bool {
         let last = (at + count).min(self.rows.len());
-        let time = |at: usize| self.rows[at].time;
+        let time = |at: usize| self.rows[at].time(self.base);
         (at.max(count - 1)..last).any(|end| time(end).saturating_sub(time(end + 1 - count)) <= within)
     }
 
     /// Takes an event back; whether it was there.
     pub(super) fn remove(&mut self, row: &Row) -> bool {
-        let from = self.rows.partition_point(|r| r.place() < row.place());
+        let from = self.rows.partition_point(|r| r.place(self.base) < row.place());
         let same = |at: &usize| self.row(*at).is_some_and(|r| r == *row);
-        let alike = (from..self.rows.len()).take_while(|at| self.rows[*at].place() == row.place());
+        let alike = (from..self.rows.len()).take_while(|at| self.rows[*at].place(self.base) == row.place());
         let Some(at) = alike.into_iter().find(same) else { return false };
         self.rows.remove(at);
         if let Some(values) = &mut self.values {
@@ -83,7 +100,7 @@ impl Few {
 
     /// Drops events before `time` (µs).
     pub(super) fn forget(&mut self, time: i64) {
-        while self.rows.front().is_some_and(|r| r.time < time) {
+        while self.rows.front().is_some_and(|r| r.time(self.base) < time) {
             self.rows.pop_front();
             if let Some(values) = &mut self.values {
                 values.pop_front();
@@ -93,18 +110,17 @@ impl Few {
 
     /// Whether an event comes before one of these.
     pub(super) fn is_behind(&self, row: &Row) -> bool {
-        self.rows.back().is_some_and(|last| row.place() < last.place())
+        self.rows.back().is_some_and(|last| row.place() < last.place(self.base))
     }
 
     /// Time of the latest event, µs.
     pub(super) fn latest(&self) -> i64 {
-        self.rows.back().map_or(i64::MIN, |r| r.time)
+        self.rows.back().map_or(i64::MIN, |r| r.time(self.base))
     }
 
     fn row(&self, at: usize) -> Option<Row> {
-        let Brief { time, id, steps } = *self.rows.get(at)?;
         let values = self.values.as_ref().and_then(|v| v.get(at)).cloned().unwrap_or_default();
-        Some(Row { time, id, steps, values })
+        Some(self.rows.get(at)?.row(self.base, values))
     }
 
     /// The events, in order.
@@ -116,7 +132,7 @@ impl Few {
 /// Inserts, with little room to spare: there are many of these.
 fn insert<T>(rows: &mut VecDeque<T>, at: usize, row: T) {
     if rows.len() == rows.capacity() {
-        rows.reserve_exact(1 + rows.len() / 2);
+        rows.reserve_exact(if rows.len() < 16 { 1 + rows.len() / 2 } else { rows.len() / 4 });
     }
     rows.insert(at, row);
 }
@@ -125,11 +141,13 @@ fn insert<T>(rows: &mut VecDeque<T>, at: usize, row: T) {
 mod tests {
     use super::*;
     use crate::correlate::trial::rule;
+    use crate::event::EventId;
+    use crate::event::time::DAY;
     use crate::rule::plan::Form;
 
     fn row(time: i64, id: u128, values: &str) -> Row {
         let values = Tuple(values.into());
-        Row { time, id: EventId::from_bits(id), steps: 1, values }
+        Row { time, id: EventId::from_hash(time, id), steps: 1, values }
     }
 
     #[test]
@@ -137,8 +155,8 @@ mod tests {
         let rule = rule(Form::Threshold { within: 10, count: 3 }, 0);
         let mut few = Few::default();
         assert!(Few::suffices(&rule));
-        assert!([0, 5, 11, 16, 22].into_iter().all(|time| few.push(&rule, &row(time, 0, ""))));
-        assert!(!few.push(&rule, &row(10, 0, "x")), "late, at the window's end");
+        assert!([0, 5, 11, 16, 22].into_iter().all(|time| few.push(&rule, &row(time, 0, "")) == Taken::Few));
+        assert_eq!(few.push(&rule, &row(10, 0, "x")), Taken::Enough, "late, at the window's end");
         let times = |few: &Few| few.rows().map(|r| r.time).collect::<Vec<_>>();
         assert_eq!(times(&few), [0, 5, 10, 11, 16, 22]);
         assert!(!few.remove(&row(10, 0, "y")) && few.remove(&row(10, 0, "x")));
@@ -159,5 +177,26 @@ mod tests {
         assert_eq!(few.rows().collect::<Vec<_>>(), rows);
         assert!(few.remove(&rows[1]));
         assert_eq!(few.rows().map(|r| r.values.0.to_string()).collect::<Vec<_>>(), ["a", "c", "d"]);
+    }
+
+    #[test]
+    fn what_cannot_be_packed_is_not_taken() {
+        let rule = rule(Form::Threshold { within: 90 * DAY, count: 9 }, 0);
+        let mut few = Few::default();
+        let mut push = |time: i64| few.push(&rule, &row(time, 0, ""));
+        assert_eq!([100 * DAY, 136 * DAY, 90 * DAY].map(&mut push), [Taken::Few; 3]);
+        assert_eq!(
+            [80 * DAY, 140 * DAY, 137 * DAY].map(&mut push),
+            [Taken::Not, Taken::Not, Taken::Few],
+            "too far apart"
+        );
+        let foreign = Row { id: EventId::from_bits(7), ..row(100 * DAY, 0, "") };
+        assert_eq!(few.push(&rule, &foreign), Taken::Not);
+        assert_eq!(few.push(&rule, &Row { steps: 1 << 10, ..row(100 * DAY, 0, "") }), Taken::Not);
+        few.forget(137 * DAY);
+        assert_eq!(few.push(&rule, &row(170 * DAY, 0, "")), Taken::Few, "time goes on");
+        assert_eq!(few.rows().collect::<Vec<_>>(), [row(137 * DAY, 0, ""), row(170 * DAY, 0, "")]);
+        few.forget(i64::MAX);
+        assert_eq!([-5, i64::MAX].map(|time| few.push(&rule, &row(time, 0, ""))), [Taken::Few, Taken::Not]);
     }
 }

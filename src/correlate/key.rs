@@ -6,7 +6,7 @@
 //! there is to say. A key has a machine only once it has enough events for a match: see [`Few`].
 
 use super::episode::Episode;
-use super::few::Few;
+use super::few::{Few, Taken};
 use super::live::Live;
 use super::machine::{Machine, Row};
 use crate::rule::plan;
@@ -49,9 +49,13 @@ impl Key {
         match self {
             Key::Few(few) => {
                 few.forget(row.time.saturating_sub(rule.form.within()));
-                if !few.push(rule, row) {
+                let taken = few.push(rule, row);
+                if taken != Taken::Few {
                     let mut full = Full::new(rule);
                     few.rows().for_each(|row| full.push_final(rule, &row, ended));
+                    if taken == Taken::Not {
+                        full.push_final(rule, row, ended);
+                    }
                     *self = Key::Full(Box::new(full));
                 }
             }
@@ -70,11 +74,14 @@ impl Key {
     /// Takes an event in any order. [`Key::settle`] must follow before episodes are read.
     pub(super) fn push(&mut self, rule: &plan::Rule, row: Row) {
         match self {
-            Key::Few(few) => {
-                if !few.push(rule, &row) {
+            Key::Few(few) => match few.push(rule, &row) {
+                Taken::Few => {}
+                Taken::Enough => self.fill(rule),
+                Taken::Not => {
                     self.fill(rule);
+                    self.push(rule, row);
                 }
-            }
+            },
             Key::Full(full) => full.push(rule, row),
         }
     }

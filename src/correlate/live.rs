@@ -140,6 +140,10 @@ impl Live {
     /// Takes an event behind all others.
     fn append(&mut self, rule: &plan::Rule, row: Row) {
         self.tail.step(rule, &row, &mut self.closed);
+        if self.rows.len() == self.rows.capacity() {
+            // With little room to spare: most of what a busy key holds is here.
+            self.rows.reserve_exact(4.max(self.rows.len() / 4));
+        }
         self.rows.push(row);
         if self.rows.len().is_multiple_of(stretch::LEAST) && self.rows.len() >= stretch::length(&self.tail) {
             let mut rows = std::mem::take(&mut self.rows);

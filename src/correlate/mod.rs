@@ -9,7 +9,7 @@
 //! shortest run of events that meets a condition, and `tally`, the figures of events, with `rank`), `sequence`,
 //! `stages` (with conditions and absences) and `joined` (with conditions between events: `residual`, `candidates`)
 //! on `waiting` (chains whose deadline is to come), `novel`, `baseline` (with `usual`). `key` keeps one key exact
-//! under late arrivals: `few` holds its events until there may be a match, then `live` holds what is not final, in `stretch`es between checkpoints; `amend` is what late
+//! under late arrivals: `few` holds its events (as `brief`) until there may be a match, then `live` holds what is not final, in `stretch`es between checkpoints; `amend` is what late
 //! events change behind them. `window` is the operator around all keys, `agenda` its clock; before it,
 //! `lists` keeps candidates of rules whose lists change (`listed`, `retained`); `climb` makes rows of alerts for the rules
 //! over alerts; `render` puts them into a dataflow, `epochs` is the frame of its operators; [`driver`] runs that
@@ -24,6 +24,7 @@ mod aggregate;
 mod all;
 mod amend;
 mod baseline;
+mod brief;
 mod candidates;
 pub mod changes;
 mod climb;

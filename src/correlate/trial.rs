@@ -56,7 +56,7 @@ pub(super) fn rows(events: &str) -> Vec<Row> {
         let steps = if steps.is_empty() { 1 } else { steps.bytes().fold(0, |mask, s| mask | 1 << (s - b'a')) };
         let values = Tuple::new(values.split(',').map(|v| (v != "-").then_some(v)));
         let time = time.parse().expect("an event begins with its time");
-        Row { time, id: EventId::from_bits(number as u128), steps, values }
+        Row { time, id: EventId::from_hash(time, number as u128), steps, values }
     };
     events.split_whitespace().enumerate().map(row).collect()
 }

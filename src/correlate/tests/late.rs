@@ -105,7 +105,7 @@ fn rows() -> impl Strategy<Value = Vec<Row>> {
         let row = |(number, (time, steps, amount, word)): (usize, (i64, u32, Option<u8>, Option<u8>))| {
             let text = [amount.map(|a| a.to_string()), word.map(|w| ["a", "A", "b"][usize::from(w)].to_owned())];
             let values = Tuple::new(text.iter().map(Option::as_deref));
-            Row { time, id: EventId::from_bits((number * 7919 % 41) as u128), steps, values }
+            Row { time, id: EventId::from_hash(time, (number * 7919 % 41) as u128), steps, values }
         };
         all.into_iter().enumerate().map(row).collect()
     })

@@ -54,7 +54,7 @@ pub(super) fn text(field: FieldRef, values: &[&str]) -> Predicate {
 pub(super) fn row(program: &Program, rule: &str, steps: u32, time: i64, id: u128, key: &str) -> MatchRow {
     let (group, hits) = program.place(program.position(rule).unwrap(), steps);
     let (key, values) = (Tuple::new([Some(key)]), Tuple::default());
-    MatchRow { group, hits, time, id: EventId::from_bits(id), key, values }
+    MatchRow { group, hits, time, id: EventId::from_hash(time, id), key, values }
 }
 
 pub(super) type Answer = BTreeMap<Record, isize>;
