@@ -188,7 +188,7 @@ struct Cutter {
 impl Cutter {
     /// Cuts what can be cut; says whether that is worth it.
     fn all(&mut self, rows: &Rows<'_>, lines: &Column<Vec<&[u8]>>, offsets: &Column<Vec<i64>>) -> bool {
-        let sources: Vec<[Source<'_>; SLOT_COUNT]> = rows.batches().iter().map(sources).collect();
+        let sources: Vec<Vec<(usize, Source<'_>)>> = rows.batches().iter().map(sources).collect();
         let (mut lines, mut starts) = (cursor(lines), cursor(offsets));
         let mut digits: [itoa::Buffer; SLOT_COUNT] = std::array::from_fn(|_| itoa::Buffer::new());
         for (row, &(batch, at)) in rows.places().iter().enumerate() {
@@ -207,10 +207,10 @@ impl Cutter {
                 (values.message, values.present) = (start, 1 << MESSAGE);
             }
             let mut rest = line.len();
-            for (slot, (source, digits)) in sources[batch as usize].iter().zip(&mut digits).enumerate() {
+            for ((slot, source), digits) in sources[batch as usize].iter().zip(&mut digits) {
                 if let Some(text) = source.get(at as usize, digits).filter(|text| !text.is_empty()) {
-                    values.texts[slot] = text;
-                    values.present |= 1 << slot;
+                    values.texts[*slot] = text;
+                    values.present |= 1 << *slot;
                     rest = rest.wrapping_sub(text.len());
                 }
             }
@@ -347,28 +347,28 @@ fn is_word(line: &[u8], start: usize, end: usize) -> bool {
 
 /// A column of a batch whose values are looked for in lines.
 enum Source<'a> {
-    Absent,
     Texts(&'a UInt32Array, &'a StringArray),
     U16(&'a UInt16Array),
     U32(&'a UInt32Array),
     U64(&'a UInt64Array),
 }
 
-fn sources(batch: &EventBatch) -> [Source<'_>; SLOT_COUNT] {
+/// Those that a batch has, by slot.
+fn sources(batch: &EventBatch) -> Vec<(usize, Source<'_>)> {
     let source = |id: FieldId| {
-        let Some(array) = batch.column(id) else { return Source::Absent };
+        let array = batch.column(id)?;
         match id.ty() {
             Type::Text | Type::Ip => {
                 let texts = array.as_dictionary::<UInt32Type>();
-                Source::Texts(texts.keys(), texts.values().as_string())
+                Some(Source::Texts(texts.keys(), texts.values().as_string()))
             }
-            Type::U16 => Source::U16(array.as_primitive()),
-            Type::U32 => Source::U32(array.as_primitive()),
-            Type::U64 => Source::U64(array.as_primitive()),
-            Type::I64 | Type::Timestamp | Type::LongText | Type::TextList | Type::Id => Source::Absent,
+            Type::U16 => Some(Source::U16(array.as_primitive())),
+            Type::U32 => Some(Source::U32(array.as_primitive())),
+            Type::U64 => Some(Source::U64(array.as_primitive())),
+            Type::I64 | Type::Timestamp | Type::LongText | Type::TextList | Type::Id => None,
         }
     };
-    SLOTS.map(|slot| slot.field.map_or(Source::Absent, source))
+    SLOTS.iter().enumerate().filter_map(|(at, slot)| Some((at, source(slot.field?)?))).collect()
 }
 
 impl<'a> Source<'a> {
@@ -379,7 +379,6 @@ impl<'a> Source<'a> {
         'a: 'v,
     {
         match self {
-            Source::Absent => None,
             Source::Texts(codes, texts) => {
                 codes.is_valid(row).then(|| texts.value(codes.value(row) as usize).as_bytes())
             }
