@@ -3,7 +3,10 @@
 //! `events` is all Parquet files of the manifest and what is only in the log yet, `alerts` the alerts
 //! that stand, `alert_changes` everything that was ever said of them. Times are UTC without a zone,
 //! since this DuckDB has no ICU; `now()` and its like are macros of the same kind.
+//!
+//! A statement that cannot see raw lines is run where the view `events` does not put them together.
 
+use std::cell::Cell;
 use std::fs;
 use std::path::Path;
 use std::time::Duration;
@@ -13,7 +16,9 @@ use arrow::datatypes::SchemaRef;
 use duckdb::{ArrowStream, Config, Connection, Statement, params_from_iter};
 
 use super::QueryError;
+use super::lean::{self, Sight};
 use super::value::Argument;
+use super::views::{self, LEAN, WHOLE};
 use crate::archive::{self, Encoding, Snapshot};
 use crate::event::schema::Columns;
 
@@ -29,16 +34,6 @@ CREATE MACRO localtimestamp() AS system.main.now()::TIMESTAMP;
 CREATE MACRO today() AS system.main.now()::TIMESTAMP::DATE;
 CREATE MACRO current_date() AS system.main.now()::TIMESTAMP::DATE;
 ";
-
-/// `message` is the tail of the raw line wherever it has no text of its own.
-const EVENTS: &str = r#"
-CREATE VIEW events AS
-SELECT "@timestamp" AS ts, * REPLACE (
-    coalesce(message, substr(event.original, log.message_offset + 1)) AS message,
-    struct_pack(level := log.level, file := log.file, "offset" := log."offset", syslog := log.syslog) AS log
-)
-FROM stored_events;
-"#;
 
 const ALERTS: &str = r#"
 CREATE VIEW alert_changes AS
@@ -59,7 +54,14 @@ const ALERT_COLUMNS: &str = "{change: 'VARCHAR', cause: 'VARCHAR', \"at\": 'VARC
 
 /// DuckDB over an archive as it was when the session was opened.
 pub struct Session {
-    connection: Connection,
+    /// Has raw lines in `events`.
+    whole: Connection,
+    /// Has not those that are in pieces.
+    lean: Connection,
+    /// Parses statements, and runs none.
+    parser: Connection,
+    /// Whether a statement may have left something that only `whole` knows.
+    settled: Cell<bool>,
     /// Holds the log's tail and what DuckDB spills.
     _temporary: tempfile::TempDir,
 }
@@ -72,32 +74,39 @@ impl Session {
             .prefix("weir-sql-")
             .tempdir()
             .map_err(|source| QueryError::Io { action: "cannot make a temporary folder", source })?;
-        let connection = connect(temporary.path()).map_err(|e| QueryError::Setup(e.to_string()))?;
+        let connections = || {
+            let whole = connect(temporary.path())?;
+            Ok((whole.try_clone()?, whole.try_clone()?, whole))
+        };
+        let (lean, parser, whole) = connections().map_err(|e: duckdb::Error| QueryError::Setup(e.to_string()))?;
         let files = event_files(&snapshot, temporary.path())?;
         let alerts = archive::alerts_file(data);
         let alerts = if alerts.exists() { alerts } else { empty_file(temporary.path())? };
         let setup = || {
-            connection.execute_batch(MACROS)?;
-            connection.execute_batch(&format!(
+            whole.execute_batch(MACROS)?;
+            whole.execute_batch(&format!(
                 "CREATE VIEW stored_events AS FROM read_parquet([{}], union_by_name = true, hive_partitioning = false)",
                 files.join(", ")
             ))?;
-            connection.execute_batch(EVENTS)?;
-            connection.execute_batch(&format!(
+            whole.execute_batch(&views::events())?;
+            whole.execute_batch(&format!(
                 "CREATE VIEW stored_alerts AS FROM read_json({}, format = 'newline_delimited', ignore_errors = true, \
                  columns = {ALERT_COLUMNS})",
                 literal(&alerts)?
             ))?;
-            connection.execute_batch(ALERTS)?;
+            whole.execute_batch(ALERTS)?;
+            // What statements make lies in `main`, where both find it.
+            whole.execute_batch(&format!("SET search_path = 'main,{WHOLE}'"))?;
+            lean.execute_batch(&format!("SET search_path = 'main,{LEAN}'"))?;
             // Depth, not a wall: the session reads these folders and nothing else.
-            connection.execute_batch(&format!(
+            whole.execute_batch(&format!(
                 "SET allowed_directories = [{}, {}]; SET enable_external_access = false; SET lock_configuration = true",
                 literal(&data.canonicalize().unwrap_or_else(|_| data.to_owned()))?,
                 literal(temporary.path())?
             ))
         };
         setup().map_err(|e| QueryError::Setup(e.to_string()))?;
-        Ok(Session { connection, _temporary: temporary })
+        Ok(Session { whole, lean, parser, settled: Cell::new(false), _temporary: temporary })
     }
 
     /// Prepares a statement; of several, all but the last are run.
@@ -105,7 +114,29 @@ impl Session {
         if sql.trim().is_empty() {
             return Err(QueryError::Sql("there is no statement".to_owned()));
         }
-        self.connection.prepare(sql).map(|statement| Rows { statement }).map_err(|e| QueryError::sql(&e))
+        let sight = if self.settled.get() { Sight::Lasting } else { self.sight(sql) };
+        self.settled.set(sight == Sight::Lasting);
+        prepare(if sight == Sight::Parts { &self.lean } else { &self.whole }, sql)
+    }
+
+    /// Prepares a statement of ours over the stored columns.
+    pub(super) fn prepare_stored(&self, sql: &str) -> Result<Rows<'_>, QueryError> {
+        prepare(&self.lean, sql)
+    }
+
+    /// Prepares a statement where raw lines are seen, whether it looks at them or not.
+    #[cfg(test)]
+    pub(super) fn prepare_whole(&self, sql: &str) -> Result<Rows<'_>, QueryError> {
+        prepare(&self.whole, sql)
+    }
+
+    /// What a statement sees of events.
+    pub(super) fn sight(&self, sql: &str) -> Sight {
+        let tree = self.parser.prepare_cached(lean::PARSE).and_then(|mut parse| {
+            let tree: String = parse.query_row([lean::explained(sql)], |row| row.get(0))?;
+            Ok(tree)
+        });
+        tree.map_or(Sight::Lasting, |tree| lean::sight(&tree))
     }
 
     /// Does something, and stops whatever this session runs when that takes longer than `limit`.
@@ -114,13 +145,13 @@ impl Session {
         limit: Duration,
         work: impl FnOnce(&Session) -> Result<T, QueryError>,
     ) -> Result<T, QueryError> {
-        let handle = self.connection.interrupt_handle();
+        let handles = [self.whole.interrupt_handle(), self.lean.interrupt_handle()];
         let (done, waiting) = std::sync::mpsc::channel::<()>();
         std::thread::scope(|scope| {
             let watch = scope.spawn(move || {
                 let expired = waiting.recv_timeout(limit) == Err(std::sync::mpsc::RecvTimeoutError::Timeout);
                 if expired {
-                    handle.interrupt();
+                    handles.iter().for_each(|handle| handle.interrupt());
                 }
                 expired
             });
@@ -175,6 +206,10 @@ impl Rows<'_> {
         })?;
         Ok(batches)
     }
+}
+
+fn prepare<'session>(connection: &'session Connection, sql: &str) -> Result<Rows<'session>, QueryError> {
+    connection.prepare(sql).map(|statement| Rows { statement }).map_err(|e| QueryError::sql(&e))
 }
 
 fn connect(temporary: &Path) -> duckdb::Result<Connection> {
