@@ -1,7 +1,7 @@
-//! Whether a statement can see raw lines.
+//! What a statement can see of raw lines.
 //!
 //! In comes the tree of a statement as DuckDB's own parser gives it, out comes whether it is proved that the statement
-//! sees neither `event.original` nor the struct `event` as a whole. Whatever is not known here counts as seeing it, so
+//! does not see `event.original` or the struct `event` as a whole. Whatever is not known here counts as seeing it, so
 //! that a statement is answered slowly rather than wrongly.
 //!
 //! The proof: only a reference to a table `events` gives the struct, under the name `event`, as part of a star or as
@@ -32,6 +32,8 @@ const STARRED: [&str; 5] = ["select_list", "where_clause", "group_expressions", 
 pub(super) enum Sight {
     /// Neither raw lines nor the struct that holds them.
     Parts,
+    /// Raw lines, and nothing else of that struct.
+    Lines,
     /// Perhaps everything.
     Everything,
     /// Perhaps everything, and perhaps it leaves something behind that later statements see.
@@ -62,12 +64,7 @@ pub(super) fn sight(tree: &str) -> Sight {
     let Some([statement]) = tree["statements"].as_array().map(Vec::as_slice) else { return Sight::Lasting };
     let mut walk = Walk::default();
     walk.visit(statement, false);
-    match walk {
-        Walk { lasting: true, .. } => Sight::Lasting,
-        Walk { sees: true, .. } => Sight::Everything,
-        walk if walk.names.iter().any(|names| walk.takes_up(names)) => Sight::Everything,
-        Walk { .. } => Sight::Parts,
-    }
+    walk.sight()
 }
 
 #[derive(Default)]
@@ -157,12 +154,24 @@ impl<'tree> Walk<'tree> {
         }
     }
 
-    /// Whether a column is the struct, the raw line in it, or a row.
-    fn takes_up(&self, names: &[&str]) -> bool {
-        let Some(last) = names.last() else { return true };
-        same(last, EVENT)
-            || self.rows.iter().any(|row| same(row, last))
-            || names.windows(2).any(|pair| same(pair[0], EVENT) && same(pair[1], ORIGINAL))
+    fn sight(&self) -> Sight {
+        let whole = |names: &[&str]| match names.last() {
+            Some(last) => same(last, EVENT) || self.rows.iter().any(|row| same(row, last)),
+            None => true,
+        };
+        if self.lasting {
+            return Sight::Lasting;
+        }
+        if self.sees || self.names.iter().any(|names| whole(names)) {
+            return Sight::Everything;
+        }
+        let pairs = self.names.iter().flat_map(|names| names.windows(2)).filter(|pair| same(pair[0], EVENT));
+        let (lines, others): (Vec<_>, Vec<_>) = pairs.partition(|pair| same(pair[1], ORIGINAL));
+        match (lines.is_empty(), others.is_empty()) {
+            (true, _) => Sight::Parts,
+            (false, true) => Sight::Lines,
+            (false, false) => Sight::Everything,
+        }
     }
 }
 

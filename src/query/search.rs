@@ -8,7 +8,7 @@ use arrow::array::{Array, AsArray};
 use serde_json::Value;
 
 use super::value::Argument;
-use super::views::{self, quoted};
+use super::views::{self, Form, quoted};
 use super::{QueryError, Session};
 use crate::event::field::{self, EXTRA_PREFIX, Type};
 use crate::event::{EventId, schema};
@@ -152,7 +152,7 @@ fn whole(session: &Session, ids: &[String], range: Option<(i64, i64)>) -> Result
     let range_sql = if range.is_some() { " AND \"@timestamp\" BETWEEN ? AND ?" } else { "" };
     let sql = format!(
         "SELECT {} FROM stored_events WHERE event.id IN ({list}){range_sql} ORDER BY \"@timestamp\" DESC, event.id DESC",
-        views::all()
+        views::columns(Form::Whole)
     );
     let mut values: Vec<Argument> = ids.iter().map(|id| Argument::Text(id.clone())).collect();
     values.extend(range.into_iter().flat_map(|(from, to)| [from, to]).map(Argument::Instant));

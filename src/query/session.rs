@@ -4,7 +4,8 @@
 //! that stand, `alert_changes` everything that was ever said of them. Times are UTC without a zone,
 //! since this DuckDB has no ICU; `now()` and its like are macros of the same kind.
 //!
-//! A statement that cannot see raw lines is run where the view `events` does not put them together.
+//! A statement that cannot see raw lines is run where the view `events` does not put them together: a session has one
+//! database, and a connection for each form of that view.
 
 use std::cell::Cell;
 use std::fs;
@@ -18,7 +19,7 @@ use duckdb::{ArrowStream, Config, Connection, Statement, params_from_iter};
 use super::QueryError;
 use super::lean::{self, Sight};
 use super::value::Argument;
-use super::views::{self, LEAN, WHOLE};
+use super::views::{self, Form};
 use crate::archive::{self, Encoding, Snapshot};
 use crate::event::schema::Columns;
 
@@ -54,16 +55,41 @@ const ALERT_COLUMNS: &str = "{change: 'VARCHAR', cause: 'VARCHAR', \"at\": 'VARC
 
 /// DuckDB over an archive as it was when the session was opened.
 pub struct Session {
-    /// Has raw lines in `events`.
-    whole: Connection,
-    /// Has not those that are in pieces.
-    lean: Connection,
-    /// Parses statements, and runs none.
+    /// One for each form of `events`, in their order.
+    places: [Place; 3],
+    /// Parses statements, and runs none of them.
     parser: Connection,
-    /// Whether a statement may have left something that only `whole` knows.
+    /// Whether a statement may have left something that only one connection knows.
     settled: Cell<bool>,
     /// Holds the log's tail and what DuckDB spills.
     _temporary: tempfile::TempDir,
+}
+
+/// A connection that sees `events` in one form.
+struct Place {
+    form: Form,
+    connection: Connection,
+    /// Whether the view is there: it is made when it is first needed, since that reads the end of every file.
+    made: Cell<bool>,
+}
+
+impl Place {
+    fn new(form: Form, database: &Connection) -> duckdb::Result<Place> {
+        let connection = database.try_clone()?;
+        // What statements make lies in `main`.
+        let schema = form.schema();
+        connection.execute_batch(&format!("CREATE SCHEMA {schema}; SET search_path = 'main,{schema}'"))?;
+        Ok(Place { form, connection, made: Cell::new(false) })
+    }
+
+    fn prepare(&self, sql: &str) -> Result<Rows<'_>, QueryError> {
+        if !self.made.get() {
+            let make = views::events(self.form);
+            self.connection.execute_batch(&make).map_err(|e| QueryError::Setup(e.to_string()))?;
+            self.made.set(true);
+        }
+        prepare(&self.connection, sql)
+    }
 }
 
 impl Session {
@@ -74,39 +100,34 @@ impl Session {
             .prefix("weir-sql-")
             .tempdir()
             .map_err(|source| QueryError::Io { action: "cannot make a temporary folder", source })?;
-        let connections = || {
-            let whole = connect(temporary.path())?;
-            Ok((whole.try_clone()?, whole.try_clone()?, whole))
-        };
-        let (lean, parser, whole) = connections().map_err(|e: duckdb::Error| QueryError::Setup(e.to_string()))?;
+        let parser = connect(temporary.path()).map_err(|e| QueryError::Setup(e.to_string()))?;
         let files = event_files(&snapshot, temporary.path())?;
         let alerts = archive::alerts_file(data);
         let alerts = if alerts.exists() { alerts } else { empty_file(temporary.path())? };
         let setup = || {
-            whole.execute_batch(MACROS)?;
-            whole.execute_batch(&format!(
+            parser.execute_batch(MACROS)?;
+            parser.execute_batch(&format!(
                 "CREATE VIEW stored_events AS FROM read_parquet([{}], union_by_name = true, hive_partitioning = false)",
                 files.join(", ")
             ))?;
-            whole.execute_batch(&views::events())?;
-            whole.execute_batch(&format!(
+            parser.execute_batch(&format!(
                 "CREATE VIEW stored_alerts AS FROM read_json({}, format = 'newline_delimited', ignore_errors = true, \
                  columns = {ALERT_COLUMNS})",
                 literal(&alerts)?
             ))?;
-            whole.execute_batch(ALERTS)?;
-            // What statements make lies in `main`, where both find it.
-            whole.execute_batch(&format!("SET search_path = 'main,{WHOLE}'"))?;
-            lean.execute_batch(&format!("SET search_path = 'main,{LEAN}'"))?;
+            parser.execute_batch(ALERTS)?;
+            let place = |form| Place::new(form, &parser);
+            let places = [place(Form::Whole)?, place(Form::Lean)?, place(Form::Lines)?];
             // Depth, not a wall: the session reads these folders and nothing else.
-            whole.execute_batch(&format!(
+            parser.execute_batch(&format!(
                 "SET allowed_directories = [{}, {}]; SET enable_external_access = false; SET lock_configuration = true",
                 literal(&data.canonicalize().unwrap_or_else(|_| data.to_owned()))?,
                 literal(temporary.path())?
-            ))
+            ))?;
+            Ok(places)
         };
-        setup().map_err(|e| QueryError::Setup(e.to_string()))?;
-        Ok(Session { whole, lean, parser, settled: Cell::new(false), _temporary: temporary })
+        let places = setup().map_err(|e: duckdb::Error| QueryError::Setup(e.to_string()))?;
+        Ok(Session { places, parser, settled: Cell::new(false), _temporary: temporary })
     }
 
     /// Prepares a statement; of several, all but the last are run.
@@ -116,18 +137,22 @@ impl Session {
         }
         let sight = if self.settled.get() { Sight::Lasting } else { self.sight(sql) };
         self.settled.set(sight == Sight::Lasting);
-        prepare(if sight == Sight::Parts { &self.lean } else { &self.whole }, sql)
+        let form = match sight {
+            Sight::Parts => Form::Lean,
+            Sight::Lines => Form::Lines,
+            Sight::Everything | Sight::Lasting => Form::Whole,
+        };
+        self.prepare_in(form, sql)
+    }
+
+    /// Prepares a statement that sees `events` in this form.
+    pub(super) fn prepare_in(&self, form: Form, sql: &str) -> Result<Rows<'_>, QueryError> {
+        self.places[form as usize].prepare(sql)
     }
 
     /// Prepares a statement of ours over the stored columns.
     pub(super) fn prepare_stored(&self, sql: &str) -> Result<Rows<'_>, QueryError> {
-        prepare(&self.lean, sql)
-    }
-
-    /// Prepares a statement where raw lines are seen, whether it looks at them or not.
-    #[cfg(test)]
-    pub(super) fn prepare_whole(&self, sql: &str) -> Result<Rows<'_>, QueryError> {
-        prepare(&self.whole, sql)
+        prepare(&self.places[Form::Lean as usize].connection, sql)
     }
 
     /// What a statement sees of events.
@@ -145,7 +170,7 @@ impl Session {
         limit: Duration,
         work: impl FnOnce(&Session) -> Result<T, QueryError>,
     ) -> Result<T, QueryError> {
-        let handles = [self.whole.interrupt_handle(), self.lean.interrupt_handle()];
+        let handles = self.places.each_ref().map(|place| place.connection.interrupt_handle());
         let (done, waiting) = std::sync::mpsc::channel::<()>();
         std::thread::scope(|scope| {
             let watch = scope.spawn(move || {

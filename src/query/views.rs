@@ -2,8 +2,8 @@
 //!
 //! In comes the table of fields, out come SQL texts. A raw line is stored as it came or in pieces, see
 //! [`crate::event::line`]; to put it together costs as much as to search it, and DuckDB does not see that nobody asks
-//! for it once it is part of the struct `event`. So there are two views of the name `events`: one in the schema
-//! [`WHOLE`], right for any statement, and one in [`LEAN`], for those that cannot see it (see [`super::lean`]).
+//! for it once it is part of the struct `event`. So there are several views of the name `events`, each in a schema of its
+//! own: one that is right for any statement, and others for those that see less of it (see [`super::lean`]).
 
 use arrow::datatypes::DataType;
 
@@ -11,11 +11,27 @@ use crate::event::field::{self, FieldId, Type};
 use crate::event::line::{self, END, LINE, SLOTS};
 use crate::event::schema;
 
-/// Schema of the view that has the raw line of every event.
-pub(super) const WHOLE: &str = "whole";
+/// What `events` has in its struct `event`; all else is the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Form {
+    /// Everything.
+    Whole,
+    /// Everything, but of raw lines only those that are not in pieces.
+    Lean,
+    /// Raw lines and nothing else.
+    Lines,
+}
 
-/// Schema of the view in which lines that are in pieces are missing from `event.original`.
-pub(super) const LEAN: &str = "lean";
+impl Form {
+    /// The schema of the view.
+    pub(super) fn schema(self) -> &'static str {
+        match self {
+            Form::Whole => "whole",
+            Form::Lean => "lean",
+            Form::Lines => "lines",
+        }
+    }
+}
 
 /// A column as SQL names it.
 pub(super) fn quoted(id: FieldId) -> String {
@@ -53,25 +69,22 @@ pub(super) fn message() -> String {
 }
 
 /// All columns, with raw lines and messages, over the stored ones.
-pub(super) fn all() -> String {
-    columns(&[packed(field::LOG_MESSAGE_OFFSET, None), packed(field::EVENT_ORIGINAL, Some(&original()))])
-}
-
-/// The statements that make both schemas and their views.
-pub(super) fn events() -> String {
-    let view = |schema: &str, columns: String| {
-        let time = quoted(field::TIMESTAMP);
-        format!(
-            "CREATE SCHEMA {schema};
-             CREATE VIEW {schema}.events AS SELECT {time} AS ts, {columns} FROM main.stored_events;"
-        )
+pub(super) fn columns(form: Form) -> String {
+    let event = match form {
+        Form::Whole => Some(packed(field::EVENT_ORIGINAL, Some(&original()))),
+        Form::Lean => None,
+        Form::Lines => Some(format!("struct_pack(original := {}) AS event", original())),
     };
-    view(WHOLE, all()) + &view(LEAN, columns(&[packed(field::LOG_MESSAGE_OFFSET, None)]))
+    let log = packed(field::LOG_MESSAGE_OFFSET, None);
+    let others: Vec<String> = [log].into_iter().chain(event).collect();
+    let name = quoted(field::MESSAGE);
+    format!("* EXCLUDE (\"{LINE}\") REPLACE ({} AS {name}, {})", message(), others.join(", "))
 }
 
-fn columns(others: &[String]) -> String {
-    let message = quoted(field::MESSAGE);
-    format!("* EXCLUDE (\"{LINE}\") REPLACE ({} AS {message}, {})", self::message(), others.join(", "))
+/// The statement that makes the view.
+pub(super) fn events(form: Form) -> String {
+    let (schema, time) = (form.schema(), quoted(field::TIMESTAMP));
+    format!("CREATE VIEW {schema}.events AS SELECT {time} AS ts, {} FROM main.stored_events", columns(form))
 }
 
 fn piece(name: &str) -> String {
