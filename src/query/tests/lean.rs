@@ -86,7 +86,7 @@ const STATEMENTS: &[(Sight, &str)] = &[
     (Everything, "SELECT x FROM query('SELECT event.original AS x FROM events')"),
     (Everything, "SELECT q.event FROM query_table('events') q"),
     (Everything, "SELECT ts FROM query_table(['events'])"),
-    (Everything, "SELECT original FROM json_execute_serialized_sql(json_serialize_sql('SELECT event.original FROM events'))"),
+    (Everything, "SELECT original FROM json_execute_serialized_sql(json_serialize_sql('SELECT event.original FROM whole.events'))"),
     (Everything, "SELECT bin FROM histogram(events, event.original)"),
     (Lines, "EXPLAIN SELECT event.original FROM events"),
     (Lasting, "EXPLAIN (FORMAT json) SELECT source.ip FROM events"),
@@ -134,11 +134,7 @@ const STATEMENTS: &[(Sight, &str)] = &[
 ];
 
 /// Statements that DuckDB does not take.
-const FAIL: &[&str] = &[
-    "garbage",
-    "SELECT source.ip FROM events WHERE",
-    "SELECT original FROM json_execute_serialized_sql(json_serialize_sql('SELECT event.original FROM events'))",
-];
+const FAIL: &[&str] = &["garbage", "SELECT source.ip FROM events WHERE"];
 
 #[test]
 fn what_a_statement_sees() {
@@ -226,7 +222,9 @@ fn deciding_is_quick() {
     let session = Session::open(dir.path()).unwrap();
     let started = std::time::Instant::now();
     for _ in 0..10 {
-        STATEMENTS.iter().for_each(|(_, sql)| drop(session.sight(sql)));
+        for (_, sql) in STATEMENTS {
+            session.sight(sql);
+        }
     }
     println!("{:?} a statement", started.elapsed() / (10 * STATEMENTS.len() as u32));
 }
