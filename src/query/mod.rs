@@ -6,11 +6,13 @@
 
 use std::io;
 
+mod lean;
 mod output;
 mod saved;
 mod search;
 mod session;
 mod value;
+mod views;
 
 pub use output::{Format, TABLE_ROWS, write};
 pub use saved::{Kind, Parameter, SavedQuery, load, pack};

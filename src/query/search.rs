@@ -8,8 +8,9 @@ use arrow::array::{Array, AsArray};
 use serde_json::Value;
 
 use super::value::Argument;
+use super::views::{self, Form, quoted};
 use super::{QueryError, Session};
-use crate::event::field::{self, EXTRA_PREFIX, FieldId, Type};
+use crate::event::field::{self, EXTRA_PREFIX, Type};
 use crate::event::{EventId, schema};
 
 /// A search that takes longer is stopped.
@@ -67,10 +68,12 @@ pub fn search(session: &Session, search: &Search) -> Result<Vec<Value>, QueryErr
     if let Some(text) = search.text.as_ref().filter(|t| !t.is_empty()) {
         let text = Argument::Text(text.clone());
         // A message that is the tail of the raw line is not stored, and found there.
-        conditions.add(
-            "(contains(lower(event.original), lower(?)) OR contains(lower(message), lower(?)))",
-            [text.clone(), text],
+        let sql = format!(
+            "(contains(lower({}), lower(?)) OR contains(lower({}), lower(?)))",
+            views::original(),
+            quoted(field::MESSAGE)
         );
+        conditions.add(sql, [text.clone(), text]);
     }
     session.within(LIMIT, |session| newest(session, conditions, search.limit.min(MOST)))
 }
@@ -92,11 +95,14 @@ fn filter(name: &str, value: &str, conditions: &mut Conditions) -> Result<(), Qu
         .filter(|id| *id != field::LOG_MESSAGE_OFFSET)
         .ok_or_else(|| QueryError::Field(name.to_owned()))?;
     let bad = || QueryError::Value { field: id.name(), ty: id.ty().word(), value: value.to_owned() };
-    let column = quoted(id);
+    let column = views::value(id);
     let text = || Argument::Text(value.to_owned());
     match id.ty() {
         Type::LongText if id == field::MESSAGE => {
-            conditions.add("coalesce(message, substr(event.original, log.message_offset + 1)) = ?", [text()]);
+            conditions.add(format!("{} = ?", views::message()), [text()]);
+        }
+        Type::LongText if id == field::EVENT_ORIGINAL => {
+            conditions.add(format!("{} = ?", views::original()), [text()]);
         }
         Type::Text | Type::LongText => conditions.add(format!("{column} = ?"), [text()]),
         Type::TextList => conditions.add(format!("list_contains({column}, ?)"), [text()]),
@@ -120,10 +126,6 @@ fn filter(name: &str, value: &str, conditions: &mut Conditions) -> Result<(), Qu
     Ok(())
 }
 
-fn quoted(id: FieldId) -> String {
-    id.name().split('.').map(|part| format!("\"{part}\"")).collect::<Vec<_>>().join(".")
-}
-
 fn newest(session: &Session, mut conditions: Conditions, limit: usize) -> Result<Vec<Value>, QueryError> {
     let filter = if conditions.sql.is_empty() { "true".to_owned() } else { conditions.sql.join(" AND ") };
     conditions.values.push(Argument::Integer(limit as i64));
@@ -132,7 +134,7 @@ fn newest(session: &Session, mut conditions: Conditions, limit: usize) -> Result
          ORDER BY \"@timestamp\" DESC, event.id DESC LIMIT ?"
     );
     let (mut ids, mut times): (Vec<String>, Vec<i64>) = (Vec::new(), Vec::new());
-    for batch in session.prepare(&sql)?.collect(&conditions.values)? {
+    for batch in session.prepare_stored(&sql)?.collect(&conditions.values)? {
         times.extend(batch.column(0).as_primitive::<arrow::datatypes::Int64Type>().values());
         let texts = batch.column(1).as_string::<i32>();
         ids.extend((0..texts.len()).map(|row| texts.value(row).to_owned()));
@@ -149,12 +151,13 @@ fn whole(session: &Session, ids: &[String], range: Option<(i64, i64)>) -> Result
     let list = vec!["?::UUID"; ids.len()].join(", ");
     let range_sql = if range.is_some() { " AND \"@timestamp\" BETWEEN ? AND ?" } else { "" };
     let sql = format!(
-        "SELECT * FROM stored_events WHERE event.id IN ({list}){range_sql} ORDER BY \"@timestamp\" DESC, event.id DESC"
+        "SELECT {} FROM stored_events WHERE event.id IN ({list}){range_sql} ORDER BY \"@timestamp\" DESC, event.id DESC",
+        views::columns(Form::Whole)
     );
     let mut values: Vec<Argument> = ids.iter().map(|id| Argument::Text(id.clone())).collect();
     values.extend(range.into_iter().flat_map(|(from, to)| [from, to]).map(Argument::Instant));
     let mut events = Vec::with_capacity(ids.len());
-    for record in session.prepare(&sql)?.collect(&values)? {
+    for record in session.prepare_stored(&sql)?.collect(&values)? {
         let batch = schema::from_record_batch(&record).map_err(|e| QueryError::Setup(e.to_string()))?;
         events.extend((0..batch.len()).map(|row| Value::Object(batch.to_json(row))));
     }

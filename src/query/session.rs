@@ -3,7 +3,11 @@
 //! `events` is all Parquet files of the manifest and what is only in the log yet, `alerts` the alerts
 //! that stand, `alert_changes` everything that was ever said of them. Times are UTC without a zone,
 //! since this DuckDB has no ICU; `now()` and its like are macros of the same kind.
+//!
+//! A statement that cannot see raw lines is run where the view `events` does not put them together: a session has one
+//! database, and a connection for each form of that view.
 
+use std::cell::Cell;
 use std::fs;
 use std::path::Path;
 use std::time::Duration;
@@ -13,7 +17,9 @@ use arrow::datatypes::SchemaRef;
 use duckdb::{ArrowStream, Config, Connection, Statement, params_from_iter};
 
 use super::QueryError;
+use super::lean::{self, Sight};
 use super::value::Argument;
+use super::views::{self, Form};
 use crate::archive::{self, Encoding, Snapshot};
 use crate::event::schema::Columns;
 
@@ -29,16 +35,6 @@ CREATE MACRO localtimestamp() AS system.main.now()::TIMESTAMP;
 CREATE MACRO today() AS system.main.now()::TIMESTAMP::DATE;
 CREATE MACRO current_date() AS system.main.now()::TIMESTAMP::DATE;
 ";
-
-/// `message` is the tail of the raw line wherever it has no text of its own.
-const EVENTS: &str = r#"
-CREATE VIEW events AS
-SELECT "@timestamp" AS ts, * REPLACE (
-    coalesce(message, substr(event.original, log.message_offset + 1)) AS message,
-    struct_pack(level := log.level, file := log.file, "offset" := log."offset", syslog := log.syslog) AS log
-)
-FROM stored_events;
-"#;
 
 const ALERTS: &str = r#"
 CREATE VIEW alert_changes AS
@@ -59,9 +55,41 @@ const ALERT_COLUMNS: &str = "{change: 'VARCHAR', cause: 'VARCHAR', \"at\": 'VARC
 
 /// DuckDB over an archive as it was when the session was opened.
 pub struct Session {
-    connection: Connection,
+    /// One for each form of `events`, in their order.
+    places: [Place; 3],
+    /// Parses statements, and runs none of them.
+    parser: Connection,
+    /// Whether a statement may have left something that only one connection knows.
+    settled: Cell<bool>,
     /// Holds the log's tail and what DuckDB spills.
     _temporary: tempfile::TempDir,
+}
+
+/// A connection that sees `events` in one form.
+struct Place {
+    form: Form,
+    connection: Connection,
+    /// Whether the view is there: it is made when it is first needed, since that reads the end of every file.
+    made: Cell<bool>,
+}
+
+impl Place {
+    fn new(form: Form, database: &Connection) -> duckdb::Result<Place> {
+        let connection = database.try_clone()?;
+        // What statements make lies in `main`.
+        let schema = form.schema();
+        connection.execute_batch(&format!("CREATE SCHEMA {schema}; SET search_path = 'main,{schema}'"))?;
+        Ok(Place { form, connection, made: Cell::new(false) })
+    }
+
+    fn prepare(&self, sql: &str) -> Result<Rows<'_>, QueryError> {
+        if !self.made.get() {
+            let make = views::events(self.form);
+            self.connection.execute_batch(&make).map_err(|e| QueryError::Setup(e.to_string()))?;
+            self.made.set(true);
+        }
+        prepare(&self.connection, sql)
+    }
 }
 
 impl Session {
@@ -72,32 +100,34 @@ impl Session {
             .prefix("weir-sql-")
             .tempdir()
             .map_err(|source| QueryError::Io { action: "cannot make a temporary folder", source })?;
-        let connection = connect(temporary.path()).map_err(|e| QueryError::Setup(e.to_string()))?;
+        let parser = connect(temporary.path()).map_err(|e| QueryError::Setup(e.to_string()))?;
         let files = event_files(&snapshot, temporary.path())?;
         let alerts = archive::alerts_file(data);
         let alerts = if alerts.exists() { alerts } else { empty_file(temporary.path())? };
         let setup = || {
-            connection.execute_batch(MACROS)?;
-            connection.execute_batch(&format!(
+            parser.execute_batch(MACROS)?;
+            parser.execute_batch(&format!(
                 "CREATE VIEW stored_events AS FROM read_parquet([{}], union_by_name = true, hive_partitioning = false)",
                 files.join(", ")
             ))?;
-            connection.execute_batch(EVENTS)?;
-            connection.execute_batch(&format!(
+            parser.execute_batch(&format!(
                 "CREATE VIEW stored_alerts AS FROM read_json({}, format = 'newline_delimited', ignore_errors = true, \
                  columns = {ALERT_COLUMNS})",
                 literal(&alerts)?
             ))?;
-            connection.execute_batch(ALERTS)?;
+            parser.execute_batch(ALERTS)?;
+            let place = |form| Place::new(form, &parser);
+            let places = [place(Form::Whole)?, place(Form::Lean)?, place(Form::Lines)?];
             // Depth, not a wall: the session reads these folders and nothing else.
-            connection.execute_batch(&format!(
+            parser.execute_batch(&format!(
                 "SET allowed_directories = [{}, {}]; SET enable_external_access = false; SET lock_configuration = true",
                 literal(&data.canonicalize().unwrap_or_else(|_| data.to_owned()))?,
                 literal(temporary.path())?
-            ))
+            ))?;
+            Ok(places)
         };
-        setup().map_err(|e| QueryError::Setup(e.to_string()))?;
-        Ok(Session { connection, _temporary: temporary })
+        let places = setup().map_err(|e: duckdb::Error| QueryError::Setup(e.to_string()))?;
+        Ok(Session { places, parser, settled: Cell::new(false), _temporary: temporary })
     }
 
     /// Prepares a statement; of several, all but the last are run.
@@ -105,7 +135,33 @@ impl Session {
         if sql.trim().is_empty() {
             return Err(QueryError::Sql("there is no statement".to_owned()));
         }
-        self.connection.prepare(sql).map(|statement| Rows { statement }).map_err(|e| QueryError::sql(&e))
+        let sight = if self.settled.get() { Sight::Lasting } else { self.sight(sql) };
+        self.settled.set(sight == Sight::Lasting);
+        let form = match sight {
+            Sight::Parts => Form::Lean,
+            Sight::Lines => Form::Lines,
+            Sight::Everything | Sight::Lasting => Form::Whole,
+        };
+        self.prepare_in(form, sql)
+    }
+
+    /// Prepares a statement that sees `events` in this form.
+    pub(super) fn prepare_in(&self, form: Form, sql: &str) -> Result<Rows<'_>, QueryError> {
+        self.places[form as usize].prepare(sql)
+    }
+
+    /// Prepares a statement of ours over the stored columns.
+    pub(super) fn prepare_stored(&self, sql: &str) -> Result<Rows<'_>, QueryError> {
+        prepare(&self.places[Form::Lean as usize].connection, sql)
+    }
+
+    /// What a statement sees of events.
+    pub(super) fn sight(&self, sql: &str) -> Sight {
+        let tree = self.parser.prepare_cached(lean::PARSE).and_then(|mut parse| {
+            let tree: String = parse.query_row([lean::explained(sql)], |row| row.get(0))?;
+            Ok(tree)
+        });
+        tree.map_or(Sight::Lasting, |tree| lean::sight(&tree))
     }
 
     /// Does something, and stops whatever this session runs when that takes longer than `limit`.
@@ -114,13 +170,13 @@ impl Session {
         limit: Duration,
         work: impl FnOnce(&Session) -> Result<T, QueryError>,
     ) -> Result<T, QueryError> {
-        let handle = self.connection.interrupt_handle();
+        let handles = self.places.each_ref().map(|place| place.connection.interrupt_handle());
         let (done, waiting) = std::sync::mpsc::channel::<()>();
         std::thread::scope(|scope| {
             let watch = scope.spawn(move || {
                 let expired = waiting.recv_timeout(limit) == Err(std::sync::mpsc::RecvTimeoutError::Timeout);
                 if expired {
-                    handle.interrupt();
+                    handles.iter().for_each(|handle| handle.interrupt());
                 }
                 expired
             });
@@ -175,6 +231,10 @@ impl Rows<'_> {
         })?;
         Ok(batches)
     }
+}
+
+fn prepare<'session>(connection: &'session Connection, sql: &str) -> Result<Rows<'session>, QueryError> {
+    connection.prepare(sql).map(|statement| Rows { statement }).map_err(|e| QueryError::sql(&e))
 }
 
 fn connect(temporary: &Path) -> duckdb::Result<Connection> {

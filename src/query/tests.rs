@@ -357,3 +357,6 @@ fn what_takes_too_long_is_stopped() {
     assert!(matches!(result, Err(QueryError::TimedOut(0))));
     assert_eq!(ask(&session, "SELECT 1 AS one", Format::Csv).unwrap(), "one\r\n1\r\n");
 }
+
+mod lean;
+mod pieces;

@@ -1,0 +1,132 @@
+//! Raw lines that are stored in pieces are seen as if they were stored whole.
+
+use std::path::Path;
+
+use super::super::views::{self, Form};
+use super::*;
+
+/// What the lines of [`events`] are made of, for every row but each seventh.
+const CUT: &str = r#"
+COPY (
+    SELECT * EXCLUDE (cut, original) REPLACE (
+        CASE WHEN cut THEN {'host': NULL, 'pid': NULL, 'message': original[:30], 'user': 'Failed password for ',
+            'ip': ' from ', 'port': ' port ', 'url': NULL, 'bytes': NULL, 'referrer': NULL, 'agent': NULL, 'end': ' ssh2'}
+        ELSE line END AS line,
+        struct_update(event, original := if(cut, NULL, event.original)) AS event,
+        struct_update(log, message_offset := if(cut, NULL, log.message_offset)) AS log
+    )
+    FROM (SELECT *, event.original AS original, source.port IS NOT NULL AND row_number() OVER () % 7 <> 0 AS cut
+        FROM read_parquet([SCHEMA, FILE], union_by_name = true, hive_partitioning = false))
+) TO 'OUT' (FORMAT parquet)
+"#;
+
+/// The archive of [`archive`], with lines in pieces.
+pub(super) fn archive_in_pieces(dir: &Path) {
+    archive(dir);
+    let schema = dir.join("schema.parquet");
+    let encoding = crate::archive::Encoding { level: 1, bloom: false };
+    crate::archive::write_file(&schema, &[], &crate::event::schema::Columns::all(), &encoding).unwrap();
+    let connection = duckdb::Connection::open_in_memory().unwrap();
+    for file in crate::archive::snapshot(dir).unwrap().paths() {
+        let out = dir.join("cut.parquet");
+        let literal = |path: &Path| format!("'{}'", path.to_str().unwrap());
+        let sql = CUT.replace("SCHEMA", &literal(&schema)).replace("FILE", &literal(&file));
+        connection.execute_batch(&sql.replace("OUT", out.to_str().unwrap())).unwrap();
+        std::fs::rename(&out, &file).unwrap();
+    }
+    std::fs::remove_file(schema).unwrap();
+}
+
+fn both() -> [(tempfile::TempDir, Session); 2] {
+    [archive as fn(&Path), archive_in_pieces].map(|make| {
+        let dir = tempfile::tempdir().unwrap();
+        make(dir.path());
+        let session = Session::open(dir.path()).unwrap();
+        (dir, session)
+    })
+}
+
+#[test]
+fn rows_are_the_same() {
+    let [(_plain, plain), (_cut, cut)] = both();
+    let cut_rows = "SELECT count(*) AS n FROM stored_events WHERE event.original IS NULL AND line.message IS NOT NULL";
+    assert_eq!(ask(&plain, cut_rows, Format::Csv).unwrap(), "n\r\n0\r\n");
+    assert_eq!(ask(&cut, cut_rows, Format::Csv).unwrap(), "n\r\n52\r\n");
+    for sql in [
+        "SELECT * FROM events ORDER BY event.id",
+        "SELECT event FROM events ORDER BY event.id",
+        "SELECT event.original AS line, message FROM events ORDER BY event.id",
+        "SELECT message, user.name FROM events ORDER BY ALL",
+        "SELECT count(*) AS n FROM events WHERE event.original LIKE '%for u1 from 10.0.0.2 port%'",
+        "SELECT count(*) AS n FROM events WHERE message = 'Failed password for u1 from 10.0.0.1 port 22 ssh2'",
+        "DESCRIBE events",
+        "SELECT table_name FROM duckdb_tables() UNION SELECT name FROM (SHOW TABLES) ORDER BY ALL",
+    ] {
+        let rows = |session: &Session| ask(session, sql, Format::Json).unwrap();
+        assert!(!rows(&plain).is_empty(), "{sql}");
+        assert_eq!(rows(&plain), rows(&cut), "{sql}");
+    }
+}
+
+#[test]
+fn columns_are_in_their_old_order() {
+    let [(_plain, session), _] = both();
+    let names = "SELECT string_agg(column_name, ' ') AS names FROM (DESCRIBE events)";
+    assert_eq!(
+        ask(&session, names, Format::Csv).unwrap(),
+        "names\r\nts @timestamp message tags event log host observer agent user source destination network process \
+         file registry http url user_agent dns threat device rule risk fields\r\n"
+    );
+    let of = |name: &str, from: &str| {
+        let sql = format!("SELECT column_type AS t FROM (DESCRIBE {from}) WHERE column_name = '{name}'");
+        ask(&session, &sql, Format::Csv).unwrap()
+    };
+    drop(session.prepare_in(Form::Lean, "SELECT 1").unwrap());
+    for view in ["lean.events", "whole.events"] {
+        assert_eq!(of("event", view), of("event", "stored_events"));
+        assert_eq!(of("log", view), of("log", "stored_events").replace("message_offset UINTEGER, ", ""));
+        assert!(of("line", view).ends_with("t\r\n"));
+    }
+}
+
+#[test]
+fn searches_find_the_same() {
+    let [(_plain, plain), (_cut, cut)] = both();
+    let text = |text: &str| Search { text: Some(text.to_owned()), limit: 1000, ..Search::default() };
+    let filter = |name: &str, value: &str| Search {
+        filters: vec![(name.to_owned(), value.to_owned())],
+        limit: 1000,
+        ..Search::default()
+    };
+    for (search, found) in [
+        (Search { limit: 1000, ..Search::default() }, 102),
+        (text("FOR u1 from 10.0.0.2 port 22 S"), 6),
+        (text("web1 sshd[7]: failed"), 100),
+        (text("get /É"), 1),
+        (text("17 of"), 1),
+        (filter("message", "Failed password for u1 from 10.0.0.1 port 22 ssh2"), 7),
+        (
+            filter("event.original", "Jan 15 10:30:45 web1 sshd[7]: Failed password for u1 from 10.0.0.1 port 22 ssh2"),
+            7,
+        ),
+        (filter("message", "GET /é"), 1),
+        (filter("http.request.referrer", "/"), 0),
+        (filter("http.response.body.bytes", "12"), 1),
+        (filter("source.geo.city_name", "Oslo"), 0),
+    ] {
+        let results = [&plain, &cut].map(|session| super::super::search(session, &search).unwrap());
+        assert_eq!(results[0].len(), found, "{search:?}");
+        assert_eq!(results[0], results[1], "{search:?}");
+    }
+    let whole = super::super::search(&cut, &Search { limit: 1000, ..Search::default() }).unwrap();
+    assert!(whole[2..].iter().all(|event| event["event.original"].is_string() && event["message"].is_string()));
+}
+
+#[test]
+fn the_struct_is_made_of_all_its_fields() {
+    let sql = views::columns(Form::Whole);
+    for id in field::all().filter(|id| id.name().starts_with("event.")) {
+        let child = id.name().strip_prefix("event.").unwrap();
+        assert!(sql.contains(&format!("\"{child}\" := ")), "{child}");
+    }
+}
