@@ -106,7 +106,7 @@ impl Writer {
     fn create(path: &Path, columns: &Columns, encoding: &Encoding) -> Result<Writer, ArchiveError> {
         let file = File::create(path).map_err(ArchiveError::io("create", path))?;
         let compressor = Compressor::new(encoding.level).map_err(ArchiveError::io("compress", path))?;
-        let schema = schema_of(columns);
+        let schema = schema_of(&columns.clone().with_inner_structs());
         let mut properties =
             WriterProperties::builder().set_created_by(concat!("weir ", env!("CARGO_PKG_VERSION")).to_owned()).build();
         // Readers of ours find the Arrow types there, dictionaries above all.

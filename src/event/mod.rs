@@ -8,6 +8,7 @@
 pub mod batch;
 mod builder;
 mod column;
+mod columns;
 pub(crate) mod deal;
 pub mod field;
 pub mod id;

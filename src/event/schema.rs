@@ -19,68 +19,13 @@ use arrow::error::ArrowError;
 use rustc_hash::FxHashMap;
 
 use super::batch::{Dictionary, DictionaryBuilder, EventBatch, LIST_SEPARATOR, dictionary_value};
+pub use super::columns::Columns;
 use super::field::{self, FieldId, Type};
 use super::id::EventId;
 use super::line;
 
 /// Name of the map column that holds all `fields.*` values.
 pub const EXTRA: &str = "fields";
-
-/// Which columns there are.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Columns {
-    present: Vec<bool>,
-    extra: bool,
-}
-
-impl Columns {
-    /// None of them.
-    pub fn none() -> Columns {
-        Columns { present: vec![false; field::COUNT], extra: false }
-    }
-
-    /// All of them.
-    pub fn all() -> Columns {
-        Columns { present: vec![true; field::COUNT], extra: true }
-    }
-
-    /// Those of a batch.
-    pub fn of(batch: &EventBatch) -> Columns {
-        let present = field::all().map(|id| batch.column(id).is_some()).collect();
-        Columns { present, extra: !batch.extras().is_empty() }
-    }
-
-    /// Adds a column.
-    pub fn insert(&mut self, field: FieldId) {
-        self.present[field.0 as usize] = true;
-    }
-
-    /// Adds the `fields` column.
-    pub fn insert_extra(&mut self) {
-        self.extra = true;
-    }
-
-    /// Adds those of the other.
-    pub fn extend(&mut self, other: &Columns) {
-        self.present.iter_mut().zip(&other.present).for_each(|(a, b)| *a |= b);
-        self.extra |= other.extra;
-    }
-
-    /// Whether the column is among them.
-    pub fn contains(&self, field: FieldId) -> bool {
-        self.present[field.0 as usize]
-    }
-
-    /// Whether the `fields` column is.
-    pub fn has_extra(&self) -> bool {
-        self.extra
-    }
-
-    /// Whether all of the other's are.
-    pub fn covers(&self, other: &Columns) -> bool {
-        (self.extra || !other.extra) && self.present.iter().zip(&other.present).all(|(a, b)| *a || !*b)
-    }
-}
 
 enum Node {
     Leaf(&'static str, FieldId),
@@ -158,7 +103,7 @@ pub fn schema_of(columns: &Columns) -> SchemaRef {
 
 fn build(columns: &Columns) -> SchemaRef {
     let mut fields: Vec<Field> = tree(columns).iter().map(arrow_field).collect();
-    if columns.extra {
+    if columns.has_extra() {
         fields.push(Field::new(EXTRA, DataType::Map(entry(), false), true));
     }
     if columns.contains(field::EVENT_ORIGINAL) {
@@ -180,7 +125,7 @@ pub fn to_record_batch(batch: &EventBatch) -> RecordBatch {
 /// The nested form of a batch, with these columns, in [`schema_of`] them.
 pub fn to_record_batch_of(batch: &EventBatch, columns: &Columns) -> RecordBatch {
     let mut arrays: Vec<ArrayRef> = tree(columns).iter().map(|n| nested(n, batch)).collect();
-    if columns.extra {
+    if columns.has_extra() {
         arrays.push(extras_to_map(batch));
     }
     if columns.contains(field::EVENT_ORIGINAL) {

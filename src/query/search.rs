@@ -95,7 +95,7 @@ fn filter(name: &str, value: &str, conditions: &mut Conditions) -> Result<(), Qu
         .filter(|id| *id != field::LOG_MESSAGE_OFFSET)
         .ok_or_else(|| QueryError::Field(name.to_owned()))?;
     let bad = || QueryError::Value { field: id.name(), ty: id.ty().word(), value: value.to_owned() };
-    let column = views::value(id);
+    let column = views::quoted(id);
     let text = || Argument::Text(value.to_owned());
     match id.ty() {
         Type::LongText if id == field::MESSAGE => {

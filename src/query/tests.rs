@@ -6,7 +6,7 @@ use super::*;
 use crate::alert::{Alert, AlertChange, AlertId, Change, Severity};
 use crate::archive::{AlertLog, Archive, BulkWriter, Settings};
 use crate::event::time::{DAY, SECOND};
-use crate::event::{BatchBuilder, EventBatch, EventId, field};
+use crate::event::{BatchBuilder, EventBatch, EventId, FieldId, field};
 
 const T0: i64 = 1_768_473_045_000_000;
 
@@ -360,3 +360,25 @@ fn what_takes_too_long_is_stopped() {
 
 mod lean;
 mod pieces;
+
+/// One file for each value, which its events have alone; every field is asked of all of them.
+#[test]
+fn any_field_is_found_whatever_other_files_lack() {
+    let dir = tempfile::tempdir().unwrap();
+    let fields: Vec<FieldId> = field::all().filter(|id| id.ty() == crate::event::Type::Text).collect();
+    for (n, id) in fields.iter().enumerate() {
+        let mut b = BatchBuilder::new();
+        b.set_time(field::TIMESTAMP, T0 + n as i64 * DAY);
+        b.set_text(*id, "here");
+        b.end_row();
+        let mut writer = BulkWriter::open(dir.path()).unwrap();
+        writer.append(&b.finish()).unwrap();
+        writer.finish().unwrap();
+    }
+    let session = Session::open(dir.path()).unwrap();
+    for id in fields {
+        let name = views::quoted(id);
+        let sql = format!("SELECT count({name}) AS n FROM events WHERE {name} = 'here'");
+        assert_eq!(ask(&session, &sql, Format::Csv).unwrap(), "n\r\n1\r\n", "{}", id.name());
+    }
+}

@@ -38,16 +38,6 @@ pub(super) fn quoted(id: FieldId) -> String {
     id.name().split('.').map(|part| format!("\"{part}\"")).collect::<Vec<_>>().join(".")
 }
 
-/// A column's value, over the stored columns. DuckDB 2.0 fails to read a field alone from a struct in a struct where one
-/// of the files has the outer one without the inner: the inner is read whole.
-pub(super) fn value(id: FieldId) -> String {
-    let name = quoted(id);
-    match name.match_indices('.').nth(1) {
-        Some((at, _)) => format!("coalesce({}, NULL){}", &name[..at], &name[at..]),
-        None => name,
-    }
-}
-
 /// The raw line, over the stored columns.
 pub(super) fn original() -> String {
     let stored = quoted(field::EVENT_ORIGINAL);
@@ -97,7 +87,7 @@ fn joined(from: usize) -> String {
     for slot in &SLOTS[from..] {
         let before = piece(slot.name);
         if let Some(id) = slot.field {
-            let value = value(id);
+            let value = quoted(id);
             let text = if id.ty() == Type::Text || id.ty() == Type::Ip { value } else { format!("{value}::VARCHAR") };
             parts.extend([before.clone(), format!("if({before} IS NULL, NULL, {text})")]);
         } else {

@@ -167,7 +167,7 @@ fn rows(rows: Result<Rows<'_>, QueryError>) -> Result<Vec<String>, String> {
 #[test]
 fn rows_are_those_that_are_seen_whole() {
     let dir = tempfile::tempdir().unwrap();
-    pieces::archive_in_pieces(dir.path());
+    archive(dir.path());
     let open = || [0, 1].map(|_| Session::open(dir.path()).unwrap());
     let mut sessions = open();
     let mut failed = Vec::new();
@@ -185,7 +185,7 @@ fn rows_are_those_that_are_seen_whole() {
 #[test]
 fn what_a_statement_leaves_behind_is_seen_by_the_next() {
     let dir = tempfile::tempdir().unwrap();
-    pieces::archive_in_pieces(dir.path());
+    archive(dir.path());
     let session = Session::open(dir.path()).unwrap();
     let lean = "SELECT raw FROM v WHERE raw IS NOT NULL LIMIT 1";
     assert_eq!(session.sight(lean), Parts);
@@ -212,19 +212,4 @@ fn deep_and_long_statements_are_decided_too() {
     assert_eq!(ask(&session, &deep, Format::Csv).unwrap(), "x\r\n301\r\n");
     let long = format!("SELECT count(*) AS n FROM events WHERE user.name IN ('u1'{})", ", 'x'".repeat(1000));
     assert_eq!(session.sight(&long), Parts);
-}
-
-#[test]
-#[ignore = "a measurement"]
-fn deciding_is_quick() {
-    let dir = tempfile::tempdir().unwrap();
-    archive(dir.path());
-    let session = Session::open(dir.path()).unwrap();
-    let started = std::time::Instant::now();
-    for _ in 0..10 {
-        for (_, sql) in STATEMENTS {
-            session.sight(sql);
-        }
-    }
-    println!("{:?} a statement", started.elapsed() / (10 * STATEMENTS.len() as u32));
 }
