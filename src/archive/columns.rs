@@ -82,6 +82,7 @@ pub(super) fn write<W: Write + Send>(
     let columns = file.schema_descr().columns().to_vec();
     let mut group = file.next_row_group()?;
     let mut extras = None;
+    let pieces = leaves.iter().any(|leaf| matches!(leaf, Leaf::Piece(_)));
     let mut cut = None;
     for (leaf, column) in leaves.iter().zip(columns) {
         let plain = match leaf {
@@ -92,14 +93,14 @@ pub(super) fn write<W: Write + Send>(
         let mut chunk = Chunk::new(column.clone(), compressor, !plain);
         match leaf {
             Leaf::Field(field::EVENT_ORIGINAL) => {
-                long(&mut chunk, &cut.get_or_insert_with(|| Cut::new(rows)).whole, rows.len())?
+                long(&mut chunk, &cut.get_or_insert_with(|| Cut::new(rows, pieces)).whole, rows.len())?
             }
             Leaf::Field(field::LOG_MESSAGE_OFFSET) => {
-                let cut = cut.get_or_insert_with(|| Cut::new(rows));
+                let cut = cut.get_or_insert_with(|| Cut::new(rows, pieces));
                 number_pages(&mut chunk, Type::U32, &cut.offsets, rows.len())?
             }
             Leaf::Piece(piece) => {
-                if !cut.get_or_insert_with(|| Cut::new(rows)).write(*piece, rows.len(), &mut chunk)? {
+                if !cut.get_or_insert_with(|| Cut::new(rows, pieces)).write(*piece, rows.len(), &mut chunk)? {
                     absent(&mut chunk, &column, rows.len())?
                 }
             }

@@ -5,7 +5,6 @@
 //! one another, and a form that fitted before is tried first. What was found is compared byte by byte, so that the
 //! pieces and the values always are the line again. Where pieces do not repeat, lines stay whole.
 
-use arrow::array::{Array, AsArray, StringArray, UInt16Array, UInt32Array, UInt64Array};
 use arrow::buffer::BooleanBuffer;
 use arrow::datatypes::UInt32Type;
 use parquet::errors::ParquetError;
@@ -15,10 +14,11 @@ use super::chunk::Chunk;
 use super::coded::Coded;
 use super::levels::flat;
 use super::rows::{Codes, Column, Rows};
+use super::slots::sources;
 use super::texts::Texts;
-use crate::event::field::{self, Type};
+use crate::event::field;
 use crate::event::line::{MESSAGE, SLOTS};
-use crate::event::{EventBatch, FieldId, same};
+use crate::event::same;
 
 const SLOT_COUNT: usize = SLOTS.len();
 /// Number of the last piece.
@@ -52,12 +52,12 @@ struct Pieces {
 }
 
 impl<'a> Cut<'a> {
-    /// The lines of these rows.
-    pub(super) fn new(rows: &Rows<'a>) -> Cut<'a> {
+    /// The lines of these rows; all stay whole where there is no place for `pieces`.
+    pub(super) fn new(rows: &Rows<'a>, pieces: bool) -> Cut<'a> {
         let whole = rows.long(field::EVENT_ORIGINAL);
         let offsets = rows.numbers::<UInt32Type>(field::LOG_MESSAGE_OFFSET, i64::from);
         let mut cutter = Cutter::default();
-        if !cutter.all(rows, &whole, &offsets) {
+        if !pieces || !cutter.all(rows, &whole, &offsets) {
             return Cut { whole, offsets, pieces: Vec::new() };
         }
         let uncut: Vec<bool> = cutter.pieces[END].codes.iter().map(|code| *code == MISSING).collect();
@@ -188,7 +188,7 @@ struct Cutter {
 impl Cutter {
     /// Cuts what can be cut; says whether that is worth it.
     fn all(&mut self, rows: &Rows<'_>, lines: &Column<Vec<&[u8]>>, offsets: &Column<Vec<i64>>) -> bool {
-        let sources: Vec<Vec<(usize, Source<'_>)>> = rows.batches().iter().map(sources).collect();
+        let sources: Vec<_> = rows.batches().iter().map(sources).collect();
         let (mut lines, mut starts) = (cursor(lines), cursor(offsets));
         let mut digits: [itoa::Buffer; SLOT_COUNT] = std::array::from_fn(|_| itoa::Buffer::new());
         for (row, &(batch, at)) in rows.places().iter().enumerate() {
@@ -343,48 +343,4 @@ fn locate(line: &[u8], values: &Values<'_>) -> Option<Form> {
 fn is_word(line: &[u8], start: usize, end: usize) -> bool {
     let letter = |at: Option<&u8>| at.is_some_and(u8::is_ascii_alphanumeric);
     !letter(start.checked_sub(1).and_then(|before| line.get(before))) && !letter(line.get(end))
-}
-
-/// A column of a batch whose values are looked for in lines.
-enum Source<'a> {
-    Texts(&'a UInt32Array, &'a StringArray),
-    U16(&'a UInt16Array),
-    U32(&'a UInt32Array),
-    U64(&'a UInt64Array),
-}
-
-/// Those that a batch has, by slot.
-fn sources(batch: &EventBatch) -> Vec<(usize, Source<'_>)> {
-    let source = |id: FieldId| {
-        let array = batch.column(id)?;
-        match id.ty() {
-            Type::Text | Type::Ip => {
-                let texts = array.as_dictionary::<UInt32Type>();
-                Some(Source::Texts(texts.keys(), texts.values().as_string()))
-            }
-            Type::U16 => Some(Source::U16(array.as_primitive())),
-            Type::U32 => Some(Source::U32(array.as_primitive())),
-            Type::U64 => Some(Source::U64(array.as_primitive())),
-            Type::I64 | Type::Timestamp | Type::LongText | Type::TextList | Type::Id => None,
-        }
-    };
-    SLOTS.iter().enumerate().filter_map(|(at, slot)| Some((at, source(slot.field?)?))).collect()
-}
-
-impl<'a> Source<'a> {
-    /// The value of a row as a line would have it.
-    #[inline]
-    fn get<'v>(&self, row: usize, digits: &'v mut itoa::Buffer) -> Option<&'v [u8]>
-    where
-        'a: 'v,
-    {
-        match self {
-            Source::Texts(codes, texts) => {
-                codes.is_valid(row).then(|| texts.value(codes.value(row) as usize).as_bytes())
-            }
-            Source::U16(numbers) => numbers.is_valid(row).then(|| digits.format(numbers.value(row)).as_bytes()),
-            Source::U32(numbers) => numbers.is_valid(row).then(|| digits.format(numbers.value(row)).as_bytes()),
-            Source::U64(numbers) => numbers.is_valid(row).then(|| digits.format(numbers.value(row)).as_bytes()),
-        }
-    }
 }

@@ -7,23 +7,30 @@ use std::sync::Arc;
 
 use arrow::array::{Array, AsArray, RecordBatch, StringArray, UInt32Array};
 use arrow::buffer::{Buffer, NullBuffer, OffsetBuffer};
-use arrow::datatypes::{DataType, UInt32Type};
+use arrow::compute::cast;
+use arrow::datatypes::DataType;
 
-use crate::event::batch::{Dictionary, dictionary_value};
-use crate::event::line::{self, END, LINE, SLOTS};
-use crate::event::{EventBatch, field};
+use super::slots::{Source, sources};
+use crate::event::batch::Dictionary;
+use crate::event::field::{self, Type};
+use crate::event::line::{self, LINE, MESSAGE, SLOTS};
+use crate::event::{EventBatch, schema};
 
 /// Bytes of a line, about.
 const EXPECTED: usize = 128;
 
 /// The batch with the raw lines that its record has in pieces.
 pub(super) fn joined(record: &RecordBatch, batch: EventBatch) -> EventBatch {
-    let Some(ends) = piece(record, END).filter(|ends| ends.null_count() < ends.len()) else { return batch };
-    let pieces: Vec<(usize, &Dictionary)> = SLOTS
+    let pieces: Vec<Option<Dictionary>> = line::pieces().map(|name| piece(record, name)).collect();
+    let Some(Some(ends)) = pieces.last() else { return batch };
+    let ends = Source::of(ends);
+    let mut values: Vec<Option<Source<'_>>> = SLOTS.iter().map(|_| None).collect();
+    sources(&batch).into_iter().for_each(|(slot, source)| values[slot] = Some(source));
+    let parts: Vec<(usize, Source<'_>, Option<Source<'_>>)> = pieces
         .iter()
+        .zip(values)
         .enumerate()
-        .filter_map(|(at, slot)| Some((at, piece(record, slot.name)?)))
-        .filter(|(_, piece)| piece.null_count() < piece.len())
+        .filter_map(|(slot, (piece, value))| Some((slot, Source::of(piece.as_ref()?), value)))
         .collect();
     let (mut bytes, mut offsets) = (Vec::with_capacity(EXPECTED * batch.len()), Vec::with_capacity(batch.len() + 1));
     let (mut lines, mut starts) = (Vec::with_capacity(batch.len()), Vec::with_capacity(batch.len()));
@@ -32,53 +39,50 @@ pub(super) fn joined(record: &RecordBatch, batch: EventBatch) -> EventBatch {
     offsets.push(0);
     for row in 0..batch.len() {
         let mut start = None;
-        match dictionary_value(ends, row) {
-            Some(end) => {
-                let first = bytes.len();
-                for (at, piece) in &pieces {
-                    let Some(piece) = dictionary_value(piece, row) else { continue };
-                    bytes.extend_from_slice(piece.as_bytes());
-                    match SLOTS[*at].field {
-                        None => start = Some((bytes.len() - first) as u32),
-                        Some(id) if id.ty().is_dictionary() => {
-                            bytes.extend_from_slice(batch.text(id, row).unwrap_or_default().as_bytes());
-                        }
-                        Some(id) => {
-                            let number = batch.number(id, row).unwrap_or_default();
-                            bytes.extend_from_slice(digits.format(number as i64).as_bytes());
-                        }
-                    }
+        if let Some(end) = ends.get(row, &mut itoa::Buffer::new()) {
+            let first = bytes.len();
+            for (slot, piece, value) in &parts {
+                let Some(piece) = piece.get(row, &mut digits) else { continue };
+                bytes.extend_from_slice(piece);
+                if *slot == MESSAGE {
+                    start = Some((bytes.len() - first) as u32);
+                } else if let Some(value) = value {
+                    bytes.extend_from_slice(value.get(row, &mut digits).unwrap_or_default());
                 }
-                bytes.extend_from_slice(end.as_bytes());
-                lines.push(true);
             }
-            None => {
-                let line = whole.filter(|w| w.is_valid(row)).map(|w| w.value(row));
-                bytes.extend_from_slice(line.unwrap_or_default().as_bytes());
-                lines.push(line.is_some());
-                start = batch.number(field::LOG_MESSAGE_OFFSET, row).map(|n| n as u32);
-            }
+            bytes.extend_from_slice(end);
+            lines.push(true);
+        } else {
+            let line = whole.filter(|w| w.is_valid(row)).map(|w| w.value(row));
+            bytes.extend_from_slice(line.unwrap_or_default().as_bytes());
+            lines.push(line.is_some());
+            start = batch.number(field::LOG_MESSAGE_OFFSET, row).map(|n| n as u32);
         }
         offsets.push(bytes.len() as i32);
         starts.push(start);
     }
     let nulls = lines.contains(&false).then(|| NullBuffer::from(lines));
     let lines = StringArray::new(OffsetBuffer::new(offsets.into()), Buffer::from_vec(bytes), nulls);
+    let none = starts.iter().all(Option::is_none);
+    let starts = UInt32Array::from(starts);
     let batch = batch.with_column(field::EVENT_ORIGINAL, Arc::new(lines));
-    if starts.iter().all(Option::is_none) {
-        return batch;
-    }
-    batch.with_column(field::LOG_MESSAGE_OFFSET, Arc::new(UInt32Array::from(starts)))
+    if none { batch } else { batch.with_column(field::LOG_MESSAGE_OFFSET, Arc::new(starts)) }
 }
 
-/// The column of a piece.
-fn piece<'r>(record: &'r RecordBatch, name: &str) -> Option<&'r Dictionary> {
+/// The column of a piece, if any line has it. Files that another tool wrote anew may have plain texts there.
+fn piece(record: &RecordBatch, name: &str) -> Option<Dictionary> {
     let pieces = record.column_by_name(LINE)?.as_struct_opt()?;
     // Ours have all pieces or none.
-    if pieces.num_columns() != line::pieces().count() {
+    if pieces.num_columns() != line::pieces().count() || pieces.null_count() > 0 {
         return None;
     }
     let column = pieces.column_by_name(name)?;
-    let DataType::Dictionary(_, values) = column.data_type() else { return None };
-    (**values == DataType::Utf8).then(|| column.as_dictionary_opt::<UInt32Type>()).flatten()
+    let text = match column.data_type() {
+        DataType::Dictionary(_, values) => **values == DataType::Utf8,
+        other => [DataType::Utf8, DataType::LargeUtf8, DataType::Utf8View].contains(other),
+    };
+    if !text || column.null_count() == column.len() {
+        return None;
+    }
+    cast(column, &schema::stored_type(Type::Text)).ok().map(|column| column.as_dictionary().clone())
 }

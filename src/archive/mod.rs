@@ -43,6 +43,7 @@ mod read;
 mod role;
 mod rows;
 mod sink;
+mod slots;
 mod store;
 mod texts;
 

@@ -17,8 +17,8 @@ use super::columns::{self, Leaf};
 use super::manifest::StoredFile;
 use super::rows::Rows;
 use super::{ArchiveError, layout};
-use crate::event::EventBatch;
 use crate::event::schema::{Columns, schema_of};
+use crate::event::{EventBatch, field};
 
 /// How events are encoded.
 #[derive(Clone, Debug)]
@@ -28,11 +28,14 @@ pub struct Encoding {
     /// Bloom filters on addresses, users, hosts, hashes and names asked for: a look-up of a single value skips the row
     /// groups that lack it, files grow by one percent.
     pub bloom: bool,
+    /// Raw lines are stored in pieces in files whose first row group has at least so many rows; in smaller ones the
+    /// columns of the pieces would take more than they save.
+    pub pieces_from: usize,
 }
 
 impl Default for Encoding {
     fn default() -> Encoding {
-        Encoding { level: 1, bloom: true }
+        Encoding { level: 1, bloom: true, pieces_from: 2048 }
     }
 }
 
@@ -147,12 +150,17 @@ impl Part {
         number: u64,
         columns: Columns,
         encoding: &Encoding,
+        first: usize,
     ) -> Result<Part, ArchiveError> {
         let name = layout::part(day, number);
         let path = dir.join(&name);
         let folder = path.parent().unwrap_or(dir);
         fs::create_dir_all(folder).map_err(ArchiveError::io("create the folder", folder))?;
-        let writer = Writer::create(&layout::temporary(&path), &columns, encoding)?;
+        let mut stored = columns.clone();
+        if columns.contains(field::EVENT_ORIGINAL) && first >= encoding.pieces_from {
+            stored.insert_pieces();
+        }
+        let writer = Writer::create(&layout::temporary(&path), &stored, encoding)?;
         Ok(Part { writer, path, name, columns, rows: 0, min_time: i64::MAX, max_time: i64::MIN })
     }
 

@@ -212,7 +212,7 @@ impl Sink {
         }
         if state.part.is_none() {
             let name = time::day(day.saturating_mul(time::DAY));
-            state.part = Some(Part::create(&self.dir, &name, self.next_file, columns, &self.encoding)?);
+            state.part = Some(Part::create(&self.dir, &name, self.next_file, columns, &self.encoding, rows.len())?);
             self.next_file += 1;
         }
         state.part.as_mut().map_or(Ok(()), |part| part.write(rows))

@@ -8,28 +8,39 @@ use super::field::{self, FieldId};
 pub struct Columns {
     present: Vec<bool>,
     extra: bool,
+    pieces: bool,
 }
 
 impl Columns {
     /// None of them.
     pub fn none() -> Columns {
-        Columns { present: vec![false; field::COUNT], extra: false }
+        Columns { present: vec![false; field::COUNT], extra: false, pieces: false }
     }
 
     /// All of them.
     pub fn all() -> Columns {
-        Columns { present: vec![true; field::COUNT], extra: true }
+        Columns { present: vec![true; field::COUNT], extra: true, pieces: true }
     }
 
     /// Those of a batch.
     pub fn of(batch: &EventBatch) -> Columns {
         let present = field::all().map(|id| batch.column(id).is_some()).collect();
-        Columns { present, extra: !batch.extras().is_empty() }
+        Columns { present, extra: !batch.extras().is_empty(), pieces: false }
     }
 
     /// Adds a column.
     pub fn insert(&mut self, field: FieldId) {
         self.present[field.0 as usize] = true;
+    }
+
+    /// Adds the pieces of raw lines, see [`super::line`].
+    pub fn insert_pieces(&mut self) {
+        self.pieces = true;
+    }
+
+    /// Whether they are.
+    pub fn has_pieces(&self) -> bool {
+        self.pieces
     }
 
     /// Adds the `fields` column.
@@ -41,6 +52,7 @@ impl Columns {
     pub fn extend(&mut self, other: &Columns) {
         self.present.iter_mut().zip(&other.present).for_each(|(a, b)| *a |= b);
         self.extra |= other.extra;
+        self.pieces |= other.pieces;
     }
 
     /// Whether the column is among them.

@@ -3,7 +3,7 @@
 //! Each dotted prefix is a struct column, so that `SELECT source.ip FROM events` reads as written.
 //! Text is `Dictionary<UInt32, Utf8>`, lists are lists of it, ids `FixedSizeBinary(16)`, and all
 //! `fields.*` values share the column `fields`, `Map<Utf8, Utf8>`. A stored file holds only the
-//! [`Columns`] that its events have; the others are missing values. Where it has raw lines it has their pieces too, see
+//! [`Columns`] that its events have; the others are missing values. It may have the pieces of raw lines, too, see
 //! [`super::line`]; here they are a column without values.
 
 use std::sync::{Arc, LazyLock};
@@ -106,7 +106,7 @@ fn build(columns: &Columns) -> SchemaRef {
     if columns.has_extra() {
         fields.push(Field::new(EXTRA, DataType::Map(entry(), false), true));
     }
-    if columns.contains(field::EVENT_ORIGINAL) {
+    if columns.has_pieces() {
         fields.push(line::stored());
     }
     Arc::new(Schema::new(fields))
@@ -128,7 +128,7 @@ pub fn to_record_batch_of(batch: &EventBatch, columns: &Columns) -> RecordBatch 
     if columns.has_extra() {
         arrays.push(extras_to_map(batch));
     }
-    if columns.contains(field::EVENT_ORIGINAL) {
+    if columns.has_pieces() {
         arrays.push(line::absent(batch.len()));
     }
     RecordBatch::try_new(schema_of(columns), arrays).expect("columns are built from the schema")

@@ -131,7 +131,8 @@ impl<'tree> Walk<'tree> {
         match kind {
             "BASE_TABLE" => match path(object).last() {
                 Some(name) if same(name, EVENTS) => {
-                    self.sees |= object.contains_key("column_name_alias");
+                    // `main.events` has everything.
+                    self.sees |= object.contains_key("column_name_alias") || path(object).len() > 1;
                     self.rows.extend([name, word(object, "alias")]);
                 }
                 Some(_) => {}

@@ -76,9 +76,10 @@ struct Place {
 impl Place {
     fn new(form: Form, database: &Connection) -> duckdb::Result<Place> {
         let connection = database.try_clone()?;
-        // What statements make lies in `main`.
-        let schema = form.schema();
-        connection.execute_batch(&format!("CREATE SCHEMA {schema}; SET search_path = 'main,{schema}'"))?;
+        if form != Form::Whole {
+            let schema = form.schema();
+            connection.execute_batch(&format!("CREATE SCHEMA {schema}; SET search_path = '{schema},main'"))?;
+        }
         Ok(Place { form, connection, made: Cell::new(false) })
     }
 
@@ -255,7 +256,7 @@ fn memory() -> u64 {
 /// The Parquet files, after one that is empty and has all columns: it gives them their order and types. The log's tail
 /// becomes a file like the others.
 fn event_files(snapshot: &Snapshot, temporary: &Path) -> Result<Vec<String>, QueryError> {
-    let encoding = Encoding { level: 1, bloom: false };
+    let encoding = Encoding { level: 1, bloom: false, ..Encoding::default() };
     let schema = temporary.join("schema.parquet");
     archive::write_file(&schema, &[], &Columns::all(), &encoding)?;
     let mut files = vec![schema];

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::*;
 use crate::alert::{Alert, AlertChange, AlertId, Change, Severity};
-use crate::archive::{AlertLog, Archive, BulkWriter, Settings};
+use crate::archive::{AlertLog, Archive, BulkWriter, Encoding, Settings};
 use crate::event::time::{DAY, SECOND};
 use crate::event::{BatchBuilder, EventBatch, EventId, FieldId, field};
 
@@ -72,7 +72,8 @@ fn alert(change: Change, rule: &str, count: u64) -> AlertChange {
 
 /// Files, a log's tail, and alerts.
 fn archive(dir: &Path) {
-    let mut writer = BulkWriter::open(dir).unwrap();
+    let encoding = Encoding { pieces_from: 0, ..Encoding::default() };
+    let mut writer = BulkWriter::with_encoding(dir, encoding).unwrap();
     writer.append(&events(0, 60)).unwrap();
     writer.append(&others()).unwrap();
     writer.finish().unwrap();
@@ -370,8 +371,11 @@ fn any_field_is_found_whatever_other_files_lack() {
         let mut b = BatchBuilder::new();
         b.set_time(field::TIMESTAMP, T0 + n as i64 * DAY);
         b.set_text(*id, "here");
+        b.set_text(field::EVENT_ORIGINAL, "a raw line");
+        b.set_number(field::LOG_MESSAGE_OFFSET, 2);
         b.end_row();
-        let mut writer = BulkWriter::open(dir.path()).unwrap();
+        let encoding = Encoding { pieces_from: n % 2 * 9, ..Encoding::default() };
+        let mut writer = BulkWriter::with_encoding(dir.path(), encoding).unwrap();
         writer.append(&b.finish()).unwrap();
         writer.finish().unwrap();
     }
@@ -381,4 +385,12 @@ fn any_field_is_found_whatever_other_files_lack() {
         let sql = format!("SELECT count({name}) AS n FROM events WHERE {name} = 'here'");
         assert_eq!(ask(&session, &sql, Format::Csv).unwrap(), "n\r\n1\r\n", "{}", id.name());
     }
+    for sql in
+        ["SELECT count(*) AS n FROM events WHERE message = 'raw line'", "SELECT count(event.original) AS n FROM events"]
+    {
+        let all = field::all().filter(|id| id.ty() == crate::event::Type::Text).count();
+        assert_eq!(ask(&session, sql, Format::Csv).unwrap(), format!("n\r\n{all}\r\n"), "{sql}");
+    }
+    let all = ask(&session, "SELECT event, message FROM events WHERE event.original <> 'a raw line'", Format::Csv);
+    assert_eq!(all.unwrap(), "event,message\r\n");
 }

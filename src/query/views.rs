@@ -7,7 +7,7 @@
 
 use arrow::datatypes::DataType;
 
-use crate::event::field::{self, FieldId, Type};
+use crate::event::field::{self, FieldId};
 use crate::event::line::{self, END, LINE, SLOTS};
 use crate::event::schema;
 
@@ -26,7 +26,7 @@ impl Form {
     /// The schema of the view.
     pub(super) fn schema(self) -> &'static str {
         match self {
-            Form::Whole => "whole",
+            Form::Whole => "main",
             Form::Lean => "lean",
             Form::Lines => "lines",
         }
@@ -87,15 +87,25 @@ fn joined(from: usize) -> String {
     for slot in &SLOTS[from..] {
         let before = piece(slot.name);
         if let Some(id) = slot.field {
-            let value = quoted(id);
-            let text = if id.ty() == Type::Text || id.ty() == Type::Ip { value } else { format!("{value}::VARCHAR") };
-            parts.extend([before.clone(), format!("if({before} IS NULL, NULL, {text})")]);
+            let value = value(id, &before);
+            parts.extend([before, value]);
         } else {
             parts.push(before);
         }
     }
     parts.push(piece(END));
     format!("concat({})", parts.join(", "))
+}
+
+/// A slot's value as text where there is the piece before it. DuckDB 2.0 fails where a file has a struct but not the field
+/// in it that a cast or a field of a field is taken of; it does not look through a condition.
+fn value(id: FieldId, before: &str) -> String {
+    let name = quoted(id);
+    let (condition, text) = match name.match_indices('.').nth(1) {
+        Some(_) => name.split_once('.').map_or((name.as_str(), ""), |(outer, _)| (outer, &name[outer.len()..])),
+        None => (name.as_str(), ""),
+    };
+    format!("if({before} IS NULL, NULL, {condition}){text}::VARCHAR")
 }
 
 /// The struct that holds a field, with something else in the field's place, or without it.

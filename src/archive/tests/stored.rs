@@ -78,7 +78,8 @@ fn events(random: &mut Random, rows: usize, distinct: u64, share: u64) -> EventB
 }
 
 pub(super) fn written(dir: &Path, batches: &[EventBatch]) -> Vec<EventBatch> {
-    let mut writer = BulkWriter::open(dir).unwrap();
+    let encoding = Encoding { pieces_from: 0, ..Encoding::default() };
+    let mut writer = BulkWriter::with_encoding(dir, encoding).unwrap();
     batches.iter().for_each(|batch| writer.append(batch).unwrap());
     writer.finish().unwrap();
     read(dir, None, i64::MIN..=i64::MAX).unwrap().map(Result::unwrap).collect()
