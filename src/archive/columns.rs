@@ -87,7 +87,8 @@ pub(super) fn write<W: Write + Send>(
     for (leaf, column) in leaves.iter().zip(columns) {
         let plain = match leaf {
             Leaf::Field(id) => id.ty() == Type::LongText,
-            Leaf::Piece(_) => true,
+            // That nothing is there must be known without its being read.
+            Leaf::Piece(piece) => cut.get_or_insert_with(|| Cut::new(rows, pieces)).has(*piece),
             Leaf::ExtraName | Leaf::ExtraValue => false,
         };
         let mut chunk = Chunk::new(column.clone(), compressor, !plain);

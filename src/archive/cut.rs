@@ -68,6 +68,11 @@ impl<'a> Cut<'a> {
         }
     }
 
+    /// Whether any line has the piece.
+    pub(super) fn has(&self, piece: usize) -> bool {
+        self.pieces.get(piece).is_some_and(|p| p.texts.len() > 0)
+    }
+
     /// Writes the column of a piece; false when no line has it.
     pub(super) fn write(&self, piece: usize, rows: usize, chunk: &mut Chunk<'_>) -> Result<bool, ParquetError> {
         let Some(Pieces { texts, column }) = self.pieces.get(piece).filter(|p| p.texts.len() > 0) else {

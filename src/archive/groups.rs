@@ -255,6 +255,10 @@ impl Groups {
         let schema = self.metadata.parquet_schema();
         let mut read: BTreeSet<usize> =
             (0..schema.num_columns()).filter(|at| wanted.wants(&schema.column(*at).path().parts().join("."))).collect();
+        // To read that a dictionary has no values takes as long as to read values.
+        let is_piece =
+            |leaf: usize| schema.column(leaf).path().parts().first().is_some_and(|first| first == line::LINE);
+        read.retain(|leaf| !is_piece(*leaf) || !leaves::is_empty(group.column(*leaf)));
         let mut constants = Vec::new();
         for id in field::all().filter(|id| id.ty().is_dictionary()) {
             let Leaf::At(leaf) = self.leaves.leaf(id) else { continue };

@@ -72,8 +72,7 @@ pub(super) fn joined(record: &RecordBatch, batch: EventBatch) -> EventBatch {
 /// The column of a piece, if any line has it. Files that another tool wrote anew may have plain texts there.
 fn piece(record: &RecordBatch, name: &str) -> Option<Dictionary> {
     let pieces = record.column_by_name(LINE)?.as_struct_opt()?;
-    // Ours have all pieces or none.
-    if pieces.num_columns() != line::pieces().count() || pieces.null_count() > 0 {
+    if pieces.null_count() > 0 || !pieces.column_names().iter().all(|name| line::pieces().any(|ours| ours == *name)) {
         return None;
     }
     let column = pieces.column_by_name(name)?;
