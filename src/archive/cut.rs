@@ -1,9 +1,9 @@
 //! Raw lines are cut into pieces: what lies between the values that other columns hold already.
 //!
 //! In come the rows of a row group, out go the columns of [`crate::event::line`], and what is left of `event.original`.
-//! A line is cut at the values of its own row, so any line may be: lines of one form have them at the same distances from
-//! one another, and a form that fitted before is tried first. What was found is compared byte by byte, so that the
-//! pieces and the values always are the line again. Where pieces do not repeat, lines stay whole.
+//! A line is cut at the values of its own row, so any line may be: lines of one form have them at the same
+//! distances from one another, and a form that fitted before is tried first. What was found is compared byte by
+//! byte, so that the pieces and the values always are the line again. Where pieces do not repeat, lines stay whole.
 
 use arrow::buffer::BooleanBuffer;
 use arrow::datatypes::UInt32Type;

@@ -1,5 +1,5 @@
-//! The columns whose values are parts of raw lines, as [`crate::event::line::SLOTS`] names them. In: a batch. Out: the text that a
-//! line has for the value of a row.
+//! The columns whose values are parts of raw lines, as [`crate::event::line::SLOTS`] names them. In: a batch. Out: the
+//! text that a line has for the value of a row.
 
 use arrow::array::{Array, AsArray, StringArray, UInt16Array, UInt32Array, UInt64Array};
 

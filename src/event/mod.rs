@@ -2,8 +2,9 @@
 //!
 //! Ground floor of the house; it imports nothing of ours. [`field`] holds the table every other
 //! name, type and schema is derived from, [`batch`] the columnar form events travel in, [`id`] their
-//! deterministic identity, [`raw`] what a collector hands over before anything is parsed, [`line`] the form in which raw lines are
-//! stored, [`summary`] what is known of stored events without reading them, [`time`] the reading and writing of instants.
+//! deterministic identity, [`raw`] what a collector hands over before anything is parsed, [`mod@line`] the form in
+//! which raw lines are stored, [`summary`] what is known of stored events without reading them, [`time`] the reading
+//! and writing of instants.
 
 pub mod batch;
 mod builder;
