@@ -3,6 +3,7 @@
 //! In come rows in order, out go their columns as one row group of a Parquet file. The Parquet crate's own writer takes
 //! Arrow arrays, and looks every text of every row up again; here codes go straight into the file.
 
+use std::cell::LazyCell;
 use std::io::Write;
 
 use arrow::array::ArrowPrimitiveType;
@@ -83,32 +84,26 @@ pub(super) fn write<W: Write + Send>(
     let mut group = file.next_row_group()?;
     let mut extras = None;
     let pieces = leaves.iter().any(|leaf| matches!(leaf, Leaf::Piece(_)));
-    let mut cut = None;
+    let cut = LazyCell::new(|| Cut::new(rows, pieces));
     for (leaf, column) in leaves.iter().zip(columns) {
-        let plain = match leaf {
-            Leaf::Field(id) => id.ty() == Type::LongText,
+        let indexed = match leaf {
+            Leaf::Field(id) => id.ty() != Type::LongText,
             // That nothing is there must be known without its being read.
-            Leaf::Piece(piece) => cut.get_or_insert_with(|| Cut::new(rows, pieces)).has(*piece),
-            Leaf::ExtraName | Leaf::ExtraValue => false,
+            Leaf::Piece(piece) => cut.piece(*piece).is_none(),
+            Leaf::ExtraName | Leaf::ExtraValue => true,
         };
-        let mut chunk = Chunk::new(column.clone(), compressor, !plain);
+        let mut chunk = Chunk::new(column.clone(), compressor, indexed);
         match leaf {
-            Leaf::Field(field::EVENT_ORIGINAL) => {
-                long(&mut chunk, &cut.get_or_insert_with(|| Cut::new(rows, pieces)).whole, rows.len())?
-            }
-            Leaf::Field(field::LOG_MESSAGE_OFFSET) => {
-                let cut = cut.get_or_insert_with(|| Cut::new(rows, pieces));
-                number_pages(&mut chunk, Type::U32, &cut.offsets, rows.len())?
-            }
-            Leaf::Piece(piece) => {
-                if !cut.get_or_insert_with(|| Cut::new(rows, pieces)).write(*piece, rows.len(), &mut chunk)? {
-                    absent(&mut chunk, &column, rows.len())?
-                }
-            }
+            Leaf::Field(field::EVENT_ORIGINAL) => long(&mut chunk, &cut.whole, rows.len())?,
+            Leaf::Field(field::LOG_MESSAGE_OFFSET) => number_pages(&mut chunk, Type::U32, &cut.offsets, rows.len())?,
             Leaf::Field(id) if rows.batches().iter().all(|b| b.column(*id).is_none()) => {
                 absent(&mut chunk, &column, rows.len())?
             }
             Leaf::Field(id) => present(&mut chunk, *id, rows, bloom && LOOKED_UP.contains(id))?,
+            Leaf::Piece(piece) => match cut.piece(*piece) {
+                Some((texts, codes)) => text(&mut chunk, texts, codes, rows.len(), false)?,
+                None => absent(&mut chunk, &column, rows.len())?,
+            },
             Leaf::ExtraName => extras.get_or_insert_with(|| extra(rows)).names(&mut chunk)?,
             Leaf::ExtraValue => extras.get_or_insert_with(|| extra(rows)).values(&mut chunk)?,
         }
@@ -133,11 +128,7 @@ fn present(chunk: &mut Chunk<'_>, id: FieldId, rows: &Rows<'_>, bloom: bool) -> 
         Type::Text | Type::Ip => {
             let mut texts = Texts::default();
             let column = rows.text(|batch| batch.dictionary(id), &mut texts);
-            let mut coded = Coded::new(&texts, &column.values, bloom, chunk)?;
-            flat(rows.len(), column.valid.as_ref()).try_for_each(|page| {
-                let values = page.values.clone();
-                coded.page(chunk, &page.levels(), values)
-            })
+            text(chunk, &texts, &column, rows.len(), bloom)
         }
         Type::TextList => list(chunk, id, rows),
         Type::LongText => long(chunk, &rows.long(id), rows.len()),
@@ -148,6 +139,20 @@ fn present(chunk: &mut Chunk<'_>, id: FieldId, rows: &Rows<'_>, bloom: bool) -> 
         Type::Timestamp => numbers::<TimestampMicrosecondType>(chunk, id, rows, |n| n),
         Type::Id => ids(chunk, &rows.ids()),
     }
+}
+
+fn text(
+    chunk: &mut Chunk<'_>,
+    texts: &Texts,
+    column: &Column<Codes>,
+    rows: usize,
+    bloom: bool,
+) -> Result<(), ParquetError> {
+    let mut coded = Coded::new(texts, &column.values, bloom, chunk)?;
+    flat(rows, column.valid.as_ref()).try_for_each(|page| {
+        let values = page.values.clone();
+        coded.page(chunk, &page.levels(), values)
+    })
 }
 
 fn numbers<T: ArrowPrimitiveType>(

@@ -7,34 +7,27 @@
 
 use arrow::buffer::BooleanBuffer;
 use arrow::datatypes::UInt32Type;
-use parquet::errors::ParquetError;
 use rustc_hash::FxHashMap;
 
-use super::chunk::Chunk;
-use super::coded::Coded;
-use super::levels::flat;
-use super::rows::{Codes, Column, Rows};
+use super::locate::locate;
+use super::rows::{Codes, Column, MISSING, Rows};
 use super::slots::sources;
 use super::texts::Texts;
 use crate::event::field;
 use crate::event::line::{MESSAGE, SLOTS};
 use crate::event::same;
 
-const SLOT_COUNT: usize = SLOTS.len();
+pub(super) const SLOT_COUNT: usize = SLOTS.len();
 /// Number of the last piece.
 const END: usize = SLOT_COUNT;
 /// Longer lines stay whole.
-const LONGEST: usize = 16 << 10;
+pub(super) const LONGEST: usize = 16 << 10;
 /// After so many rows it is seen whether pieces repeat.
 const SAMPLE: usize = 4096;
 /// Forms that are tried on a line.
 const FORMS: usize = 8;
 /// Forms that are remembered.
 const REMEMBERED: usize = 16 << 10;
-/// Places of a value that are looked at.
-const PLACES: usize = 4;
-
-const MISSING: u32 = u32::MAX;
 
 /// The raw lines of a row group.
 pub(super) struct Cut<'a> {
@@ -60,30 +53,18 @@ impl<'a> Cut<'a> {
         if !pieces || !cutter.all(rows, &whole, &offsets) {
             return Cut { whole, offsets, pieces: Vec::new() };
         }
-        let uncut: Vec<bool> = cutter.pieces[END].codes.iter().map(|code| *code == MISSING).collect();
+        let mut uncut: Vec<bool> = cutter.pieces[END].codes.iter().map(|code| *code == MISSING).collect();
+        uncut.resize(rows.len(), true);
         Cut {
             whole: only(whole, &uncut),
             offsets: only(offsets, &uncut),
-            pieces: cutter.pieces.into_iter().map(Building::finish).collect(),
+            pieces: cutter.pieces.into_iter().map(|piece| piece.finish(rows.len())).collect(),
         }
     }
 
-    /// Whether any line has the piece.
-    pub(super) fn has(&self, piece: usize) -> bool {
-        self.pieces.get(piece).is_some_and(|p| p.texts.len() > 0)
-    }
-
-    /// Writes the column of a piece; false when no line has it.
-    pub(super) fn write(&self, piece: usize, rows: usize, chunk: &mut Chunk<'_>) -> Result<bool, ParquetError> {
-        let Some(Pieces { texts, column }) = self.pieces.get(piece).filter(|p| p.texts.len() > 0) else {
-            return Ok(false);
-        };
-        let mut coded = Coded::new(texts, &column.values, false, chunk)?;
-        flat(rows, column.valid.as_ref()).try_for_each(|page| {
-            let values = page.values.clone();
-            coded.page(chunk, &page.levels(), values)
-        })?;
-        Ok(true)
+    /// The column of a piece, if any line has it.
+    pub(super) fn piece(&self, piece: usize) -> Option<(&Texts, &Column<Codes>)> {
+        self.pieces.get(piece).filter(|p| p.texts.len() > 0).map(|p| (&p.texts, &p.column))
     }
 }
 
@@ -120,43 +101,35 @@ impl Building {
         code
     }
 
-    fn finish(self) -> Pieces {
-        let Building { texts, codes } = self;
-        let column = match codes.contains(&MISSING) {
-            false if texts.len() == 1 => Column { values: Codes::Same(codes.len()), valid: None },
-            false => Column { values: Codes::Each(codes), valid: None },
-            true => {
-                let valid = BooleanBuffer::from_iter(codes.iter().map(|code| *code != MISSING));
-                let codes = codes.into_iter().filter(|code| *code != MISSING).collect();
-                Column { values: Codes::Each(codes), valid: Some(valid) }
-            }
-        };
-        Pieces { texts, column }
+    fn finish(self, rows: usize) -> Pieces {
+        let Building { texts, mut codes } = self;
+        codes.resize(rows, MISSING);
+        Pieces { texts, column: Column::coded(codes) }
     }
 }
 
 /// Where lines that look alike are cut.
 #[derive(Clone, Copy)]
-struct Form {
+pub(super) struct Form {
     /// Which slots are used, by bit.
-    used: u16,
+    pub(super) used: u16,
     /// The length of the piece before each.
-    gaps: [u16; SLOT_COUNT],
+    pub(super) gaps: [u16; SLOT_COUNT],
     /// The code that each piece had last.
-    codes: [u32; SLOT_COUNT + 1],
+    pub(super) codes: [u32; SLOT_COUNT + 1],
 }
 
 /// The values of a row, by slot; the message's is its offset in the line.
 #[derive(Default)]
-struct Values<'v> {
-    texts: [&'v [u8]; SLOT_COUNT],
+pub(super) struct Values<'v> {
+    pub(super) texts: [&'v [u8]; SLOT_COUNT],
     /// Which there are, by bit.
-    present: u16,
-    message: usize,
+    pub(super) present: u16,
+    pub(super) message: usize,
 }
 
 /// Which slots of a form or a row there are.
-fn bits(mut of: u16) -> impl Iterator<Item = usize> {
+pub(super) fn bits(mut of: u16) -> impl Iterator<Item = usize> {
     std::iter::from_fn(move || {
         let at = of.trailing_zeros() as usize;
         of &= of.wrapping_sub(1);
@@ -221,9 +194,6 @@ impl Cutter {
             }
             self.line(row, line, &values, rest as u32);
         }
-        let Building { codes, .. } = &mut self.pieces[END];
-        codes.resize(rows.len(), MISSING);
-        self.pieces.iter_mut().for_each(|p| p.codes.resize(rows.len(), MISSING));
         self.is_worth_it()
     }
 
@@ -275,77 +245,4 @@ fn may_be_cut(line: &[u8]) -> bool {
 fn cursor<'c, T: Copy>(column: &'c Column<Vec<T>>) -> impl FnMut(usize) -> Option<T> + 'c {
     let mut values = column.values.iter();
     move |row| column.valid.as_ref().is_none_or(|v| v.value(row)).then(|| values.next().copied()).flatten()
-}
-
-/// Looks for the values in the line, in the order of their slots, such that they cover as much of it as can be.
-#[cold]
-fn locate(line: &[u8], values: &Values<'_>) -> Option<Form> {
-    struct Place {
-        slot: usize,
-        start: usize,
-        end: usize,
-        /// Covered up to here, and by which place before this one.
-        best: usize,
-        before: Option<usize>,
-    }
-    let mut places: Vec<Place> = Vec::new();
-    for slot in bits(values.present) {
-        let text = values.texts[slot];
-        if slot == MESSAGE {
-            let at = values.message;
-            places.push(Place { slot, start: at, end: at, best: LONGEST, before: None });
-            continue;
-        }
-        let inside = match values.present & 1 << MESSAGE != 0 {
-            true if slot < MESSAGE => 0..values.message,
-            true => values.message..line.len(),
-            false => 0..line.len(),
-        };
-        let found = memchr::memmem::find_iter(&line[inside.clone()], text).map(|at| at + inside.start);
-        let words = found.filter(|start| is_word(line, *start, start + text.len()));
-        places.extend(words.take(PLACES).map(|start| Place {
-            slot,
-            start,
-            end: start + text.len(),
-            best: text.len(),
-            before: None,
-        }));
-    }
-    for at in 0..places.len() {
-        let (earlier, rest) = places.split_at_mut(at);
-        let place = &mut rest[0];
-        let fits = |p: &&(usize, &Place)| p.1.slot < place.slot && p.1.end <= place.start;
-        let mut before = None;
-        for (number, earlier) in earlier.iter().enumerate().filter(|p| fits(&p)) {
-            if before.is_none_or(|(_, best)| earlier.best > best) {
-                before = Some((number, earlier.best));
-            }
-        }
-        if let Some((number, best)) = before {
-            place.best += best;
-            place.before = Some(number);
-        }
-    }
-    // Of two that are as good, the one that comes first.
-    let mut last = None;
-    for (number, place) in places.iter().enumerate() {
-        if last.is_none_or(|l: usize| place.best > places[l].best) {
-            last = Some(number);
-        }
-    }
-    let mut form = Form { used: 0, gaps: [0; SLOT_COUNT], codes: [MISSING; SLOT_COUNT + 1] };
-    while let Some(number) = last {
-        let place = &places[number];
-        let from = place.before.map_or(0, |before| places[before].end);
-        form.used |= 1 << place.slot;
-        form.gaps[place.slot] = u16::try_from(place.start - from).ok()?;
-        last = place.before;
-    }
-    (form.used & !(1 << MESSAGE) != 0).then_some(form)
-}
-
-/// Whether what lies there is not part of a longer word.
-fn is_word(line: &[u8], start: usize, end: usize) -> bool {
-    let letter = |at: Option<&u8>| at.is_some_and(u8::is_ascii_alphanumeric);
-    !letter(start.checked_sub(1).and_then(|before| line.get(before))) && !letter(line.get(end))
 }

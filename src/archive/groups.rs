@@ -200,7 +200,7 @@ impl Groups {
                         let whole = |b: EventBatch, (id, value): &(FieldId, ArrayRef)| {
                             b.with_column(*id, repeated(value.clone(), len))
                         };
-                        lines::joined(&record, constants.fold(batch, whole))
+                        lines::with_lines(&record, constants.fold(batch, whole))
                     }
                     Err(error) => return Some(Err(ArchiveError::arrow(&self.path)(error))),
                 },
@@ -255,18 +255,15 @@ impl Groups {
         let schema = self.metadata.parquet_schema();
         let mut read: BTreeSet<usize> =
             (0..schema.num_columns()).filter(|at| wanted.wants(&schema.column(*at).path().parts().join("."))).collect();
-        // To read that a dictionary has no values takes as long as to read values.
-        let is_piece =
-            |leaf: usize| schema.column(leaf).path().parts().first().is_some_and(|first| first == line::LINE);
-        read.retain(|leaf| !is_piece(*leaf) || !leaves::is_empty(group.column(*leaf)));
+        // To read that a column has no values takes as long as to read values. A list without one has an empty text.
+        read.retain(|leaf| schema.column(*leaf).max_rep_level() > 0 || !leaves::is_empty(group.column(*leaf)));
         let mut constants = Vec::new();
         for id in field::all().filter(|id| id.ty().is_dictionary()) {
             let Leaf::At(leaf) = self.leaves.leaf(id) else { continue };
-            let chunk = group.column(leaf);
-            let text = leaves::constant(chunk, group.num_rows());
-            let nothing = !id.ty().is_list() && leaves::is_empty(chunk);
-            if (text.is_some() || nothing) && read.remove(&leaf) {
-                constants.extend(text.map(|text| (id, wanted.constants.column(id, text))));
+            if let Some(text) = leaves::constant(group.column(leaf), group.num_rows())
+                && read.remove(&leaf)
+            {
+                constants.push((id, wanted.constants.column(id, text)));
             }
         }
         (read.into_iter().collect(), constants)

@@ -20,7 +20,7 @@ use crate::event::{EventBatch, schema};
 const EXPECTED: usize = 128;
 
 /// The batch with the raw lines that its record has in pieces.
-pub(super) fn joined(record: &RecordBatch, batch: EventBatch) -> EventBatch {
+pub(super) fn with_lines(record: &RecordBatch, batch: EventBatch) -> EventBatch {
     let pieces: Vec<Option<Dictionary>> = line::pieces().map(|name| piece(record, name)).collect();
     let Some(Some(ends)) = pieces.last() else { return batch };
     let ends = Source::of(ends);

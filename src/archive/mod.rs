@@ -34,6 +34,7 @@ mod levels;
 mod lines;
 mod lists;
 mod loaded;
+mod locate;
 mod log;
 mod manifest;
 mod pack;

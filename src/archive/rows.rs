@@ -35,7 +35,19 @@ pub(super) enum Codes {
     Each(Vec<u32>),
 }
 
-const MISSING: u32 = u32::MAX;
+/// The code of a row without a text.
+pub(super) const MISSING: u32 = u32::MAX;
+
+impl Column<Codes> {
+    /// Of the codes of all rows, [`MISSING`] where there is no text.
+    pub(super) fn coded(codes: Vec<u32>) -> Column<Codes> {
+        if !codes.contains(&MISSING) {
+            return Column { values: Codes::Each(codes), valid: None };
+        }
+        let valid = BooleanBuffer::from_iter(codes.iter().map(|code| *code != MISSING));
+        Column { values: Codes::Each(codes.into_iter().filter(|code| *code != MISSING).collect()), valid: Some(valid) }
+    }
+}
 
 impl<'a> Rows<'a> {
     /// All rows by time. Rows of one time stay in the order in which they came, which is the order of their file and
@@ -182,12 +194,7 @@ impl<'a> Rows<'a> {
                 return Column { values: Codes::Same(self.len()), valid: None };
             }
         }
-        let codes = self.arrange(self.codes(&parts, texts));
-        if !codes.contains(&MISSING) {
-            return Column { values: Codes::Each(codes), valid: None };
-        }
-        let valid = BooleanBuffer::from_iter(codes.iter().map(|code| *code != MISSING));
-        Column { values: Codes::Each(codes.into_iter().filter(|code| *code != MISSING).collect()), valid: Some(valid) }
+        Column::coded(self.arrange(self.codes(&parts, texts)))
     }
 
     /// Codes in the order of the batches.

@@ -69,12 +69,13 @@ pub(super) fn sight(tree: &str) -> Sight {
 
 #[derive(Default)]
 struct Walk<'tree> {
-    sees: bool,
+    /// Something may see all of the struct.
+    everything: bool,
     lasting: bool,
     /// Names under which the whole row of a table `events` is found.
-    rows: Vec<&'tree str>,
+    row_names: Vec<&'tree str>,
     /// Names of all columns that are referred to, each with what stands before it.
-    names: Vec<Vec<&'tree str>>,
+    columns: Vec<Vec<&'tree str>>,
 }
 
 impl<'tree> Walk<'tree> {
@@ -114,16 +115,16 @@ impl<'tree> Walk<'tree> {
 
     fn expression(&mut self, class: &str, object: &'tree Map<String, Value>, stars: bool) {
         match class {
-            "COLUMN_REF" => self.names.push(texts(object.get("column_names"))),
-            "STAR" => self.sees |= !stars || object.contains_key("relation_name"),
+            "COLUMN_REF" => self.columns.push(texts(object.get("column_names"))),
+            "STAR" => self.everything |= !stars || object.contains_key("relation_name"),
             "FUNCTION" | "WINDOW" => match path(object)[..] {
                 [name] => self.lasting |= OF_CONNECTION.iter().any(|known| same(known, name)),
                 // `event.original.upper()` is a function `upper` in a schema `original`.
-                _ => self.sees = true,
+                _ => self.everything = true,
             },
             "BETWEEN" | "CASE" | "CAST" | "COLLATE" | "COMPARISON" | "CONJUNCTION" | "CONSTANT" | "LAMBDA"
             | "OPERATOR" | "PARAMETER" | "SUBQUERY" | "TYPE" => {}
-            _ => self.sees = true,
+            _ => self.everything = true,
         }
     }
 
@@ -132,41 +133,41 @@ impl<'tree> Walk<'tree> {
             "BASE_TABLE" => match path(object).last() {
                 Some(name) if same(name, EVENTS) => {
                     // `main.events` has everything.
-                    self.sees |= object.contains_key("column_name_alias") || path(object).len() > 1;
-                    self.rows.extend([name, word(object, "alias")]);
+                    self.everything |= object.contains_key("column_name_alias") || path(object).len() > 1;
+                    self.row_names.extend([name, word(object, "alias")]);
                 }
                 Some(_) => {}
-                None => self.sees = true,
+                None => self.everything = true,
             },
             "JOIN" => {
                 let known = ["REGULAR", "CROSS", "POSITIONAL", "ASOF"].contains(&word(object, "ref_type"));
                 let shared = texts(object.get("using_columns")).iter().any(|name| same(name, EVENT));
-                self.sees |= !known || shared || object.contains_key("alias");
+                self.everything |= !known || shared || object.contains_key("alias");
             }
             "TABLE_FUNCTION" => {
                 let function = object.get("function").and_then(Value::as_object);
                 let name = function.map(path).unwrap_or_default();
-                self.sees |= !matches!(name[..], [name] if PLAIN_TABLES.iter().any(|known| same(known, name)));
+                self.everything |= !matches!(name[..], [name] if PLAIN_TABLES.iter().any(|known| same(known, name)));
             }
             "SELECT_NODE" | "SET_OPERATION_NODE" | "RECURSIVE_CTE_NODE" | "CTE_NODE" | "SUBQUERY" | "EMPTY"
             | "EXPRESSION_LIST" | "ORDER_MODIFIER" | "LIMIT_MODIFIER" | "DISTINCT_MODIFIER" | "ORDER_DEFAULT"
             | "ASCENDING" | "DESCENDING" => {}
-            _ => self.sees = true,
+            _ => self.everything = true,
         }
     }
 
     fn sight(&self) -> Sight {
         let whole = |names: &[&str]| match names.last() {
-            Some(last) => same(last, EVENT) || self.rows.iter().any(|row| same(row, last)),
+            Some(last) => same(last, EVENT) || self.row_names.iter().any(|row| same(row, last)),
             None => true,
         };
         if self.lasting {
             return Sight::Lasting;
         }
-        if self.sees || self.names.iter().any(|names| whole(names)) {
+        if self.everything || self.columns.iter().any(|names| whole(names)) {
             return Sight::Everything;
         }
-        let pairs = self.names.iter().flat_map(|names| names.windows(2)).filter(|pair| same(pair[0], EVENT));
+        let pairs = self.columns.iter().flat_map(|names| names.windows(2)).filter(|pair| same(pair[0], EVENT));
         let (lines, others): (Vec<_>, Vec<_>) = pairs.partition(|pair| same(pair[1], ORIGINAL));
         match (lines.is_empty(), others.is_empty()) {
             (true, _) => Sight::Parts,

@@ -85,6 +85,14 @@ fn archive(dir: &Path) {
     log.append(&[alert(Change::Changed, "a", 9), alert(Change::Withdrawn, "b", 1)]).unwrap();
 }
 
+/// The archive of [`archive`], and a session over it.
+fn opened() -> (tempfile::TempDir, Session) {
+    let dir = tempfile::tempdir().unwrap();
+    archive(dir.path());
+    let session = Session::open(dir.path()).unwrap();
+    (dir, session)
+}
+
 fn ask(session: &Session, sql: &str, format: Format) -> Result<String, QueryError> {
     let mut out = Vec::new();
     write(&mut session.prepare(sql)?, &Default::default(), format, None, &mut out)?;
@@ -92,9 +100,7 @@ fn ask(session: &Session, sql: &str, format: Format) -> Result<String, QueryErro
 }
 
 fn check(sql: &str, format: Format, expected: expect_test::Expect) {
-    let dir = tempfile::tempdir().unwrap();
-    archive(dir.path());
-    let session = Session::open(dir.path()).unwrap();
+    let (_dir, session) = opened();
     let answer = match ask(&session, sql, format) {
         Ok(text) => text,
         Err(error) => format!("{} {error}\n", if error.is_users() { "refused:" } else { "failed:" }),
@@ -268,9 +274,7 @@ fn an_empty_archive_has_all_columns_and_no_rows() {
 
 #[test]
 fn every_saved_query_runs() {
-    let dir = tempfile::tempdir().unwrap();
-    archive(dir.path());
-    let session = Session::open(dir.path()).unwrap();
+    let (_dir, session) = opened();
     for (name, query) in pack() {
         let id = events(0, 1).id(0).to_string();
         let given: Vec<_> =
@@ -309,9 +313,7 @@ fn parameters_are_checked() {
 
 #[test]
 fn searches_find_events_newest_first() {
-    let dir = tempfile::tempdir().unwrap();
-    archive(dir.path());
-    let session = Session::open(dir.path()).unwrap();
+    let (_dir, session) = opened();
     let find = |search: Search| search_(&session, search);
     let all = find(Search { limit: 1000, ..Search::default() }).unwrap();
     assert_eq!(all.len(), 102);
@@ -350,9 +352,7 @@ fn search_(session: &Session, search: Search) -> Result<Vec<serde_json::Value>, 
 
 #[test]
 fn what_takes_too_long_is_stopped() {
-    let dir = tempfile::tempdir().unwrap();
-    archive(dir.path());
-    let session = Session::open(dir.path()).unwrap();
+    let (_dir, session) = opened();
     let endless = "SELECT count(*) FROM range(1000000000) a, range(1000000) b WHERE a.range * b.range % 7 = 8";
     let result = session.within(std::time::Duration::from_millis(100), |s| s.prepare(endless)?.collect(&[]));
     assert!(matches!(result, Err(QueryError::TimedOut(0))));

@@ -41,7 +41,7 @@ pub(super) fn quoted(id: FieldId) -> String {
 /// The raw line, over the stored columns.
 pub(super) fn original() -> String {
     let stored = quoted(field::EVENT_ORIGINAL);
-    format!("CASE WHEN {} IS NULL THEN {stored} ELSE {} END", piece(END), joined(0))
+    format!("CASE WHEN {} IS NULL THEN {stored} ELSE {} END", piece(END), from_slot(0))
 }
 
 /// The message, over the stored columns: a text of its own or the tail of the raw line.
@@ -54,7 +54,7 @@ pub(super) fn message() -> String {
         original = quoted(field::EVENT_ORIGINAL),
         offset = quoted(field::LOG_MESSAGE_OFFSET),
         begins = piece(SLOTS[line::MESSAGE].name),
-        tail = joined(line::MESSAGE + 1),
+        tail = from_slot(line::MESSAGE + 1),
     )
 }
 
@@ -82,7 +82,7 @@ fn piece(name: &str) -> String {
 }
 
 /// All from a slot on. `concat` passes over what is missing, and leaves texts that are coded in a dictionary so.
-fn joined(from: usize) -> String {
+fn from_slot(from: usize) -> String {
     let mut parts = Vec::new();
     for slot in &SLOTS[from..] {
         let before = piece(slot.name);
@@ -101,11 +101,10 @@ fn joined(from: usize) -> String {
 /// in it that a cast or a field of a field is taken of; it does not look through a condition.
 fn value(id: FieldId, before: &str) -> String {
     let name = quoted(id);
-    let (condition, text) = match name.match_indices('.').nth(1) {
-        Some(_) => name.split_once('.').map_or((name.as_str(), ""), |(outer, _)| (outer, &name[outer.len()..])),
-        None => (name.as_str(), ""),
-    };
-    format!("if({before} IS NULL, NULL, {condition}){text}::VARCHAR")
+    // Of a field of a field the outer struct is taken first.
+    let outer = if name.matches('.').count() > 1 { name.find('.') } else { None };
+    let (first, rest) = name.split_at(outer.unwrap_or(name.len()));
+    format!("if({before} IS NULL, NULL, {first}){rest}::VARCHAR")
 }
 
 /// The struct that holds a field, with something else in the field's place, or without it.

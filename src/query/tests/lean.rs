@@ -138,9 +138,7 @@ const FAIL: &[&str] = &["garbage", "SELECT source.ip FROM events WHERE"];
 
 #[test]
 fn what_a_statement_sees() {
-    let dir = tempfile::tempdir().unwrap();
-    archive(dir.path());
-    let session = Session::open(dir.path()).unwrap();
+    let (_dir, session) = opened();
     let wrong: Vec<_> = STATEMENTS.iter().filter(|(sight, sql)| session.sight(sql) != *sight).collect();
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
@@ -184,9 +182,7 @@ fn rows_are_those_that_are_seen_whole() {
 
 #[test]
 fn what_a_statement_leaves_behind_is_seen_by_the_next() {
-    let dir = tempfile::tempdir().unwrap();
-    archive(dir.path());
-    let session = Session::open(dir.path()).unwrap();
+    let (_dir, session) = opened();
     let lean = "SELECT raw FROM v WHERE raw IS NOT NULL LIMIT 1";
     assert_eq!(session.sight(lean), Parts);
     assert!(session.prepare(lean).is_err());
@@ -204,9 +200,7 @@ fn what_a_statement_leaves_behind_is_seen_by_the_next() {
 
 #[test]
 fn deep_and_long_statements_are_decided_too() {
-    let dir = tempfile::tempdir().unwrap();
-    archive(dir.path());
-    let session = Session::open(dir.path()).unwrap();
+    let (_dir, session) = opened();
     let deep = format!("SELECT {}1 AS x FROM events LIMIT 1", "1 + ".repeat(300));
     assert_eq!(session.sight(&deep), Lasting);
     assert_eq!(ask(&session, &deep, Format::Csv).unwrap(), "x\r\n301\r\n");
