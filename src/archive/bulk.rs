@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::manifest::Manifest;
 use super::part::Encoding;
 use super::sink::Sink;
-use super::{ArchiveError, layout, store};
+use super::{ArchiveError, layout, recover};
 use crate::event::EventBatch;
 
 /// Writes many events in bounded memory and publishes them in one step.
@@ -26,7 +26,7 @@ impl BulkWriter {
     /// The same, encoding as told.
     pub fn with_encoding(dir: &Path, encoding: Encoding) -> Result<BulkWriter, ArchiveError> {
         let lock = layout::lock(dir)?;
-        let recovered = store::recover(dir)?;
+        let recovered = recover::recover(dir)?;
         let manifest = recovered.manifest;
         let sink = Sink::new(dir, encoding, manifest.next_file, recovered.sequence);
         Ok(BulkWriter { dir: dir.to_owned(), manifest, sink, _lock: lock })

@@ -37,6 +37,16 @@ pub(super) fn lists(dir: &Path) -> PathBuf {
     dir.join("lists.ndjson")
 }
 
+/// `DIR/readers`
+pub(super) fn readers(dir: &Path) -> PathBuf {
+    dir.join("readers")
+}
+
+/// `DIR/holds.json`
+pub(super) fn holds(dir: &Path) -> PathBuf {
+    dir.join("holds.json")
+}
+
 /// `DIR/cluster.json`
 pub(super) fn role(dir: &Path) -> PathBuf {
     dir.join("cluster.json")

@@ -133,6 +133,13 @@ impl ListHistory {
         Ok((ListHistory { changes: lines.map(line).collect::<Result<_, _>>()? }, whole))
     }
 
+    /// Numbers of the first events after changes of lists, ascending.
+    pub(super) fn cuts(&self) -> Vec<u64> {
+        let mut cuts: Vec<u64> = self.changes.iter().map(|c| c.from).collect();
+        cuts.sort_unstable();
+        cuts
+    }
+
     /// The latest watermark at which lists changed, µs.
     pub fn watermark(&self) -> Option<i64> {
         self.changes.iter().filter_map(Change::watermark).max()

@@ -1,5 +1,6 @@
 //! The manifest: which Parquet files count, which log segments became files, how far each source was read.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -26,6 +27,9 @@ pub struct Manifest {
     /// The watermark at that time, µs, if a live run wrote the archive.
     #[serde(default)]
     pub watermark: Option<i64>,
+    /// Files that no longer count, and are removed once nobody reads them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) retired: Vec<String>,
     /// From when on this process still took events at that time, µs, if it was one of several.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub promise: Option<i64>,
@@ -48,6 +52,9 @@ pub struct StoredFile {
     pub min_sequence: u64,
     /// … and not after this one.
     pub max_sequence: u64,
+    /// How many of them are of which `event.dataset` (empty: of none); `None` where it was not counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub datasets: Option<BTreeMap<String, u64>>,
 }
 
 /// How far a file was read, made durable together with the events that were read from it.
@@ -86,6 +93,7 @@ impl Default for Manifest {
             sequence: 0,
             checkpoints: Vec::new(),
             watermark: None,
+            retired: Vec::new(),
             promise: None,
         }
     }

@@ -8,11 +8,13 @@
 //!
 //! ```text
 //! DIR/lock                                   held by the one writer
+//! DIR/readers                                held by whoever reads, see `lease`
 //! DIR/manifest.json                          what counts: files, segments that became files, checkpoints
 //! DIR/log/000000000001.log                   committed epochs, see `log`
 //! DIR/events/date=2026-01-15/part-1.parquet  sorted by @timestamp within row groups
 //! DIR/alerts.ndjson                          every change of every alert, see `alerts`
 //! DIR/lists.ndjson                           what stood in lists, and from which event on, see `lists`
+//! DIR/holds.json                             what must be kept whatever its age, see `retention`
 //! DIR/cluster.json                           which of several processes it belongs to, see `role`
 //! ```
 
@@ -20,15 +22,19 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 mod alerts;
+mod background;
 mod bulk;
 mod chunk;
 mod coded;
 mod columns;
+mod compact;
 mod cut;
 mod gather;
 mod groups;
+mod holds;
 mod known;
 mod layout;
+mod lease;
 mod leaves;
 mod levels;
 mod lines;
@@ -41,23 +47,30 @@ mod pack;
 mod part;
 mod reach;
 mod read;
+mod recover;
+mod retention;
 mod role;
 mod rows;
 mod sink;
 mod slots;
 mod store;
 mod texts;
+mod transfer;
 
 pub use alerts::{AlertLog, alert_changes, latest_changes};
+pub use background::expired;
 pub use bulk::BulkWriter;
 pub use groups::{Keep, Skipped};
+pub use holds::{Hold, Holds};
 pub use lists::{ListHistory, ListLog, Lists};
 pub use manifest::{Checkpoint, Manifest, StoredFile};
 pub use part::{Encoding, write_file};
 pub use reach::end_of_time;
 pub use read::{Reader, Snapshot, files, greatest_time, read, snapshot};
+pub use retention::{Limit, Retention};
 pub use role::Role;
 pub use store::{Archive, Settings};
+pub use transfer::{Copied, Selection, copy};
 
 /// Where alert changes are kept in a data folder.
 pub use layout::alerts as alerts_file;

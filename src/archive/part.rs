@@ -1,9 +1,11 @@
 //! One Parquet file: how each column is encoded, and how the file comes into the world.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use arrow::array::{Array, AsArray};
 use arrow::datatypes::SchemaRef;
 use parquet::arrow::{ArrowSchemaConverter, add_encoded_arrow_schema_to_metadata};
 use parquet::basic::{LogicalType, Type as Physical};
@@ -141,6 +143,7 @@ pub(super) struct Part {
     rows: u64,
     min_time: i64,
     max_time: i64,
+    datasets: BTreeMap<String, u64>,
 }
 
 impl Part {
@@ -161,7 +164,8 @@ impl Part {
             stored.insert_pieces();
         }
         let writer = Writer::create(&layout::temporary(&path), &stored, encoding)?;
-        Ok(Part { writer, path, name, columns, rows: 0, min_time: i64::MAX, max_time: i64::MIN })
+        let (min_time, max_time) = (i64::MAX, i64::MIN);
+        Ok(Part { writer, path, name, columns, rows: 0, min_time, max_time, datasets: BTreeMap::new() })
     }
 
     /// Whether the file has a place for all of a batch.
@@ -178,6 +182,7 @@ impl Part {
         self.writer.write(rows).map_err(ArchiveError::parquet(&self.path))?;
         if let Some(last) = rows.len().checked_sub(1) {
             self.rows += rows.len() as u64;
+            rows.batches().iter().for_each(|batch| count_datasets(batch, &mut self.datasets));
             self.min_time = self.min_time.min(rows.time(0));
             self.max_time = self.max_time.max(rows.time(last));
         }
@@ -200,6 +205,25 @@ impl Part {
             max_time: self.max_time,
             min_sequence: sequence.start,
             max_sequence: sequence.end.saturating_sub(1).max(sequence.start),
+            datasets: Some(self.datasets),
         })
     }
+}
+
+/// Adds how many events of a batch are of which dataset; those of none under an empty name.
+pub(super) fn count_datasets(batch: &EventBatch, datasets: &mut BTreeMap<String, u64>) {
+    let mut add = |name: &str, rows: u64| match datasets.get_mut(name) {
+        Some(count) => *count += rows,
+        None if rows > 0 => drop(datasets.insert(name.to_owned(), rows)),
+        None => {}
+    };
+    let Some(column) = batch.dictionary(field::EVENT_DATASET) else { return add("", batch.len() as u64) };
+    let texts = column.values().as_string::<i32>();
+    let mut counts = vec![0; texts.len() + 1];
+    let keys = column.keys();
+    match keys.nulls() {
+        None => keys.values().iter().for_each(|key| counts[*key as usize] += 1),
+        Some(_) => keys.iter().for_each(|key| counts[key.map_or(texts.len(), |key| key as usize)] += 1),
+    }
+    counts.iter().enumerate().for_each(|(at, rows)| add(if at < texts.len() { texts.value(at) } else { "" }, *rows));
 }

@@ -1,7 +1,7 @@
 //! Reading: events of a data folder (Parquet files and the log's tail) or of single Parquet files.
 //!
-//! Readers take no lock. A snapshot is consistent beside a writer that commits and converts: log
-//! segments are opened before they are used, and the manifest is read again afterwards.
+//! A snapshot is consistent beside a writer that commits, converts and merges: log segments are opened before they are
+//! used, the manifest is read again afterwards, and files that were replaced stay until no reader is left (see `lease`).
 
 use std::collections::{BTreeSet, VecDeque};
 use std::fs::File;
@@ -9,14 +9,16 @@ use std::ops::{Range, RangeInclusive};
 use std::path::{Path, PathBuf};
 
 use super::groups::{Groups, Keep, Skipped, Wanted};
+use super::lease::Lease;
 use super::log::Frames;
 use super::manifest::{Manifest, StoredFile};
 use super::{ArchiveError, layout};
 use crate::event::EventBatch;
 use crate::event::field::FieldRef;
 
-/// What an archive holds at one moment.
+/// What an archive holds at one moment. Its files are not removed while it lives, or a reader of it.
 pub struct Snapshot {
+    lease: Lease,
     dir: PathBuf,
     files: Vec<StoredFile>,
     segments: Vec<(PathBuf, File)>,
@@ -24,6 +26,7 @@ pub struct Snapshot {
 
 /// What counts in a data folder now.
 pub fn snapshot(dir: &Path) -> Result<Snapshot, ArchiveError> {
+    let lease = Lease::take(dir);
     loop {
         let Some(manifest) = Manifest::load(dir)? else { return Err(ArchiveError::Missing(dir.to_owned())) };
         let mut segments = Vec::new();
@@ -38,7 +41,7 @@ pub fn snapshot(dir: &Path) -> Result<Snapshot, ArchiveError> {
         // A segment that became Parquet meanwhile may have been missed, or would count twice.
         let now = Manifest::load(dir)?.map(|m| m.archived_through);
         if now == Some(manifest.archived_through) {
-            return Ok(Snapshot { dir: dir.to_owned(), files: manifest.files, segments });
+            return Ok(Snapshot { lease, dir: dir.to_owned(), files: manifest.files, segments });
         }
     }
 }
@@ -89,7 +92,13 @@ impl Snapshot {
             let file = file.try_clone().map_err(ArchiveError::io("open", path))?;
             sources.push_back(Source::Log(path.clone(), file));
         }
-        Ok(Reader { sources, open: None, wanted: Wanted::new(columns, range), numbers })
+        Ok(Reader {
+            sources,
+            open: None,
+            wanted: Wanted::new(columns, range),
+            numbers,
+            _lease: Some(self.lease.clone()),
+        })
     }
 
     /// The events that are only in the log yet.
@@ -132,7 +141,7 @@ pub fn read(
         sources.extend(found.into_iter().map(Source::Parquet));
     }
     let wanted = Wanted::new(columns, range);
-    Ok(Reader { sources, open: None, wanted, numbers: 0..u64::MAX })
+    Ok(Reader { sources, open: None, wanted, numbers: 0..u64::MAX, _lease: None })
 }
 
 fn parquet_files(folder: &Path, found: &mut Vec<PathBuf>) -> Result<(), ArchiveError> {
@@ -164,6 +173,7 @@ pub struct Reader {
     wanted: Wanted,
     /// Which frames of the log count.
     numbers: Range<u64>,
+    _lease: Option<Lease>,
 }
 
 impl Reader {

@@ -1,7 +1,7 @@
 //! The live archive: epochs into the log, the log into Parquet.
 //!
-//! One thread owns the archive and is the only one that changes the manifest. Encoding runs on a thread
-//! of its own over a sealed segment, while a new segment takes what comes.
+//! One thread owns the archive and is the only one that changes the manifest. Encoding, merging and removing run on a
+//! thread of their own (`background`), while a new segment takes what comes.
 //!
 //! INVARIANT: an event is in a committed frame of a segment after `archived_through`, or in a listed
 //! Parquet file, never in both and, once committed, never in neither: the manifest that lists the files
@@ -11,17 +11,21 @@ use std::collections::{BTreeMap, VecDeque};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::thread::JoinHandle;
 
-use super::log::{self, Frames, Head, Segment};
-use super::manifest::{Checkpoint, Manifest, StoredFile};
+use super::background::{self, Background, Task, Tidy};
+use super::log::{self, Head, Segment};
+use super::manifest::{Checkpoint, Manifest};
 use super::part::Encoding;
+use super::recover::recover;
+use super::retention::Retention;
 use super::sink::Sink;
 use super::{ArchiveError, layout};
 use crate::event::{EventBatch, time};
 
 /// A failed conversion is tried again after this, µs.
 const RETRY: i64 = 10 * time::SECOND;
+/// How often it is looked what is too old, µs; what came new is looked at when it came.
+const TIDY: i64 = 600 * time::SECOND;
 
 /// How the live archive works.
 #[derive(Clone, Debug)]
@@ -32,64 +36,19 @@ pub struct Settings {
     pub segment_age: i64,
     /// How Parquet is encoded.
     pub encoding: Encoding,
+    /// How long events are kept.
+    pub retention: Retention,
 }
 
 impl Default for Settings {
     fn default() -> Settings {
-        Settings { segment_bytes: 64 << 20, segment_age: 300 * time::SECOND, encoding: Encoding::default() }
+        Settings {
+            segment_bytes: 64 << 20,
+            segment_age: 300 * time::SECOND,
+            encoding: Encoding::default(),
+            retention: Retention::default(),
+        }
     }
-}
-
-/// What a writer finds when it opens a folder.
-pub(super) struct Recovered {
-    pub(super) manifest: Manifest,
-    /// Segments that are not in Parquet yet; whole and sound.
-    pub(super) segments: Vec<u64>,
-    /// Number of the next event.
-    pub(super) sequence: u64,
-    pub(super) checkpoints: BTreeMap<(u64, u64, PathBuf), Checkpoint>,
-    pub(super) greatest_time: Option<i64>,
-    pub(super) watermark: Option<i64>,
-    pub(super) promise: Option<i64>,
-}
-
-/// Makes a locked folder sound: removes what an interrupted writer left, cuts torn tails off.
-pub(super) fn recover(dir: &Path) -> Result<Recovered, ArchiveError> {
-    let manifest = Manifest::load(dir)?.unwrap_or_default();
-    layout::sweep(dir, |name| manifest.files.iter().any(|f| f.path == name), manifest.next_file)?;
-    let mut recovered = Recovered {
-        segments: Vec::new(),
-        sequence: manifest.sequence,
-        checkpoints: manifest.checkpoints.iter().map(|c| (c.key(), c.clone())).collect(),
-        greatest_time: manifest.files.iter().map(|f| f.max_time).max(),
-        watermark: manifest.watermark,
-        promise: manifest.promise,
-        manifest,
-    };
-    for number in layout::segments(dir)? {
-        let path = layout::segment(dir, number);
-        if number <= recovered.manifest.archived_through {
-            layout::remove(&path)?;
-            continue;
-        }
-        let mut frames = Frames::open(&path)?;
-        let mut events = 0;
-        for frame in frames.by_ref() {
-            let head = frame?.head;
-            events += head.events;
-            recovered.sequence = recovered.sequence.max(head.sequence + head.events);
-            recovered.greatest_time = recovered.greatest_time.max(head.max_time);
-            recovered.watermark = recovered.watermark.max(head.watermark);
-            recovered.promise = recovered.promise.max(head.promise);
-            recovered.checkpoints.extend(head.checkpoints.into_iter().map(|c| (c.key(), c)));
-        }
-        log::repair(&path, &frames)?;
-        if events > 0 {
-            tracing::info!("{events} events of {} go into the archive now", path.display());
-        }
-        recovered.segments.push(number);
-    }
-    Ok(recovered)
 }
 
 /// The archive of a running engine.
@@ -100,9 +59,15 @@ pub struct Archive {
     current: Option<Current>,
     next_segment: u64,
     sealed: VecDeque<u64>,
-    rolling: Option<(u64, JoinHandle<Result<Rolled, ArchiveError>>)>,
+    background: Option<Background>,
     /// No conversion is tried before this, µs.
     retry_at: i64,
+    /// Files are not tidied before this, µs.
+    tidy_at: i64,
+    /// Replaced files are not removed before this, µs.
+    remove_at: i64,
+    /// Events from this time on are needed, µs.
+    needed: i64,
     pending: Head,
     encoded: Vec<u8>,
     sequence: u64,
@@ -118,11 +83,6 @@ pub struct Archive {
 struct Current {
     segment: Segment,
     opened: i64,
-}
-
-struct Rolled {
-    files: Vec<StoredFile>,
-    sequence: Option<u64>,
 }
 
 impl Archive {
@@ -142,8 +102,11 @@ impl Archive {
             current: None,
             next_segment: last + 1,
             sealed: recovered.segments.into(),
-            rolling: None,
+            background: None,
             retry_at: i64::MIN,
+            tidy_at: i64::MIN,
+            remove_at: i64::MIN,
+            needed: i64::MAX,
             pending: Head::default(),
             encoded: Vec::new(),
             sequence: recovered.sequence,
@@ -257,8 +220,14 @@ impl Archive {
         self.encoded.clear();
     }
 
+    /// Events from this time on (µs) are needed by what runs, and are kept whatever their age; until it is said, none are.
+    pub fn needs(&mut self, from: i64) {
+        self.needed = from;
+    }
+
     /// To be called every second or so, with the time in µs: seals a segment that is large or old, starts its conversion,
-    /// publishes one that ended. Never waits for one. After an error nothing is lost, and it is tried again later.
+    /// merges and removes files, publishes what came of it. Never waits for that. After an error nothing is lost, and
+    /// it is tried again later.
     pub fn tick(&mut self, now: i64) -> Result<(), ArchiveError> {
         let due = |c: &Current| {
             c.segment.committed >= self.settings.segment_bytes || now - c.opened >= self.settings.segment_age
@@ -266,30 +235,65 @@ impl Archive {
         if self.current.as_ref().is_some_and(due) {
             self.seal();
         }
-        if self.rolling.as_ref().is_some_and(|(_, thread)| thread.is_finished())
-            && let Err(error) = self.end_rolling()
-        {
-            self.retry_at = now.saturating_add(RETRY);
-            return Err(error);
+        if let Some(task) = self.background.as_ref().filter(|b| b.is_finished()).map(|b| b.task) {
+            let ended = self.end_background();
+            match task {
+                Task::Convert(_) if ended.is_err() => self.retry_at = now.saturating_add(RETRY),
+                Task::Convert(_) => self.tidy_at = now,
+                Task::Tidy => self.tidy_at = if matches!(ended, Ok(true)) { now } else { now.saturating_add(TIDY) },
+            }
+            ended?;
         }
-        if now >= self.retry_at { self.start_rolling() } else { Ok(()) }
+        if now >= self.retry_at {
+            self.start_rolling()?;
+        }
+        if now >= self.tidy_at {
+            self.start_tidying(now)?;
+        }
+        if now < self.remove_at {
+            return Ok(());
+        }
+        self.remove_at = now.saturating_add(RETRY);
+        self.remove_retired()
     }
 
-    /// Turns the whole log into Parquet, and waits for it.
+    /// Turns the whole log into Parquet, and waits for it. What else is under way is left off.
     pub fn roll(&mut self) -> Result<(), ArchiveError> {
         self.commit()?;
         self.seal();
-        self.end_rolling()?;
+        match self.background.as_ref().map(|background| (background.task, background.hurry())) {
+            // What was not tidied now is another time.
+            Some((Task::Tidy, ())) => match self.end_background() {
+                Ok(_) => {}
+                Err(error) => tracing::error!("{error}"),
+            },
+            Some((Task::Convert(_), ())) | None => drop(self.end_background()?),
+        }
         while !self.sealed.is_empty() {
             self.start_rolling()?;
-            self.end_rolling()?;
+            self.end_background()?;
         }
         Ok(())
     }
 
+    /// Merges and removes files until nothing more is to be done, and waits for it. `progress` is told how many files there
+    /// are after each step.
+    pub fn tidy(&mut self, now: i64, progress: &dyn Fn(usize)) -> Result<(), ArchiveError> {
+        self.end_background()?;
+        loop {
+            self.start_tidying(now)?;
+            let changed = self.end_background()?;
+            progress(self.manifest.files.len());
+            if !changed {
+                return self.remove_retired();
+            }
+        }
+    }
+
     /// Commits, turns the log into Parquet and lets the folder go.
     pub fn close(mut self) -> Result<(), ArchiveError> {
-        self.roll()
+        self.roll()?;
+        self.remove_retired()
     }
 
     /// Ends the segment, so that no file will hold events of before and of after. Everything must be committed. Returns
@@ -303,52 +307,75 @@ impl Archive {
         self.sealed.extend(self.current.take().map(|c| c.segment.number));
     }
 
+    fn sink(&self) -> Sink {
+        Sink::new(&self.dir, self.settings.encoding.clone(), self.manifest.next_file, self.manifest.sequence)
+    }
+
     fn start_rolling(&mut self) -> Result<(), ArchiveError> {
-        if self.rolling.is_some() {
-            return Ok(());
-        }
-        let Some(&number) = self.sealed.front() else { return Ok(()) };
-        let sink =
-            Sink::new(&self.dir, self.settings.encoding.clone(), self.manifest.next_file, self.manifest.sequence);
-        let (path, lock) = (layout::segment(&self.dir, number), self.lock.clone());
-        let work = move || {
-            // Held until the last file is written, even when the archive is dropped before.
-            let _lock = lock;
-            convert(&path, sink)
-        };
-        let thread = std::thread::Builder::new().name("archive".into()).spawn(work);
-        self.rolling = Some((number, thread.map_err(ArchiveError::io("start a thread for", &self.dir))?));
+        let (None, Some(&number)) = (&self.background, self.sealed.front()) else { return Ok(()) };
+        let (path, sink) = (layout::segment(&self.dir, number), self.sink());
+        let convert = move |_: &_| background::convert(&path, sink);
+        self.background = Some(Background::start(&self.dir, self.lock.clone(), Task::Convert(number), convert)?);
         Ok(())
     }
 
-    /// Waits for the conversion that runs, if any, and publishes what it made.
-    fn end_rolling(&mut self) -> Result<(), ArchiveError> {
-        let Some((number, thread)) = self.rolling.take() else { return Ok(()) };
-        let path = layout::segment(&self.dir, number);
-        let rolled = thread
-            .join()
-            .map_err(|_| ArchiveError::Damaged { path: path.clone(), what: "its conversion stopped".into() })??;
+    fn start_tidying(&mut self, now: i64) -> Result<(), ArchiveError> {
+        if self.background.is_some() {
+            return Ok(());
+        }
+        let tidy = Tidy {
+            dir: self.dir.clone(),
+            files: self.manifest.files.clone(),
+            retention: self.settings.retention.clone(),
+            now,
+            needed: self.needed,
+        };
+        let sink = self.sink();
+        let step = move |stop: &_| tidy.step(sink, stop);
+        self.background = Some(Background::start(&self.dir, self.lock.clone(), Task::Tidy, step)?);
+        Ok(())
+    }
+
+    /// Waits for what runs beside, if anything, and publishes what came of it. Says whether that changed something.
+    fn end_background(&mut self) -> Result<bool, ArchiveError> {
+        let Some(background) = self.background.take() else { return Ok(false) };
+        let task = background.task;
+        let done = background.join(&self.dir)?;
+        let changes = done.changes();
         let mut manifest = self.manifest.clone();
-        manifest.next_file += rolled.files.len() as u64;
-        manifest.files.extend(rolled.files);
-        manifest.archived_through = number;
-        manifest.sequence = rolled.sequence.unwrap_or(manifest.sequence);
-        manifest.checkpoints = self.checkpoints();
-        manifest.watermark = self.watermark;
-        manifest.promise = self.promise;
+        manifest.next_file += done.files.len() as u64;
+        manifest.files.retain(|f| !done.replaced.contains(&f.path));
+        manifest.retired.extend(done.replaced);
+        for file in &mut manifest.files {
+            file.datasets = done.counted.get(&file.path).or(file.datasets.as_ref()).cloned();
+        }
+        manifest.files.extend(done.files);
+        match task {
+            Task::Tidy if !changes => return Ok(false),
+            Task::Tidy => {}
+            Task::Convert(number) => {
+                manifest.archived_through = number;
+                manifest.sequence = done.sequence.unwrap_or(manifest.sequence);
+                manifest.checkpoints = self.checkpoints();
+                manifest.watermark = self.watermark;
+                manifest.promise = self.promise;
+            }
+        }
         manifest.publish(&self.dir)?;
         self.manifest = manifest;
-        self.sealed.pop_front();
-        layout::remove(&path)
+        if let Task::Convert(number) = task {
+            self.sealed.pop_front();
+            layout::remove(&layout::segment(&self.dir, number))?;
+        }
+        Ok(changes)
     }
-}
 
-fn convert(path: &Path, mut sink: Sink) -> Result<Rolled, ArchiveError> {
-    let mut sequence = None;
-    for frame in Frames::open(path)? {
-        let frame = frame?;
-        frame.batches.iter().try_for_each(|batch| sink.push(batch))?;
-        sequence = Some(frame.head.sequence + frame.head.events);
+    /// Removes the files that were replaced, when nobody reads.
+    fn remove_retired(&mut self) -> Result<(), ArchiveError> {
+        if self.manifest.retired.is_empty() || !background::remove(&self.dir, &self.manifest.retired)? {
+            return Ok(());
+        }
+        self.manifest.retired.clear();
+        self.manifest.publish(&self.dir)
     }
-    Ok(Rolled { files: sink.finish()?, sequence })
 }

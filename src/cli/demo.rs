@@ -48,6 +48,7 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         rules,
         origin,
         data,
+        archive: Default::default(),
         listen: arguments.listen,
         lateness: LATENESS,
         workers: arguments.workers.count(),

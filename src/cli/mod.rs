@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 mod alerts;
+mod archive;
 mod check;
 mod demo;
 mod generate;
@@ -26,6 +27,7 @@ Examples:
                                                watch files and syslog, archive, serve the live page
   weir sql \"SELECT source.ip, count(*) AS n FROM events GROUP BY ALL ORDER BY n DESC LIMIT 10\"
   weir replay weir-data                        run the rules over what was archived
+  weir archive status                          how much is kept; expire, hold, export, import
   weir why 3f9c01                              how did this alert come about?
   weir why-not ssh_bruteforce source.ip=203.0.113.7
                                                why is there no alert?
@@ -50,6 +52,7 @@ enum Command {
     Scan(scan::Arguments),
     Replay(replay::Arguments),
     Sql(sql::Arguments),
+    Archive(archive::Arguments),
     Why(why::Arguments),
     WhyNot(why_not::Arguments),
     Check(check::Arguments),
@@ -66,6 +69,7 @@ pub fn run() -> anyhow::Result<ExitCode> {
         Command::Scan(a) => scan::run(a),
         Command::Replay(a) => replay::run(a),
         Command::Sql(a) => sql::run(a),
+        Command::Archive(a) => archive::run(a),
         Command::Why(a) => why::run(a),
         Command::WhyNot(a) => why_not::run(a),
         Command::Check(a) => check::run(a),

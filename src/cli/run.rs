@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use super::input::{Reading, Rules, Workers};
 use super::serving::{self, Collectors};
+use crate::archive::{self, Retention};
 use crate::engine::live::{Cluster, LATENESS};
 use crate::event::time::SECOND;
 
@@ -50,6 +51,12 @@ pub(super) struct Arguments {
     /// Data folder: archive, alerts, state
     #[arg(long, value_name = "DIR", default_value = "weir-data", env = "WEIR_DATA")]
     data: PathBuf,
+    /// How long or how much is kept: 90d, 50GB; of one dataset nginx.access=30d (repeatable) [default: everything]
+    ///
+    /// An age counts from when an event happened. What a hold covers (weir archive hold), and what the windows of the rules
+    /// still reach, is kept.
+    #[arg(long, value_name = "LIMIT")]
+    keep: Vec<String>,
     /// Address of the page and the API; loopback only, until there is a sign-in
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
     listen: SocketAddr,
@@ -72,6 +79,7 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
+    let retention = Retention::new(arguments.keep.iter().map(String::as_str)).map_err(anyhow::Error::msg)?;
     let (origin, rules) = arguments.rules.live()?;
     let cluster = match (arguments.process, &arguments.hosts) {
         // One process is alone, whatever its address.
@@ -82,6 +90,7 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         rules,
         origin,
         data: arguments.data,
+        archive: archive::Settings { retention, ..Default::default() },
         listen: arguments.listen,
         lateness: arguments.lateness * SECOND,
         workers: arguments.workers.count(),

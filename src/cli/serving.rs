@@ -10,6 +10,7 @@ use anyhow::Context as _;
 use tokio::sync::mpsc::Sender;
 use tokio_util::sync::CancellationToken;
 
+use crate::archive;
 use crate::collect::{self, follow, generate, stdin, syslog};
 use crate::engine::counted;
 use crate::engine::live::{self, Cluster};
@@ -32,6 +33,7 @@ pub(super) struct Settings {
     /// Where the rules are read again from.
     pub(super) origin: Origin,
     pub(super) data: PathBuf,
+    pub(super) archive: archive::Settings,
     pub(super) listen: SocketAddr,
     /// µs.
     pub(super) lateness: i64,
@@ -70,7 +72,7 @@ pub(super) fn serve(settings: Settings) -> anyhow::Result<ExitCode> {
 }
 
 async fn run(settings: Settings) -> anyhow::Result<ExitCode> {
-    let Settings { rules, origin, data, listen, lateness, workers, cluster, ingest, collectors } = settings;
+    let Settings { rules, origin, data, archive, listen, lateness, workers, cluster, ingest, collectors } = settings;
     let (hub, metrics) = (Hub::new(serve::live::Settings::default()), Arc::new(Metrics::new()));
     // An address that cannot be had is said before anything is opened.
     let stop = CancellationToken::new();
@@ -88,7 +90,7 @@ async fn run(settings: Settings) -> anyhow::Result<ExitCode> {
             cluster: cluster.clone(),
             lateness,
             ingest,
-            archive: Default::default(),
+            archive,
             held,
         },
         hub.clone(),

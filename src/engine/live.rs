@@ -112,6 +112,8 @@ struct Pipeline {
     sources: HashMap<Arc<str>, (Ingest, Instant)>,
     data: PathBuf,
     archive: Archive,
+    /// How far before the watermark events are needed for a restart, µs.
+    reach: i64,
     lists: ListLog,
     input: Input,
     pulse: Pulse,
@@ -165,6 +167,7 @@ impl Pipeline {
             if now - last_tick >= time::SECOND {
                 last_tick = now;
                 self.hub.tick(now);
+                self.archive.needs(self.clock.watermark().saturating_sub(self.reach));
                 if let Err(error) = self.archive.tick(now) {
                     tracing::error!("{error}");
                 }

@@ -136,6 +136,11 @@ impl Floors {
     }
 }
 
+/// How far before the watermark a restart reads events, µs, as long as no episode goes on for longer.
+pub(super) fn reach(program: &Program) -> i64 {
+    Floors::new(program.rules.iter(), &BTreeMap::new(), 0, program.horizon()).from.saturating_neg()
+}
+
 /// What a dataflow says while it is rebuilt.
 pub(super) struct Heard<'o> {
     outputs: &'o mut Outputs,

@@ -51,6 +51,30 @@ pub fn parse_rfc3339(text: &str) -> Option<i64> {
     text.parse::<jiff::Timestamp>().ok().map(|t| t.as_microsecond())
 }
 
+/// Reads a length of time into µs: `500ms`, `30s`, `5m`, `1h30m`, `7d`, `2w` (`None` when it isn't one).
+pub fn duration(text: &str) -> Option<i64> {
+    let mut total: i64 = 0;
+    let mut rest = text;
+    while !rest.is_empty() {
+        let unit_start = rest.find(|c: char| !c.is_ascii_digit())?;
+        let unit_len = rest[unit_start..].find(|c: char| c.is_ascii_digit()).unwrap_or(rest.len() - unit_start);
+        let scale = match &rest[unit_start..unit_start + unit_len] {
+            "us" => 1,
+            "ms" => SECOND / 1000,
+            "s" => SECOND,
+            "m" => 60 * SECOND,
+            "h" => 3600 * SECOND,
+            "d" => DAY,
+            "w" => 7 * DAY,
+            _ => return None,
+        };
+        let amount: i64 = rest[..unit_start].parse().ok()?;
+        total = total.checked_add(amount.checked_mul(scale)?)?;
+        rest = &rest[unit_start + unit_len..];
+    }
+    (!text.is_empty()).then_some(total)
+}
+
 /// Now, µs UTC. Only collectors and the shell around the engine may ask; no rule ever sees it.
 pub fn now() -> i64 {
     jiff::Timestamp::now().as_microsecond()
@@ -70,5 +94,17 @@ mod tests {
             let expected = jiff::Timestamp::from_microsecond(micros).map(|t| format!("{t:.6}"));
             assert_eq!(rfc3339(micros), expected.unwrap_or(format!("{micros}us")));
         }
+    }
+
+    #[test]
+    fn durations() {
+        assert_eq!(duration("5m"), Some(300 * SECOND));
+        assert_eq!(duration("1h30m"), Some(5400 * SECOND));
+        assert_eq!(duration("500ms"), Some(500_000));
+        assert_eq!(duration("5"), None);
+        assert_eq!(duration("m"), None);
+        assert_eq!(duration("5 m"), None);
+        assert_eq!(duration("9999999999999d"), None);
+        assert_eq!(duration(""), None);
     }
 }

@@ -61,6 +61,8 @@ pub struct Session {
     parser: Connection,
     /// Whether a statement may have left something that only one connection knows.
     settled: Cell<bool>,
+    /// Keeps the files from being removed.
+    _snapshot: Snapshot,
     /// Holds the log's tail and what DuckDB spills.
     _temporary: tempfile::TempDir,
 }
@@ -128,7 +130,7 @@ impl Session {
             Ok(places)
         };
         let places = setup().map_err(|e: duckdb::Error| QueryError::Setup(e.to_string()))?;
-        Ok(Session { places, parser, settled: Cell::new(false), _temporary: temporary })
+        Ok(Session { places, parser, settled: Cell::new(false), _snapshot: snapshot, _temporary: temporary })
     }
 
     /// Prepares a statement; of several, all but the last are run.

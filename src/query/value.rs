@@ -8,7 +8,7 @@ use serde_json::{Map, Number, Value};
 
 use super::QueryError;
 use super::saved::Kind;
-use crate::event::time::{self, DAY, SECOND};
+use crate::event::time::{self, SECOND};
 
 /// A value bound to a statement's parameter.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,7 +44,7 @@ pub fn parse(kind: Kind, text: &str, now: i64) -> Result<Argument, String> {
     match kind {
         Kind::Text => Ok(Argument::Text(text.to_owned())),
         Kind::Int => text.parse().map(Argument::Integer).map_err(|_| format!("`{text}` is no whole number")),
-        Kind::Duration => duration(text)
+        Kind::Duration => time::duration(text)
             .map(Argument::Duration)
             .ok_or_else(|| format!("`{text}` is no duration: write a number and s, m, h, d or w, as in 15m")),
         Kind::Ip => match text.parse::<std::net::IpAddr>() {
@@ -62,20 +62,7 @@ fn instant(text: &str, now: i64) -> Option<i64> {
     let day = |t: &str| t.parse::<jiff::civil::Date>().ok()?.to_zoned(jiff::tz::TimeZone::UTC).ok();
     time::parse_rfc3339(text)
         .or_else(|| day(text).map(|z| z.timestamp().as_microsecond()))
-        .or_else(|| Some(now.saturating_sub(duration(text)?)))
-}
-
-fn duration(text: &str) -> Option<i64> {
-    let (number, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
-    let unit = match unit {
-        "s" => SECOND,
-        "m" => 60 * SECOND,
-        "h" => 3600 * SECOND,
-        "d" => DAY,
-        "w" => 7 * DAY,
-        _ => return None,
-    };
-    number.parse::<u32>().ok().map(|n| i64::from(n).saturating_mul(unit))
+        .or_else(|| Some(now.saturating_sub(time::duration(text)?)))
 }
 
 /// A cell as JSON: times as RFC 3339, structs as objects without their missing members, SQL's JSON as it is.

@@ -8,7 +8,7 @@ use super::diagnostic::Diagnostic;
 use super::plan::{Aggregate, Bound, Compare, FieldRef, Form, Having, Predicate, Step, Window};
 use super::{baseline, having, literal, novel, setting, steps};
 use crate::event::field::Type;
-use crate::event::time::DAY;
+use crate::event::time::{self, DAY};
 
 /// Windows and cooldowns: state never reaches back further than this, µs.
 const LONGEST: i64 = 366 * DAY;
@@ -181,7 +181,7 @@ pub(super) fn keys(check: &mut Check<'_>, setting: Option<setting::Fields<'_>>) 
 /// A duration between 0, exclusive, and [`LONGEST`].
 pub(super) fn window(check: &mut Check<'_>, setting: setting::Literal<'_>, what: &str) -> Option<i64> {
     let word = setting.word;
-    let Some(micros) = literal::duration(&word.text) else {
+    let Some(micros) = time::duration(&word.text) else {
         let message = format!("`{}` is not a duration", word.text);
         let error =
             check.error(Code::BadDuration, word.span, message).help("units are ms, s, m, h, d and w: 30s, 1h30m");

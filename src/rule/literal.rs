@@ -1,10 +1,9 @@
-//! What a literal means: escapes of texts, numbers, sizes, durations, times, addresses and networks.
+//! What a literal means: escapes of texts, numbers, sizes, times, addresses and networks.
 
 use std::net::IpAddr;
 
 use super::plan::Network;
 use crate::event::is_canonical_v4;
-use crate::event::time::{DAY, SECOND};
 
 /// A whole number, perhaps with a size unit: `10`, `-3`, `1_000`, `100MB` (10^6), `1GiB` (2^30).
 pub(super) fn number(text: &str) -> Option<i128> {
@@ -33,30 +32,6 @@ pub(super) fn thousandths(text: &str) -> Option<i64> {
         return None;
     }
     Some(whole.parse::<i64>().ok()? * 1000 + format!("{decimals:0<3}").parse::<i64>().ok()?)
-}
-
-/// A duration in µs: `500ms`, `30s`, `5m`, `1h30m`, `7d`, `2w`.
-pub(super) fn duration(text: &str) -> Option<i64> {
-    let mut total: i64 = 0;
-    let mut rest = text;
-    while !rest.is_empty() {
-        let unit_start = rest.find(|c: char| !c.is_ascii_digit())?;
-        let unit_len = rest[unit_start..].find(|c: char| c.is_ascii_digit()).unwrap_or(rest.len() - unit_start);
-        let scale = match &rest[unit_start..unit_start + unit_len] {
-            "us" => 1,
-            "ms" => SECOND / 1000,
-            "s" => SECOND,
-            "m" => 60 * SECOND,
-            "h" => 3600 * SECOND,
-            "d" => DAY,
-            "w" => 7 * DAY,
-            _ => return None,
-        };
-        let amount: i64 = rest[..unit_start].parse().ok()?;
-        total = total.checked_add(amount.checked_mul(scale)?)?;
-        rest = &rest[unit_start + unit_len..];
-    }
-    (!text.is_empty()).then_some(total)
 }
 
 /// An instant in µs: `2027-01-01` (its first instant, UTC) or RFC 3339.
@@ -119,6 +94,7 @@ pub(super) fn unescape(body: &str, mut bad: impl FnMut(usize, &str)) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::event::time::{DAY, SECOND};
 
     #[test]
     fn numbers_and_sizes() {
@@ -140,18 +116,6 @@ mod tests {
         for wrong in ["", "-1", "1.", ".5", "1.2345", "1.2.3", "4x", "1e3", "9999999999"] {
             assert_eq!(thousandths(wrong), None, "{wrong}");
         }
-    }
-
-    #[test]
-    fn durations() {
-        assert_eq!(duration("5m"), Some(300 * SECOND));
-        assert_eq!(duration("1h30m"), Some(5400 * SECOND));
-        assert_eq!(duration("500ms"), Some(500_000));
-        assert_eq!(duration("5"), None);
-        assert_eq!(duration("m"), None);
-        assert_eq!(duration("5 m"), None);
-        assert_eq!(duration("9999999999999d"), None);
-        assert_eq!(duration(""), None);
     }
 
     #[test]

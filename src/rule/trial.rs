@@ -8,6 +8,7 @@ use super::plan::FieldRef;
 use super::scope::{CATEGORIES, is_builtin};
 use super::{literal, nearest::nearest, operand};
 use crate::event::field::Type;
+use crate::event::time;
 
 /// Reports what is wrong with a test of a rule with this key.
 pub(super) fn check(check: &mut Check<'_>, test: &Test, key: &[FieldRef]) {
@@ -44,7 +45,7 @@ pub(super) fn check(check: &mut Check<'_>, test: &Test, key: &[FieldRef]) {
 }
 
 fn duration(check: &mut Check<'_>, word: &Word) {
-    if literal::duration(&word.text).is_none() {
+    if time::duration(&word.text).is_none() {
         let message = format!("`{}` is not a duration", word.text);
         check.report(check.error(Code::BadDuration, word.span, message).label("for example 30s or 5m"));
     }

@@ -4,7 +4,7 @@ use super::stored::{Random, as_read, expected, written};
 use super::*;
 
 /// Lines of a few forms, with their values in and out of order, in other spellings, missing, twice, or not there at all.
-fn lines(random: &mut Random, from: usize, rows: usize) -> EventBatch {
+pub(super) fn lines(random: &mut Random, from: usize, rows: usize) -> EventBatch {
     let mut b = BatchBuilder::new();
     for row in from..from + rows {
         let time = T0 + (row / 7) as i64 * SECOND;

@@ -13,6 +13,7 @@ use crate::event::{BatchBuilder, EventBatch, EventId, field, line};
 
 mod lines;
 mod stored;
+mod tidy;
 
 /// Columns that raw lines are stored in besides their own.
 const PIECES: usize = line::SLOTS.len() + 1;
@@ -104,13 +105,13 @@ fn a_torn_log_is_cut_at_the_last_whole_commit() {
         fs::write(&segment, &whole[..cut]).unwrap();
         let expected = lengths.iter().filter(|l| **l <= cut as u64).count();
         assert_eq!(numbers(dir.path()), upto(expected as i128), "cut at {cut}");
-        super::store::recover(dir.path()).unwrap();
+        super::recover::recover(dir.path()).unwrap();
         assert_eq!(numbers(dir.path()), upto(expected as i128), "cut at {cut}, recovered");
     }
     let mut flipped = whole.clone();
     flipped[lengths[0] as usize + 40] ^= 1;
     fs::write(&segment, &flipped).unwrap();
-    super::store::recover(dir.path()).unwrap();
+    super::recover::recover(dir.path()).unwrap();
     assert_eq!(numbers(dir.path()), upto(1));
     assert_eq!(fs::read(dir.path().join("log/000000000001.log.damaged")).unwrap(), flipped);
 }
@@ -152,7 +153,7 @@ fn a_crash_before_the_manifest_is_replaced_changes_nothing() {
     // The manifest is the new one, but the segment is still there.
     fs::write(dir.path().join("log/000000000001.log"), &log).unwrap();
     assert_eq!(numbers(dir.path()), upto(2));
-    super::store::recover(dir.path()).unwrap();
+    super::recover::recover(dir.path()).unwrap();
     assert_eq!(numbers(dir.path()), upto(2));
     assert_eq!(fs::read(dir.path().join("manifest.json")).unwrap(), after);
     // The Parquet files are there, the manifest is the old one, the segment is still there.
@@ -160,7 +161,7 @@ fn a_crash_before_the_manifest_is_replaced_changes_nothing() {
     fs::write(dir.path().join("log/000000000001.log"), log).unwrap();
     fs::write(dir.path().join("manifest.json.tmp"), "{").unwrap();
     assert_eq!(numbers(dir.path()), upto(2));
-    super::store::recover(dir.path()).unwrap();
+    super::recover::recover(dir.path()).unwrap();
     assert!(!dir.path().join("events/date=2026-01-15/part-1.parquet").exists());
     assert!(!dir.path().join("manifest.json.tmp").exists());
     assert_eq!(numbers(dir.path()), upto(2));

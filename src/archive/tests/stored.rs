@@ -31,7 +31,7 @@ fn text(random: &mut Random, distinct: u64) -> String {
 }
 
 /// Events with values of every type; about `share` of 16 are there. A column of constants, one without any value.
-fn events(random: &mut Random, rows: usize, distinct: u64, share: u64) -> EventBatch {
+pub(super) fn events(random: &mut Random, rows: usize, distinct: u64, share: u64) -> EventBatch {
     let mut b = BatchBuilder::new();
     let numbers = [0, 1, 22, i128::from(u16::MAX), i128::from(u32::MAX), i128::from(i64::MAX), i128::from(u64::MAX)];
     for row in 0..rows {

@@ -12,6 +12,7 @@ use std::sync::{Arc, PoisonError};
 use super::super::EngineError;
 use super::super::past::{Filled, Filler, Past};
 use super::super::reload::{Change, Relisted, Way};
+use super::super::restart;
 use super::super::rules::{Rules, list_changes};
 use super::super::shadow::{Live, Relay, Shadow, Successor};
 use super::{Accepted, Pipeline, RETRY, matched};
@@ -64,6 +65,7 @@ impl Pipeline {
 
     fn run_rules(&mut self, rules: Arc<Rules>, matcher: Matcher) {
         self.running.lock().unwrap_or_else(PoisonError::into_inner).rules = rules.clone();
+        self.reach = restart::reach(&rules.program);
         (self.rules, self.matcher) = (rules, matcher);
     }
 

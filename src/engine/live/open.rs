@@ -86,6 +86,7 @@ pub(super) fn open(settings: Settings, hub: Arc<Hub>, metrics: Arc<Metrics>) -> 
         clock,
         sources: HashMap::new(),
         settings: settings.ingest,
+        reach: restart::reach(&rules.program),
         rules,
         data: settings.data,
         archive,

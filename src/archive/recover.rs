@@ -1,0 +1,60 @@
+//! What a writer finds in a folder, and how it makes that sound.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use super::log::{self, Frames};
+use super::manifest::{Checkpoint, Manifest};
+use super::{ArchiveError, layout};
+
+/// What a writer finds when it opens a folder.
+pub(super) struct Recovered {
+    pub(super) manifest: Manifest,
+    /// Segments that are not in Parquet yet; whole and sound.
+    pub(super) segments: Vec<u64>,
+    /// Number of the next event.
+    pub(super) sequence: u64,
+    pub(super) checkpoints: BTreeMap<(u64, u64, PathBuf), Checkpoint>,
+    pub(super) greatest_time: Option<i64>,
+    pub(super) watermark: Option<i64>,
+    pub(super) promise: Option<i64>,
+}
+
+/// Makes a locked folder sound: removes what an interrupted writer left, cuts torn tails off.
+pub(super) fn recover(dir: &Path) -> Result<Recovered, ArchiveError> {
+    let manifest = Manifest::load(dir)?.unwrap_or_default();
+    layout::sweep(dir, |name| manifest.files.iter().any(|f| f.path == name), manifest.next_file)?;
+    let mut recovered = Recovered {
+        segments: Vec::new(),
+        sequence: manifest.sequence,
+        checkpoints: manifest.checkpoints.iter().map(|c| (c.key(), c.clone())).collect(),
+        greatest_time: manifest.files.iter().map(|f| f.max_time).max(),
+        watermark: manifest.watermark,
+        promise: manifest.promise,
+        manifest,
+    };
+    for number in layout::segments(dir)? {
+        let path = layout::segment(dir, number);
+        if number <= recovered.manifest.archived_through {
+            layout::remove(&path)?;
+            continue;
+        }
+        let mut frames = Frames::open(&path)?;
+        let mut events = 0;
+        for frame in frames.by_ref() {
+            let head = frame?.head;
+            events += head.events;
+            recovered.sequence = recovered.sequence.max(head.sequence + head.events);
+            recovered.greatest_time = recovered.greatest_time.max(head.max_time);
+            recovered.watermark = recovered.watermark.max(head.watermark);
+            recovered.promise = recovered.promise.max(head.promise);
+            recovered.checkpoints.extend(head.checkpoints.into_iter().map(|c| (c.key(), c)));
+        }
+        log::repair(&path, &frames)?;
+        if events > 0 {
+            tracing::info!("{events} events of {} go into the archive now", path.display());
+        }
+        recovered.segments.push(number);
+    }
+    Ok(recovered)
+}

@@ -1,0 +1,264 @@
+//! `weir archive`: what is kept, for how long, and where else.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::bail;
+use comfy_table::presets::NOTHING;
+use comfy_table::{CellAlignment, Table};
+
+use super::input::instant;
+use crate::archive::{self, Archive, Hold, Holds, Manifest, Retention, Selection, Settings};
+use crate::engine::counted;
+use crate::event::time;
+
+/// See what is archived; hold, expire, compact, export and import it
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  weir archive status
+  weir archive expire --keep 90d --keep nginx.access=30d --dry-run
+  weir archive hold case-17 --from 2026-01-15 --to 2026-01-17 --reason 'subpoena of 3 March'
+  weir archive export /mnt/case-17 --from 2026-01-15 --to 2026-01-17
+  weir archive import /mnt/case-17 --data other-data
+
+`weir run --keep 90d` expires and compacts by itself. An age counts from when an event happened; what a hold covers,
+and what the windows of the running rules still reach, is kept.
+
+Exit codes: 0 done, 2 an error.")]
+pub(super) struct Arguments {
+    #[command(subcommand)]
+    what: What,
+    /// Data folder
+    #[arg(long, value_name = "DIR", default_value = "weir-data", env = "WEIR_DATA", global = true)]
+    data: PathBuf,
+}
+
+#[derive(clap::Subcommand)]
+enum What {
+    /// How many events there are, of which datasets, since when, in how much space
+    Status,
+    /// Remove what is older or more than is to be kept
+    Expire(Expire),
+    /// Merge small files into large ones now
+    Compact,
+    /// Keep events whatever their age, until the hold is released
+    Hold(HoldArguments),
+    /// List the holds
+    Holds,
+    /// End a hold
+    Release {
+        /// What it is called
+        name: String,
+    },
+    /// Copy events into another data folder, which weir sql, replay and why take like this one
+    Export(Export),
+    /// Copy events from other data folders, or Parquet files of one, into this one, each once
+    Import {
+        /// Data folders or Parquet files
+        #[arg(required = true, value_name = "DIR|FILE.parquet")]
+        sources: Vec<PathBuf>,
+    },
+}
+
+#[derive(clap::Args)]
+struct Expire {
+    /// How long or how much is kept: 90d, 50GB; of one dataset nginx.access=30d (repeatable)
+    #[arg(long, value_name = "LIMIT", required = true)]
+    keep: Vec<String>,
+    /// Only say what would go
+    #[arg(long)]
+    dry_run: bool,
+}
+
+#[derive(clap::Args)]
+struct HoldArguments {
+    /// What to call it: a case number, say
+    name: String,
+    #[command(flatten)]
+    which: Which,
+    /// Why, for whoever asks later
+    #[arg(long, default_value = "", hide_default_value = true)]
+    reason: String,
+}
+
+#[derive(clap::Args)]
+struct Export {
+    /// The folder to make
+    #[arg(value_name = "DIR")]
+    target: PathBuf,
+    #[command(flatten)]
+    which: Which,
+}
+
+#[derive(clap::Args)]
+struct Which {
+    /// Only events at or after this time
+    #[arg(long, value_name = "TIME", value_parser = instant)]
+    from: Option<i64>,
+    /// Only events before this time
+    #[arg(long, value_name = "TIME", value_parser = instant)]
+    to: Option<i64>,
+    /// Only events of this dataset
+    #[arg(long, value_name = "NAME")]
+    dataset: Option<String>,
+}
+
+pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
+    let data = &arguments.data;
+    match arguments.what {
+        What::Import { sources } => {
+            let copied = copied(&sources, data, &Selection::default())?;
+            eprintln!("{copied} into {}; weir replay shows what they say", data.display());
+            return Ok(ExitCode::SUCCESS);
+        }
+        _ if Manifest::load(data)?.is_none() => return Err(archive::ArchiveError::Missing(data.clone()).into()),
+        What::Status => status(data)?,
+        What::Expire(expire) => self::expire(data, &expire)?,
+        What::Compact => tidy(data, Retention::default())?,
+        What::Hold(hold) => self::hold(data, hold)?,
+        What::Holds => holds(data)?,
+        What::Release { name } if Holds::release(data, &name)? => eprintln!("{name} is released"),
+        What::Release { name } => bail!("there is no hold `{name}`; weir archive holds lists them"),
+        What::Export(export) => self::export(data, &export)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn status(data: &Path) -> anyhow::Result<()> {
+    let held = archive::snapshot(data)?;
+    let files = held.files();
+    let (rows, bytes) = (files.iter().map(|f| f.rows).sum::<u64>(), files.iter().map(|f| f.bytes).sum::<u64>());
+    let tail: usize = held.tail()?.iter().map(|batch| batch.len()).sum();
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{}", data.display())?;
+    writeln!(out, "  {} events in {}, {}", grouped(rows), counted(files.len(), "file"), size(bytes))?;
+    if tail > 0 {
+        writeln!(out, "  {} more in the log, which become a file within minutes", grouped(tail as u64))?;
+    }
+    let times = files.iter().map(|f| f.min_time).min().zip(files.iter().map(|f| f.max_time).max());
+    if let Some((first, last)) = times {
+        writeln!(out, "  from {} to {}", time::rfc3339(first), time::rfc3339(last))?;
+    }
+    let holds = Holds::load(data)?;
+    if !holds.all().is_empty() {
+        writeln!(out, "  {}: weir archive holds lists them", counted(holds.all().len(), "hold"))?;
+    }
+    let mut datasets: BTreeMap<&str, u64> = BTreeMap::new();
+    for file in files {
+        match &file.datasets {
+            Some(counts) => counts.iter().for_each(|(name, rows)| *datasets.entry(name).or_default() += rows),
+            None => *datasets.entry("(not counted yet)").or_default() += file.rows,
+        }
+    }
+    let mut table = Table::new();
+    table.load_style(NOTHING).set_header(["dataset", "events"]);
+    for (name, rows) in datasets {
+        table.add_row([if name.is_empty() { "(none)" } else { name }.to_owned(), grouped(rows)]);
+    }
+    if let Some(column) = table.column_mut(1) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    writeln!(out, "\n{table}")?;
+    Ok(())
+}
+
+fn expire(data: &Path, expire: &Expire) -> anyhow::Result<()> {
+    let retention = Retention::new(expire.keep.iter().map(String::as_str)).map_err(anyhow::Error::msg)?;
+    if expire.dry_run {
+        let gone = archive::expired(data, &retention, time::now())?;
+        let (rows, bytes) = gone.values().fold((0, 0), |(r, b), (rows, bytes)| (r + rows, b + bytes));
+        for (path, (rows, _)) in &gone {
+            println!("{path}: {} events", grouped(*rows));
+        }
+        eprintln!("{} events, about {}, would go; nothing was removed", grouped(rows), size(bytes));
+        return Ok(());
+    }
+    tidy(data, retention)
+}
+
+fn tidy(data: &Path, retention: Retention) -> anyhow::Result<()> {
+    let totals = || -> anyhow::Result<(u64, u64, usize)> {
+        let held = archive::snapshot(data)?;
+        let sum = |of: fn(&archive::StoredFile) -> u64| held.files().iter().map(of).sum();
+        Ok((sum(|f| f.rows), sum(|f| f.bytes), held.files().len()))
+    };
+    let before = totals()?;
+    let bar = super::progress::count("putting files in order", "files left");
+    let mut open = Archive::open(data, Settings { retention, ..Settings::default() })?;
+    open.roll()?;
+    open.tidy(time::now(), &|files| bar.set_position(files as u64))?;
+    open.close()?;
+    bar.finish_and_clear();
+    let after = totals()?;
+    eprintln!(
+        "{} events and {} less, {} files became {}",
+        grouped(before.0.saturating_sub(after.0)),
+        size(before.1.saturating_sub(after.1)),
+        grouped(before.2 as u64),
+        grouped(after.2 as u64)
+    );
+    Ok(())
+}
+
+fn hold(data: &Path, hold: HoldArguments) -> anyhow::Result<()> {
+    let HoldArguments { name, which: Which { from, to, dataset }, reason } = hold;
+    let (from, to) = (from.map(time::rfc3339), to.map(time::rfc3339));
+    let new = Hold { name: name.clone(), reason, made: time::rfc3339(time::now()), from, to, dataset };
+    if !Holds::add(data, new)? {
+        bail!("there is a hold `{name}` already: choose another name, or release that one first");
+    }
+    eprintln!("{name} holds; files with such events are kept until weir archive release {name}");
+    Ok(())
+}
+
+fn holds(data: &Path) -> anyhow::Result<()> {
+    let holds = Holds::load(data)?;
+    if holds.all().is_empty() {
+        eprintln!("no holds");
+        return Ok(());
+    }
+    let mut table = Table::new();
+    table.load_style(NOTHING).set_header(["name", "from", "to", "dataset", "made", "reason"]);
+    for Hold { name, reason, made, from, to, dataset } in holds.all() {
+        let text = |value: &Option<String>, otherwise: &str| value.clone().unwrap_or_else(|| otherwise.to_owned());
+        let row = [name.clone(), text(from, "the first"), text(to, "the last"), text(dataset, "all")];
+        table.add_row(row.into_iter().chain([made.clone(), reason.clone()]));
+    }
+    println!("{table}");
+    Ok(())
+}
+
+fn export(data: &Path, export: &Export) -> anyhow::Result<()> {
+    if Manifest::load(&export.target)?.is_some_and(|m| !m.files.is_empty()) {
+        bail!("{} holds an archive already: name a new folder, or use weir archive import", export.target.display());
+    }
+    let Which { from, to, dataset } = &export.which;
+    let range = from.unwrap_or(i64::MIN)..=to.map_or(i64::MAX, |to| to - 1);
+    let selection = Selection { range, datasets: dataset.iter().cloned().collect() };
+    let copied = copied(std::slice::from_ref(&data.to_owned()), &export.target, &selection)?;
+    eprintln!("{copied} into {}", export.target.display());
+    Ok(())
+}
+
+fn copied(sources: &[PathBuf], target: &Path, selection: &Selection) -> anyhow::Result<String> {
+    let bar = super::progress::count("copying", "events");
+    let copied = archive::copy(sources, target, selection, &|looked| bar.set_position(looked))?;
+    bar.finish_and_clear();
+    let known = match copied.known {
+        0 => String::new(),
+        known => format!(" ({} more were there already)", grouped(known)),
+    };
+    Ok(format!("{} events copied{known}", grouped(copied.events)))
+}
+
+/// `1,234,567`
+fn grouped(number: u64) -> String {
+    indicatif::HumanCount(number).to_string()
+}
+
+fn size(bytes: u64) -> String {
+    indicatif::DecimalBytes(bytes).to_string()
+}
