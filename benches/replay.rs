@@ -6,12 +6,14 @@
 //! be had are left out, and without their generator the log is made here. Figures are medians, in CPU-seconds of the
 //! process (user and system, all threads), reading included; weir's has its alerts as JSON in it.
 
+mod child;
 mod cpu;
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::process::Command;
+
+use child::run;
 
 /// Events that are made, and the rounds that are run, unless told.
 const EVENTS: u64 = 5_000_000;
@@ -120,37 +122,6 @@ fn compare(name: &str, least: f64, events: u64, rounds: usize, contenders: &[Con
 
 fn weir() -> Command {
     Command::new(env!("CARGO_BIN_EXE_weir"))
-}
-
-/// What is left of a process.
-struct Ended {
-    /// The most memory it was seen with, MiB.
-    memory: u64,
-    /// Its standard error.
-    said: String,
-}
-
-/// Runs a command to its end: its CPU-seconds, and what is left of it. What it writes is thrown away.
-fn run(command: &mut Command) -> (f64, Ended) {
-    let before = cpu::of_children();
-    let said = tempfile::NamedTempFile::new().expect("a file for what is said");
-    let errors = said.reopen().expect("the file is there");
-    let mut child = command.stdout(Stdio::null()).stderr(errors).spawn().expect("the command is found");
-    let status = format!("/proc/{}/status", child.id());
-    let mut memory = 0;
-    let exit = loop {
-        if let Some(exit) = child.try_wait().expect("a child can be waited for") {
-            break exit;
-        }
-        let text = std::fs::read_to_string(&status).unwrap_or_default();
-        let most = text.lines().find_map(|l| l.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB")?.parse().ok());
-        memory = memory.max(most.unwrap_or(0) / 1024);
-        std::thread::sleep(Duration::from_millis(20));
-    };
-    let said = std::fs::read_to_string(said.path()).unwrap_or_default();
-    // 1 says that there were alerts.
-    assert!(matches!(exit.code(), Some(0 | 1)), "{command:?} failed:\n{said}");
-    (cpu::of_children() - before, Ended { memory, said })
 }
 
 /// The number before "events" in what a scan says last.
