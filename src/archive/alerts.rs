@@ -109,6 +109,18 @@ pub fn latest_changes(dir: &Path) -> Result<BTreeMap<AlertId, AlertChange>, Arch
     Ok(latest)
 }
 
+/// The alerts that stand in a data folder's alert log: not superseded, not withdrawn; none when there is no log. Takes no lock.
+pub fn standing(dir: &Path) -> Result<BTreeMap<AlertId, Alert>, ArchiveError> {
+    let path = layout::alerts(dir);
+    let mut current = BTreeMap::new();
+    if path.exists() {
+        for line in lines(&path)? {
+            apply(&mut current, line?.0);
+        }
+    }
+    Ok(current)
+}
+
 fn apply(current: &mut BTreeMap<AlertId, Alert>, change: AlertChange) {
     match change.change {
         Change::Added | Change::Changed => current.insert(change.alert.id, change.alert),

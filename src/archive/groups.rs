@@ -156,13 +156,19 @@ fn repeated(value: ArrayRef, len: usize) -> ArrayRef {
     Arc::new(Dictionary::new(UInt32Array::new(codes, None), value))
 }
 
+/// Opens a file that begins as Parquet files do.
+pub(super) fn open(path: &Path) -> Result<File, ArchiveError> {
+    let file = File::open(path).map_err(ArchiveError::io("open", path))?;
+    let mut begins = [0; MAGIC.len()];
+    if file.read_at(&mut begins, 0).map_err(ArchiveError::io("read", path))? < MAGIC.len() || begins != *MAGIC {
+        return Err(ArchiveError::NotParquet(path.to_owned()));
+    }
+    Ok(file)
+}
+
 impl Groups {
     pub(super) fn open(path: &Path) -> Result<Groups, ArchiveError> {
-        let file = File::open(path).map_err(ArchiveError::io("open", path))?;
-        let mut begins = [0; MAGIC.len()];
-        if file.read_at(&mut begins, 0).map_err(ArchiveError::io("read", path))? < MAGIC.len() || begins != *MAGIC {
-            return Err(ArchiveError::NotParquet(path.to_owned()));
-        }
+        let file = open(path)?;
         let metadata = ArrowReaderMetadata::load(&file, Default::default()).map_err(ArchiveError::parquet(path))?;
         let names = metadata.schema().fields().iter().map(|f| f.name().as_str());
         if !names.clone().any(|n| n == field::TIMESTAMP.name()) {

@@ -37,6 +37,17 @@ struct Change {
     lists: BTreeMap<String, String>,
 }
 
+/// Lists from some time on.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ListTurn {
+    /// The watermark at which they came, µs.
+    pub watermark: i64,
+    /// Number of the first event that was judged by them.
+    pub from: u64,
+    /// What stands in them.
+    pub lists: Lists,
+}
+
 /// Appends to the history.
 pub struct ListLog {
     file: File,
@@ -147,21 +158,37 @@ impl ListHistory {
 
     /// The lists from each watermark (µs) on at which they changed, in order. The first ones stood from the beginning: lists at
     /// their first recorded content, those that never were recorded as they are now.
-    pub fn turns(&self, now: &Lists) -> Vec<(i64, Lists)> {
+    pub fn turns(&self, now: &Lists) -> Vec<ListTurn> {
         let mut first = now.clone();
         for change in self.changes.iter().rev() {
             change.apply(&mut first);
         }
-        let mut turns = vec![(i64::MIN, first)];
+        let mut turns = vec![ListTurn { watermark: i64::MIN, from: 0, lists: first }];
         for change in &self.changes {
-            let (at, mut lists) = turns[turns.len() - 1].clone();
+            let ListTurn { watermark, mut lists, .. } = turns[turns.len() - 1].clone();
             change.apply(&mut lists);
-            if lists != turns[turns.len() - 1].1 {
+            if lists != turns[turns.len() - 1].lists {
                 // Time does not go back.
-                turns.push((change.watermark().unwrap_or(at).max(at), lists));
+                let watermark = change.watermark().unwrap_or(watermark).max(watermark);
+                turns.push(ListTurn { watermark, from: change.from, lists });
             }
         }
         turns
+    }
+
+    /// The lists as they stood at a time (µs UTC, of the clock). Before it was first recorded a list stood at its first
+    /// recorded content; one that never was recorded stands as it does now.
+    pub fn as_of(&self, now: &Lists, at: i64) -> Lists {
+        let mut lists = now.clone();
+        self.changes.iter().rev().for_each(|change| change.apply(&mut lists));
+        let before = |change: &&Change| time::parse_rfc3339(&change.at).is_some_and(|written| written <= at);
+        self.changes.iter().filter(before).for_each(|change| change.apply(&mut lists));
+        lists
+    }
+
+    /// The lists as they were recorded last.
+    pub fn latest(&self, now: &Lists) -> Lists {
+        self.as_of(now, i64::MAX)
     }
 
     /// The contents that are not those recorded last.
@@ -229,13 +256,17 @@ mod tests {
         log.record(30, 0, 1_500_000, &lists(&[("a", "1")])).unwrap();
         let log = ListLog::open(dir.path()).unwrap();
         let stood = |a: &str| lists(&[("a", a), ("b", "x"), ("c", "new")]);
+        let turn = |watermark, from, a| ListTurn { watermark, from, lists: stood(a) };
         assert_eq!(
             log.history().turns(&now),
-            [(i64::MIN, stood("1")), (2_000_002, stood("2")), (2_000_002, stood("3")), (2_000_002, stood("1"))],
+            [turn(i64::MIN, 0, "1"), turn(2_000_002, 20, "2"), turn(2_000_002, 20, "3"), turn(2_000_002, 30, "1")],
             "a watermark never goes back"
         );
+        assert_eq!(log.history().as_of(&now, -1), stood("1"));
+        assert_eq!((log.history().as_of(&now, 0), log.history().latest(&now)), (stood("1"), stood("1")));
         assert_eq!((log.history().watermark(), ListHistory::default().watermark()), (Some(2_000_002), None));
-        assert_eq!(ListHistory::default().turns(&now), [(i64::MIN, now.clone())]);
+        assert_eq!(ListHistory::default().turns(&now), [ListTurn { watermark: i64::MIN, from: 0, lists: now.clone() }]);
+        assert_eq!(ListHistory::default().latest(&now), now);
         assert_eq!(
             log.history().spans(&now, 100),
             [(0..20, stood("1")), (20..30, stood("3")), (30..100, stood("1"))],

@@ -29,6 +29,7 @@ mod coded;
 mod columns;
 mod compact;
 mod cut;
+mod foreign;
 mod gather;
 mod groups;
 mod holds;
@@ -57,16 +58,17 @@ mod store;
 mod texts;
 mod transfer;
 
-pub use alerts::{AlertLog, alert_changes, latest_changes};
+pub use alerts::{AlertLog, alert_changes, latest_changes, standing};
 pub use background::expired;
 pub use bulk::BulkWriter;
+pub use foreign::{Mapping, MappingError, Misfits, Outlook, Tables};
 pub use groups::{Keep, Skipped};
 pub use holds::{Hold, Holds};
-pub use lists::{ListHistory, ListLog, Lists};
+pub use lists::{ListHistory, ListLog, ListTurn, Lists};
 pub use manifest::{Checkpoint, Manifest, StoredFile};
 pub use part::{Encoding, write_file};
 pub use reach::end_of_time;
-pub use read::{Reader, Snapshot, files, greatest_time, read, snapshot};
+pub use read::{Reader, Snapshot, examine, files, greatest_time, is_archive, read, read_tables, snapshot};
 pub use retention::{Limit, Retention};
 pub use role::Role;
 pub use store::{Archive, Settings};
@@ -139,6 +141,30 @@ pub enum ArchiveError {
     /// A file that does not begin as Parquet files do.
     #[error("{} is not a Parquet file: `weir scan` reads logs", .0.display())]
     NotParquet(PathBuf),
+    /// A Parquet file of others has no column that is the time of its rows.
+    #[error("{}: no column is known to be the time of its rows{hint}; its columns are {columns}", path.display())]
+    NoTime {
+        /// The file.
+        path: PathBuf,
+        /// What to do.
+        hint: String,
+        /// The columns it has.
+        columns: String,
+    },
+    /// A Parquet file of others has not the column that a field is to come from.
+    #[error("{}: {field} is to be `{column}`, and there is no such column{near}; its columns are {columns}", path.display())]
+    NoColumn {
+        /// The file.
+        path: PathBuf,
+        /// The field.
+        field: String,
+        /// The column that was named.
+        column: String,
+        /// Which one may be meant.
+        near: String,
+        /// The columns it has.
+        columns: String,
+    },
     /// A Parquet file that is not ours lacks what an event must have.
     #[error("{} has no column @timestamp, which every event needs; its columns are {columns}", path.display())]
     Foreign {

@@ -8,6 +8,7 @@ use std::fs::File;
 use std::ops::{Range, RangeInclusive};
 use std::path::{Path, PathBuf};
 
+use super::foreign::{self, Foreign, Mapping, Outlook, Tables};
 use super::groups::{Groups, Keep, Skipped, Wanted};
 use super::lease::Lease;
 use super::log::Frames;
@@ -97,6 +98,7 @@ impl Snapshot {
             open: None,
             wanted: Wanted::new(columns, range),
             numbers,
+            tables: None,
             _lease: Some(self.lease.clone()),
         })
     }
@@ -123,25 +125,63 @@ pub fn read(
     columns: Option<&BTreeSet<FieldRef>>,
     range: RangeInclusive<i64>,
 ) -> Result<Reader, ArchiveError> {
-    let mut sources = VecDeque::new();
+    if is_archive(path) {
+        return snapshot(path)?.read(columns, range, 0..u64::MAX);
+    }
+    let sources = listed(path)?.into_iter().map(Source::Parquet).collect();
+    Ok(Reader {
+        sources,
+        open: None,
+        wanted: Wanted::new(columns, range),
+        numbers: 0..u64::MAX,
+        tables: None,
+        _lease: None,
+    })
+}
+
+/// Whether a path is a data folder.
+pub fn is_archive(path: &Path) -> bool {
+    path.is_dir() && layout::manifest(path).exists()
+}
+
+/// Looks whether the Parquet files of a folder, or this one, can be read as [`read_tables`] does, and which of these fields
+/// they have.
+pub fn examine(
+    path: &Path,
+    mapping: &Mapping,
+    wanted: &BTreeSet<FieldRef>,
+    outlook: &mut Outlook,
+) -> Result<(), ArchiveError> {
+    foreign::examine(&listed(path)?, mapping, wanted, outlook)
+}
+
+/// Events of a folder of Parquet files, or of one, whoever wrote them, as [`read`] gives them. [`Reader::into_tables`] gives
+/// back what was found.
+pub fn read_tables(
+    path: &Path,
+    columns: Option<&BTreeSet<FieldRef>>,
+    range: RangeInclusive<i64>,
+    tables: Tables,
+) -> Result<Reader, ArchiveError> {
+    let sources = listed(path)?.into_iter().map(Source::Parquet).collect();
+    let tables = Some(Foreigners { tables, columns: columns.cloned(), range: range.clone() });
+    Ok(Reader { sources, open: None, wanted: Wanted::new(columns, range), numbers: 0..u64::MAX, tables, _lease: None })
+}
+
+fn listed(path: &Path) -> Result<Vec<PathBuf>, ArchiveError> {
     if !path.exists() {
         return Err(ArchiveError::Missing(path.to_owned()));
     }
     if !path.is_dir() {
-        sources.push_back(Source::Parquet(path.to_owned()));
-    } else if layout::manifest(path).exists() {
-        return snapshot(path)?.read(columns, range, 0..u64::MAX);
-    } else {
-        let mut found = Vec::new();
-        parquet_files(path, &mut found)?;
-        if found.is_empty() {
-            return Err(ArchiveError::Missing(path.to_owned()));
-        }
-        found.sort();
-        sources.extend(found.into_iter().map(Source::Parquet));
+        return Ok(vec![path.to_owned()]);
     }
-    let wanted = Wanted::new(columns, range);
-    Ok(Reader { sources, open: None, wanted, numbers: 0..u64::MAX, _lease: None })
+    let mut found = Vec::new();
+    parquet_files(path, &mut found)?;
+    if found.is_empty() {
+        return Err(ArchiveError::Missing(path.to_owned()));
+    }
+    found.sort();
+    Ok(found)
 }
 
 fn parquet_files(folder: &Path, found: &mut Vec<PathBuf>) -> Result<(), ArchiveError> {
@@ -163,7 +203,15 @@ enum Source {
 
 enum Open {
     Parquet(Box<Groups>),
+    Foreign(Box<Foreign>),
     Log { frames: Box<Frames>, ready: VecDeque<EventBatch> },
+}
+
+/// How files of others are read.
+struct Foreigners {
+    tables: Tables,
+    columns: Option<BTreeSet<FieldRef>>,
+    range: RangeInclusive<i64>,
 }
 
 /// Yields batches; after an error the rest of that file is left out.
@@ -173,6 +221,8 @@ pub struct Reader {
     wanted: Wanted,
     /// Which frames of the log count.
     numbers: Range<u64>,
+    /// Where files of others are among them.
+    tables: Option<Foreigners>,
     _lease: Option<Lease>,
 }
 
@@ -181,6 +231,11 @@ impl Reader {
     pub fn only(mut self, keep: Keep) -> Reader {
         self.wanted.only(keep);
         self
+    }
+
+    /// What was found in files of others.
+    pub fn into_tables(self) -> Tables {
+        self.tables.map_or_else(Tables::default, |foreigners| foreigners.tables)
     }
 
     /// What was left out so far because `keep` said so.
@@ -195,12 +250,17 @@ impl Iterator for Reader {
     fn next(&mut self) -> Option<Self::Item> {
         loop {
             if self.open.is_none() {
-                match Open::new(self.sources.pop_front()?) {
+                match Open::new(self.sources.pop_front()?, self.tables.as_ref()) {
                     Ok(open) => self.open = Some(open),
                     Err(error) => return Some(Err(error)),
                 }
             }
-            match self.open.as_mut().and_then(|open| open.next(&mut self.wanted, &self.numbers)) {
+            let next = match (&mut self.open, &mut self.tables) {
+                (Some(Open::Foreign(file)), Some(of)) => file.next(&mut of.tables, &of.range),
+                (Some(open), _) => open.next(&mut self.wanted, &self.numbers),
+                (None, _) => None,
+            };
+            match next {
                 None => self.open = None,
                 Some(Err(error)) => {
                     self.open = None;
@@ -213,14 +273,20 @@ impl Iterator for Reader {
 }
 
 impl Open {
-    fn new(source: Source) -> Result<Open, ArchiveError> {
+    fn new(source: Source, foreigners: Option<&Foreigners>) -> Result<Open, ArchiveError> {
         match source {
             Source::Log(path, file) => {
                 // Clones of a handle share their place in the file.
                 std::io::Seek::rewind(&mut &file).map_err(ArchiveError::io("read", &path))?;
                 Ok(Open::Log { frames: Box::new(Frames::new(file, &path)?), ready: VecDeque::new() })
             }
-            Source::Parquet(path) => Groups::open(&path).map(|groups| Open::Parquet(Box::new(groups))),
+            Source::Parquet(path) => match foreigners {
+                Some(of) if !Foreign::is_ours(&path, &of.tables)? => {
+                    let file = Foreign::open(&path, &of.tables, of.columns.as_ref(), &of.range)?;
+                    Ok(Open::Foreign(Box::new(file)))
+                }
+                Some(_) | None => Groups::open(&path).map(|groups| Open::Parquet(Box::new(groups))),
+            },
         }
     }
 
@@ -240,6 +306,8 @@ impl Open {
                 }
             },
             Open::Parquet(groups) => groups.next(wanted),
+            // It is asked by whoever knows how others are read.
+            Open::Foreign(_) => None,
         }
     }
 }

@@ -2,6 +2,8 @@
 
 use std::io::{self, IsTerminal, Write};
 
+pub(super) mod parquet;
+
 use crate::alert::{Alert, Severity};
 use crate::engine::findings::Findings;
 use crate::event::time::rfc3339;
@@ -19,24 +21,33 @@ pub(super) enum Output {
 const SHORT: usize = 12;
 
 /// Bytes that are written at once.
-const BUFFER: usize = 256 << 10;
+pub(super) const BUFFER: usize = 256 << 10;
+
+/// Whether standard output shows colours.
+pub(super) fn has_color() -> bool {
+    io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none()
+}
 
 /// Writes all alerts to standard output.
-pub(super) fn write(alerts: &mut Findings, output: Output) -> io::Result<()> {
-    let stdout = io::stdout();
-    let color = stdout.is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    let mut out = io::BufWriter::with_capacity(BUFFER, stdout.lock());
+pub(super) fn print(alerts: &mut Findings, output: Output) -> io::Result<()> {
+    let mut out = io::BufWriter::with_capacity(BUFFER, io::stdout().lock());
+    write(alerts, output, &mut out, has_color())?;
+    out.flush()
+}
+
+/// Writes all alerts.
+pub(super) fn write(alerts: &mut Findings, output: Output, mut out: &mut dyn Write, color: bool) -> io::Result<()> {
     alerts.for_each(|json| match output {
         Output::Json => {
             out.write_all(json)?;
             out.write_all(b"\n")
         }
         Output::Text => line(&mut out, &serde_json::from_slice(json)?, color),
-    })?;
-    out.flush()
+    })
 }
 
-fn line(out: &mut impl Write, alert: &Alert, color: bool) -> io::Result<()> {
+/// Writes an alert as a line.
+pub(super) fn line(out: &mut impl Write, alert: &Alert, color: bool) -> io::Result<()> {
     let (paint, plain) = if color { (paint(alert.severity), "\x1b[0m") } else { ("", "") };
     let seconds = |micros| rfc3339(micros)[..19].replace('T', " ");
     write!(
@@ -63,7 +74,7 @@ fn line(out: &mut impl Write, alert: &Alert, color: bool) -> io::Result<()> {
 }
 
 /// Log text may hold escape sequences; a terminal must not obey them.
-fn printable(text: &str) -> String {
+pub(super) fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 

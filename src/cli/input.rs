@@ -97,11 +97,15 @@ impl Reading {
     pub(super) fn settings(&self) -> anyhow::Result<ingest::Settings> {
         let mut settings = ingest::Settings::default();
         if let Some(zone) = &self.timezone {
-            settings.zone = jiff::tz::TimeZone::get(zone)
-                .with_context(|| format!("no time zone `{zone}`: use a name like Europe/Oslo or UTC"))?;
+            settings.zone = self::zone(zone)?;
         }
         Ok(settings)
     }
+}
+
+/// The time zone of this name.
+pub(super) fn zone(name: &str) -> anyhow::Result<jiff::tz::TimeZone> {
+    jiff::tz::TimeZone::get(name).with_context(|| format!("no time zone `{name}`: use a name like Europe/Oslo or UTC"))
 }
 
 fn format(name: &str) -> Result<String, String> {

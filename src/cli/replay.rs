@@ -1,108 +1,228 @@
-//! `weir replay`: archived events through the same rules.
+//! `weir replay`: stored events through the same rules.
 
+use std::io::{self, IsTerminal, Write};
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 
-use super::alerts::{self, Output};
-use super::input::{Rules, Workers, instant};
-use crate::archive;
-use crate::engine::batch::{self, Feed, Needs};
+use self::source::{Lists, Read, Sources};
+use super::alerts;
+use super::input::{Rules, Workers, instant, zone};
+use crate::archive::Mapping;
+use crate::engine::batch::Feed;
+use crate::engine::replay::{AsOf, Replay, Settings};
+
+mod diff;
+mod pace;
+mod source;
 
 /// Run the rules over archived events
 ///
-/// Takes a data folder or single Parquet files and prints the alerts: the same, with the same ids, as
-/// the run that archived the events. Lists are taken as their files are now: an alert that depended on what stood in
-/// one before differs.
+/// Takes a data folder, single Parquet files, or folders of them, and prints the alerts: of a data folder the same, with the
+/// same ids, as the run that archived the events. Lists are taken as they were then.
+///
+/// Anybody's Parquet files will do: --map says which columns are which fields. A column that has a field's name (source.ip, or
+/// ip in a struct source) needs none; any other is `fields.NAME` to rules, and so are the NAME=VALUE folders around a file. Times may be
+/// timestamps, days, text, or numbers since 1970, in the unit that makes a time of our days of them or the one behind a colon (When:ms).
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
   weir replay weir-data
   weir replay weir-data --rules new-rules --from 2026-01-01
-  weir replay weir-data/events/date=2026-01-15/part-1.parquet --output json
+  weir replay weir-data --output diff                   what differs from what was raised live?
+  weir replay weir-data --speed 60x                     an hour in a minute, alerts as they would come
+  weir replay flows.parquet --map @timestamp=EventTime,source.ip=src --set event.category=network
+  weir replay weir-data --out alerts.parquet
 
-Exit codes: 0 no alert, 1 some, 2 an error.")]
+Exit codes: 0 no alert (diff: no difference), 1 some, 2 an error.")]
 pub(super) struct Arguments {
-    /// A data folder, or Parquet files
+    /// A data folder, Parquet files, or folders of them
     #[arg(required = true, value_name = "DIR|FILE.parquet")]
     sources: Vec<PathBuf>,
     #[command(flatten)]
     rules: Rules,
-    /// Only events at or after this time
+    /// Which columns of others' files are which fields, e.g. @timestamp=EventTime,source.ip=src.addr
+    #[arg(long, value_name = "FIELD=COLUMN,…")]
+    map: Vec<String>,
+    /// A value that a field has in all events of others' files, e.g. event.category=network
+    #[arg(long, value_name = "FIELD=VALUE")]
+    set: Vec<String>,
+    /// Time zone of times in others' files that name none, e.g. Europe/Oslo
+    #[arg(long, value_name = "ZONE", default_value = "UTC")]
+    timezone: String,
+    /// Only events at or after this time (diff: only alerts that begin then; what leads to them is read, too)
     #[arg(long, value_name = "TIME", value_parser = instant)]
     from: Option<i64>,
-    /// Only events before this time
+    /// Only events before this time (diff: only alerts that begin before)
     #[arg(long, value_name = "TIME", value_parser = instant)]
     to: Option<i64>,
-    /// How alerts are printed
-    #[arg(long, value_enum, default_value_t = Output::Text)]
-    output: Output,
+    /// How fast time goes by: as fast as it can, or as many times as fast as it did (1x, 60x)
+    #[arg(long, value_name = "max|Nx", default_value = "max", value_parser = speed)]
+    speed: Speed,
+    /// The lists as they were for the run that archived the events, as their files are now, or as they stood at a time
+    #[arg(long, value_name = "live|now|TIME", default_value = "live", value_parser = as_of)]
+    as_of: AsOf,
+    /// How alerts are printed [default: parquet for --out *.parquet, else text]
+    #[arg(long, value_enum)]
+    output: Option<Output>,
+    /// Write them to this file
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
     #[command(flatten)]
     workers: Workers,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Output {
+    /// A line an alert, for people
+    Text,
+    /// A JSON object a line; with --speed one a change, as in alerts.ndjson
+    Json,
+    /// A Parquet file with a row an alert
+    Parquet,
+    /// What differs from the alerts that stand in the data folder's log, and how much by rule
+    Diff,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Speed {
+    Max,
+    Times(f64),
+}
+
+fn speed(text: &str) -> Result<Speed, String> {
+    let number = text.strip_suffix(['x', 'X', '×']).unwrap_or(text);
+    match number.parse::<f64>() {
+        _ if text == "max" => Ok(Speed::Max),
+        Ok(times) if times.is_finite() && times > 0.0 => Ok(Speed::Times(times)),
+        Ok(_) | Err(_) => Err("write max, 1x, 60x or another number above 0".to_owned()),
+    }
+}
+
+fn as_of(text: &str) -> Result<AsOf, String> {
+    match text {
+        "live" => Ok(AsOf::Live),
+        "now" => Ok(AsOf::Now),
+        time => instant(time).map(AsOf::Time).map_err(|error| format!("{error}; or live, or now")),
+    }
+}
+
 pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let started = Instant::now();
-    let rules = arguments.rules.load()?;
-    let range = arguments.from.unwrap_or(i64::MIN)..=arguments.to.map_or(i64::MAX, |t| t - 1);
-    let needs = Needs::new(&rules.program);
-    let open = |source: &Path| {
-        let reader = archive::read(source, Some(&needs.columns), range.clone());
-        let reader = reader.with_context(|| format!("cannot replay {}", source.display()))?;
-        anyhow::Ok(reader.only(needs.keep()))
+    let output = arguments.output()?;
+    let mapping = Mapping::parse(&arguments.map, &arguments.set, zone(&arguments.timezone)?)?;
+    let (_, rules) = arguments.rules.live()?;
+    let broken = rules.has_errors();
+    if broken {
+        eprintln!("weir: rules with errors are left out; {} go on", rules.program.rules.len());
+    }
+    let from = arguments.from.unwrap_or(i64::MIN);
+    let asked = from..=arguments.to.map_or(i64::MAX, |t| t - 1);
+    let range = if output == Output::Diff { diff::widened(&asked, &rules.program) } else { asked.clone() };
+    let sources = Sources::open(&arguments.sources, mapping)?;
+    let against = match output {
+        Output::Diff => Some(diff::Standing::read(sources.only_archive()?, &asked, &rules.program)?),
+        Output::Text | Output::Json | Output::Parquet => None,
     };
+    let Lists { history, as_of, end } = sources.lists(arguments.as_of)?;
+    let until = (*range.end() != i64::MAX).then(|| range.end().saturating_add(1));
+    let until = until.map_or(end, |to| Some(end.map_or(to, |end| end.min(to))));
+    let replay = Replay::new(rules, history, as_of);
     // What cannot be opened is said before anything is read.
-    arguments.sources.iter().try_for_each(|source| open(source).map(drop))?;
+    sources.examine(&replay)?;
+    if replay.changes() > 0 {
+        eprintln!(
+            "weir: lists as they were: they changed {} times (--as-of now takes them as they are)",
+            replay.changes()
+        );
+    }
+    let settings = Settings { workers: arguments.workers.count(), from: *range.start(), until };
+    if let Speed::Times(times) = arguments.speed {
+        let alerts = pace::run(&replay, &settings, &sources, range, times, output == Output::Json, arguments.out())?;
+        return Ok(code(broken, alerts == 0));
+    }
     let bar = super::progress::count("replaying", "events");
-    // An archive tells how far the run that wrote it had come.
-    let end = match &arguments.sources[..] {
-        [folder] => archive::end_of_time(folder)?,
-        _ => None,
-    };
-    let until = arguments.to.map_or(end, |to| Some(end.map_or(to, |end| end.min(to))));
-    let settings = batch::Settings {
-        program: rules.program,
-        workers: arguments.workers.count(),
-        archive: None,
-        once: false,
-        until,
-    };
-    let (events, mut alerts) = batch::run(
+    let (read, mut found) = replay.whole(
         &settings,
-        &|feed: &mut Feed| -> anyhow::Result<(u64, u64)> {
-            let (mut events, mut skipped) = (0, 0);
-            for source in &arguments.sources {
-                let mut reader = open(source)?;
-                for batch in &mut reader {
-                    let batch = batch?;
-                    events += batch.len() as u64;
-                    bar.set_position(events);
-                    if feed.send(batch).is_err() {
-                        return Ok((events, skipped));
-                    }
-                }
-                let left_out = reader.skipped();
-                skipped += left_out.events;
-                if left_out.events > 0 && feed.passed(left_out.latest).is_err() {
-                    break;
-                }
-            }
-            Ok((events, skipped))
-        },
+        &|feed: &mut Feed| -> anyhow::Result<Read> { sources.feed(feed, &replay, &range, false, &bar) },
         &|phase| bar.set_message(phase.word()),
     )?;
     bar.finish_and_clear();
-    let (events, skipped) = events?;
-    let count = alerts.len();
-    alerts::write(&mut alerts, arguments.output)?;
-    let unread =
-        if skipped > 0 { format!(", {skipped} more left unread: no rule can match them") } else { String::new() };
-    eprintln!("{events} events replayed in {:.2} s{unread}; {count} alerts", started.elapsed().as_secs_f64());
-    Ok(match () {
-        () if rules.broken => ExitCode::from(2),
-        () if count == 0 => ExitCode::SUCCESS,
-        () => ExitCode::from(1),
-    })
+    let read = read?;
+    let count = found.len();
+    let written = match (against, output) {
+        (Some(standing), _) => {
+            let differences = standing.compare(&mut found)?;
+            arguments.write(|out, color| differences.write(out, color))?;
+            differences.left_out();
+            differences.is_empty()
+        }
+        (None, Output::Parquet) => {
+            arguments.write(|out, _| alerts::parquet::write(&mut found, out))?;
+            count == 0
+        }
+        (None, Output::Json) => {
+            arguments.write(|out, _| alerts::write(&mut found, alerts::Output::Json, out, false))?;
+            count == 0
+        }
+        (None, Output::Text | Output::Diff) => {
+            arguments.write(|out, color| alerts::write(&mut found, alerts::Output::Text, out, color))?;
+            count == 0
+        }
+    };
+    read.say(&replay);
+    let unread = match read.skipped {
+        0 => String::new(),
+        skipped => format!(", {skipped} more left unread: no rule can match them"),
+    };
+    eprintln!("{} events replayed in {:.2} s{unread}; {count} alerts", read.events, started.elapsed().as_secs_f64());
+    Ok(code(broken, written))
 }
+
+fn code(broken: bool, nothing: bool) -> ExitCode {
+    match () {
+        () if broken => ExitCode::from(2),
+        () if nothing => ExitCode::SUCCESS,
+        () => ExitCode::from(1),
+    }
+}
+
+impl Arguments {
+    fn output(&self) -> anyhow::Result<Output> {
+        let named = self.out.as_deref().is_some_and(|out| out.extension().is_some_and(|e| e == "parquet"));
+        let output = self.output.unwrap_or(if named { Output::Parquet } else { Output::Text });
+        if output == Output::Parquet && self.out.is_none() && io::stdout().is_terminal() {
+            bail!("Parquet is not for the eye: name a file with --out FILE.parquet");
+        }
+        if self.speed != Speed::Max && matches!(output, Output::Parquet | Output::Diff) {
+            bail!("--output parquet and diff are of all alerts together: leave out --speed, or use text or json");
+        }
+        Ok(output)
+    }
+
+    fn out(&self) -> Option<&Path> {
+        self.out.as_deref()
+    }
+
+    /// Gives the file, or standard output and whether that shows colours.
+    fn write(&self, write: impl FnOnce(&mut (dyn Write + Send), bool) -> io::Result<()>) -> anyhow::Result<()> {
+        match &self.out {
+            Some(path) => {
+                let cannot =
+                    || format!("cannot write {}: name a file in a folder that exists, with --out", path.display());
+                let mut file = io::BufWriter::new(std::fs::File::create(path).with_context(cannot)?);
+                write(&mut file, false).and_then(|()| file.flush()).with_context(cannot)
+            }
+            None => {
+                let mut out = io::BufWriter::with_capacity(alerts::BUFFER, io::stdout());
+                write(&mut out, alerts::has_color()).and_then(|()| out.flush()).map_err(Into::into)
+            }
+        }
+    }
+}
+
+/// Times of events that are read, µs.
+type Range = RangeInclusive<i64>;

@@ -96,7 +96,7 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     )?;
     bar.finish_and_clear();
     let count = alerts.len();
-    alerts::write(&mut alerts, arguments.output)?;
+    alerts::print(&mut alerts, arguments.output)?;
     failed.append(&mut read.failed);
     for failure in &failed {
         eprintln!("weir: {failure}");

@@ -207,7 +207,8 @@ async fn watch(
     }
 }
 
-async fn interrupted() -> std::io::Result<()> {
+/// Waits for Ctrl-C or SIGTERM.
+pub(super) async fn interrupted() -> std::io::Result<()> {
     let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
     tokio::select! {
         interrupt = tokio::signal::ctrl_c() => interrupt,

@@ -4,16 +4,17 @@
 //! until it has come to its end: then what was found is compared with what was said before. So it is when another dataflow
 //! takes the place of the one that spoke.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::EngineError;
+use super::damping::Damping;
 use super::past::Filler;
 use super::restart::{Floors, Found, Rebuilt};
 use super::shadow::Relay;
-use crate::alert::{AlertChange, AlertId, Cause, Change};
+use crate::alert::{AlertChange, Cause};
 use crate::archive::AlertLog;
 use crate::correlate::changes::Judged;
 use crate::correlate::{Output, Outputs, Roster, changes};
@@ -23,16 +24,13 @@ use crate::serve::live::Hub;
 
 /// How long a failed write waits before it is tried again.
 const RETRY: Duration = Duration::from_secs(1);
-/// A running episode's end and count are written at most this often.
-const DAMPING: Duration = Duration::from_secs(1);
 
 /// State of the thread.
 pub(super) struct Alerts {
     roster: Arc<Roster>,
     log: AlertLog,
     past: Option<Past>,
-    /// Alerts of which something was written lately: when, and what came since.
-    held: HashMap<AlertId, (Instant, Option<AlertChange>)>,
+    damping: Damping,
     told: Told,
     /// What was told too early.
     early: Option<Relay>,
@@ -76,7 +74,7 @@ impl Alerts {
     ) -> Alerts {
         let past = Some(Past { found, kind: Kind::Restart { epochs } });
         let (early, shadowed) = (None, BTreeSet::new());
-        Alerts { roster, log, past, held: HashMap::new(), told, early, shadowed, hub, metrics }
+        Alerts { roster, log, past, damping: Damping::default(), told, early, shadowed, hub, metrics }
     }
 
     /// Runs until the dataflow ends.
@@ -96,7 +94,7 @@ impl Alerts {
                 Some(past) => past.found.take(changes),
                 None => changes,
             };
-            let due = self.damp(present);
+            let due = self.damping.pass(present);
             self.write(due);
             if output.roster.generation() != self.roster.generation() {
                 self.change(output);
@@ -157,7 +155,7 @@ impl Alerts {
 
     /// Writes all that was held back.
     fn flush(&mut self) {
-        let rest = self.held.drain().filter_map(|(_, (_, change))| change).collect();
+        let rest = self.damping.flush();
         self.write(rest);
     }
 
@@ -195,12 +193,8 @@ impl Alerts {
             past.found.floors.retain(|rule| !joined.contains(rule) && program.position(rule).is_some());
             self.reconcile();
         }
-        let (of_joined, held) = self.held.drain().partition(|(_, (_, change))| {
-            change.as_ref().is_some_and(|change| joined.contains(change.alert.rule.as_str()))
-        });
-        self.held = held;
-        let of_joined: HashMap<AlertId, (Instant, Option<AlertChange>)> = of_joined;
-        self.write(of_joined.into_values().filter_map(|(_, change)| change).collect());
+        let of_joined = self.damping.release(|change| joined.contains(change.alert.rule.as_str()));
+        self.write(of_joined);
         if joined.is_empty() {
             return;
         }
@@ -223,37 +217,6 @@ impl Alerts {
         }
         self.metrics.rules_filling(rules.len());
         self.hub.filling(rules);
-    }
-
-    /// What must be written now: everything but changes of an alert that was written less than [`DAMPING`] ago.
-    fn damp(&mut self, changes: Vec<AlertChange>) -> Vec<AlertChange> {
-        let now = Instant::now();
-        let mut due = Vec::new();
-        for change in changes {
-            let id = change.alert.id;
-            match (&change.change, self.held.get_mut(&id)) {
-                (Change::Changed, Some((_, held))) => *held = Some(change),
-                (Change::Changed | Change::Added, _) => {
-                    self.held.insert(id, (now, None));
-                    due.push(change);
-                }
-                (Change::Superseded { .. } | Change::Withdrawn, _) => {
-                    self.held.remove(&id);
-                    due.push(change);
-                }
-            }
-        }
-        self.held.retain(|_, (written, held)| {
-            if written.elapsed() < DAMPING {
-                return true;
-            }
-            *written = now;
-            let held = held.take();
-            let keep = held.is_some();
-            due.extend(held);
-            keep
-        });
-        due
     }
 
     fn write(&mut self, changes: Vec<AlertChange>) {

@@ -5,20 +5,19 @@
 //! through. Input that is not is found out on the way, and taken again from its start with all its rows
 //! spooled first ([`Overflow`]).
 
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
+use super::EngineError;
 use super::findings::Findings;
-use super::{EngineError, drop_late};
-use crate::archive::{BulkWriter, Keep};
+use super::judge::Judge;
+use crate::archive::BulkWriter;
 use crate::correlate::spool::{Overflow, Spool, SpoolError};
 use crate::correlate::{self, Emit, Input, Outputs, changes};
-use crate::event::field::FieldRef;
 use crate::event::{EventBatch, time};
-use crate::matching::{MatchRow, Matcher, Pruner, Scratch};
+use crate::matching::MatchRow;
 use crate::rule::plan::Program;
 
 /// Batches under way between two stages.
@@ -39,44 +38,26 @@ pub struct Settings {
     pub until: Option<i64>,
 }
 
-/// What a run of these rules reads of events that are stored.
-pub struct Needs {
-    /// The columns; a producer may leave out all others.
-    pub columns: BTreeSet<FieldRef>,
-    matcher: Matcher,
-}
-
-impl Needs {
-    /// Of this program.
-    pub fn new(program: &Program) -> Needs {
-        let matcher = Matcher::new(program);
-        Needs { columns: matcher.fields().clone(), matcher }
-    }
-
-    /// Leaves out events that no rule can match.
-    pub fn keep(&self) -> Keep {
-        let mut pruner = Pruner::new(&self.matcher);
-        Box::new(move |events| pruner.may_match(events))
-    }
-}
-
 /// What a producer of batches is given: it sends them, and says how far it is.
 pub struct Feed {
-    matcher: Matcher,
-    scratch: Scratch,
-    program: Arc<Program>,
+    judge: Judge,
+    /// Number of the first event that it judges.
+    span: u64,
     out: Sender<Bundle>,
     archived: bool,
     /// Rows of the last batch: room for as many is made for the next.
     expected: usize,
 }
 
-struct Bundle {
+pub(super) struct Bundle {
     /// For the archive, if there is one.
     batch: Option<EventBatch>,
-    rows: Vec<MatchRow>,
+    pub(super) rows: Vec<MatchRow>,
+    /// Rows to be judged by the lists that stood from the event of this number on.
+    pub(super) late: Vec<MatchRow>,
+    pub(super) span: u64,
     /// Time of its latest event, µs.
-    greatest: i64,
+    pub(super) greatest: i64,
 }
 
 /// The consumer ended; there is nothing left to do.
@@ -84,21 +65,31 @@ struct Bundle {
 pub struct Closed;
 
 impl Feed {
+    pub(super) fn new(judge: Judge, out: Sender<Bundle>, archived: bool) -> Feed {
+        Feed { judge, span: 0, out, archived, expected: 0 }
+    }
+
+    /// From the event of this number on another one judges.
+    pub fn judged_by(&mut self, judge: Judge, span: u64) {
+        (self.judge, self.span) = (judge, span);
+    }
+
     /// Matches a batch and passes it on.
     pub fn send(&mut self, batch: EventBatch) -> Result<(), Closed> {
         let mut rows = Vec::with_capacity(self.expected + self.expected / 16);
-        self.matcher.matches(&batch, &mut self.scratch, &mut rows);
+        let mut late = Vec::new();
+        self.judge.rows(&batch, &mut rows, &mut late);
         self.expected = rows.len();
-        drop_late(&self.program, &batch, &mut rows);
         // Without an archive its memory is free for the next one, in the same thread.
         let greatest = batch.times().iter().copied().max().unwrap_or(i64::MIN);
         let batch = self.archived.then_some(batch);
-        self.out.send(Bundle { batch, rows, greatest }).map_err(|_| Closed)
+        self.out.send(Bundle { batch, rows, late, span: self.span, greatest }).map_err(|_| Closed)
     }
 
     /// Says that there were events up to this time (µs) which no rule can match, so that they were not read.
     pub fn passed(&mut self, greatest: i64) -> Result<(), Closed> {
-        self.out.send(Bundle { batch: None, rows: Vec::new(), greatest }).map_err(|_| Closed)
+        let (rows, late) = (Vec::new(), Vec::new());
+        self.out.send(Bundle { batch: None, rows, late, span: self.span, greatest }).map_err(|_| Closed)
     }
 }
 
@@ -150,9 +141,7 @@ fn attempt<T: Send>(
     let Settings { program, workers, archive, .. } = settings;
     let archive = archive.as_deref().map(BulkWriter::open).transpose()?;
     let (out, bundles) = bounded(BATCHES_IN_FLIGHT);
-    let (matcher, scratch) = (Matcher::new(program), Scratch::default());
-    let archived = archive.is_some();
-    let mut feed = Feed { matcher, scratch, program: program.clone(), out, archived, expected: 0 };
+    let mut feed = Feed::new(Judge::new(program, Emit::Final), out, archive.is_some());
     let (input, outputs) = correlate::start(program.clone(), *workers, Emit::Final)?;
     let folder = std::env::var_os("TMPDIR").map_or_else(std::env::temp_dir, PathBuf::from);
     let disk = |folder: &Path| {

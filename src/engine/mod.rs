@@ -1,26 +1,30 @@
 //! Composition root: the stages joined by channels.
 //!
-//! [`batch`] takes a finite input whole (`weir scan`, `weir replay`); [`live`] runs for ever (`weir
-//! run`, `weir demo`); `restart` rebuilds what live state was from the archive. [`rules`] are read again while it
+//! [`batch`] takes a finite input whole (`weir scan`, `weir replay`), [`replay`] one as if it came now, or whose lists changed
+//! ([`judge`]); [`live`] runs for ever (`weir run`, `weir demo`); `restart` rebuilds what live state was from the archive. [`rules`] are read again while it
 //! runs ([`reload`]), and those that are new are filled from the archive (`past`), or their whole program is beside the one
 //! that runs (`shadow`). Lists change in a replay where they were changed (`turns`).
 
 mod alerts;
 pub mod batch;
+mod damping;
 pub mod findings;
+pub mod judge;
 pub mod live;
 mod past;
 pub mod reload;
+pub mod replay;
 mod restart;
 pub mod rules;
 mod shadow;
 mod turns;
 
 use arrow::array::{Array, AsArray};
+use rustc_hash::FxHashSet;
 
 use crate::correlate::CorrelateError;
 use crate::event::batch::LIST_SEPARATOR;
-use crate::event::{EventBatch, field};
+use crate::event::{EventBatch, EventId, field};
 use crate::matching::MatchRow;
 use crate::rule::plan::Program;
 
@@ -61,18 +65,23 @@ pub enum EngineError {
 
 /// Drops the rows of late events that windowed rules must not see; `rows` are those of `batch`.
 fn drop_late(program: &Program, batch: &EventBatch, rows: &mut Vec<MatchRow>) {
-    let Some(tags) = batch.dictionary(field::TAGS) else { return };
+    if let Some(late) = late_ids(batch) {
+        rows.retain(|r| program.groups()[r.group as usize].single || !late.contains(&r.id));
+    }
+}
+
+/// The events of a batch that came after the watermark had passed their time, if there are any.
+fn late_ids(batch: &EventBatch) -> Option<FxHashSet<EventId>> {
+    let tags = batch.dictionary(field::TAGS)?;
     // Each list of tags is looked at once, not once a row.
     let marks = |tags: Option<&str>| tags.is_some_and(|t| t.split(LIST_SEPARATOR).any(|tag| tag == LATE));
     let marked: Vec<bool> = tags.values().as_string::<i32>().iter().map(marks).collect();
     if !marked.contains(&true) {
-        return;
+        return None;
     }
     let is_late = |row: usize| tags.is_valid(row) && marked[tags.keys().value(row) as usize];
-    let late: rustc_hash::FxHashSet<_> = (0..batch.len()).filter(|r| is_late(*r)).map(|r| batch.id(r)).collect();
-    if !late.is_empty() {
-        rows.retain(|r| program.groups()[r.group as usize].single || !late.contains(&r.id));
-    }
+    let late: FxHashSet<EventId> = (0..batch.len()).filter(|r| is_late(*r)).map(|r| batch.id(r)).collect();
+    (!late.is_empty()).then_some(late)
 }
 
 /// `1 rule`, `3 rules`.

@@ -9,13 +9,13 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use tokio::sync::mpsc;
 
+use super::judge::Judge;
 use super::rules::Rules;
 use super::shadow::Successor;
-use super::{EngineError, counted, drop_late};
+use super::{EngineError, counted};
 use crate::archive::{ArchiveError, ListHistory, Snapshot};
 use crate::correlate::spool::{Overflow, Spool};
-use crate::matching::{MatchRow, Matcher, Pruner, Scratch};
-use crate::rule::plan::Program;
+use crate::matching::MatchRow;
 
 /// Rows of a chunk: so few that no live epoch waits for long.
 const CHUNK: usize = 16 * 1024;
@@ -42,83 +42,22 @@ impl Past {
         let folder = std::env::var_os("TMPDIR").map_or_else(std::env::temp_dir, PathBuf::from);
         let mut spool = Spool::new(Overflow::Spill, Overflow::Spill.budget(), &folder);
         for (numbers, lists) in self.history.spans(&rules.lists, self.before) {
-            let then = if lists == rules.lists { None } else { Some(rules.with_lists(&lists).program) };
-            let part = Part::new(&rules.program, then.as_ref().unwrap_or(&rules.program), wanted);
-            let matcher = Matcher::live(&part.program);
-            let mut scratch = Scratch::default();
-            let mut pruner = Pruner::new(&matcher);
-            let stored = self.snapshot.read(Some(matcher.fields()), from..=i64::MAX, numbers)?;
-            for batch in stored.only(Box::new(move |events| pruner.may_match(events))) {
+            let mut judge = Judge::some(rules, &lists, wanted);
+            let stored = self.snapshot.read(Some(judge.columns()), from..=i64::MAX, numbers)?;
+            for batch in stored.only(judge.keep()) {
                 if stop() {
                     return Ok(spool);
                 }
                 let batch = batch?;
                 let mut rows = Vec::new();
-                matcher.matches(&batch, &mut scratch, &mut rows);
-                drop_late(&part.program, &batch, &mut rows);
+                let mut late = Vec::new();
+                judge.rows(&batch, &mut rows, &mut late);
+                rows.append(&mut late);
                 rows.retain(|r| r.time >= from);
-                spool.push(part.translate(rows))?;
+                spool.push(rows)?;
             }
         }
         Ok(spool)
-    }
-}
-
-/// Some rules as a program of their own, whose rows become those of the whole.
-struct Part<'p> {
-    whole: &'p Program,
-    program: Program,
-    /// For each of its rules the position in the whole.
-    positions: Vec<u32>,
-    /// For each of its groups whether its rows are the candidates of a rule that follows lists, to be taken as they are.
-    candidates: Vec<bool>,
-}
-
-impl<'p> Part<'p> {
-    /// The wanted rules of `whole` as they stand in `then`: the same rules compiled with other lists.
-    fn new(whole: &'p Program, then: &Program, wanted: &[u32]) -> Part<'p> {
-        let (mut rules, mut positions) = (Vec::new(), Vec::new());
-        for position in wanted {
-            let rule = &whole.rules[*position as usize];
-            // Candidates are the same whatever lists hold. Another rule that could not be compiled with a list as it was
-            // then saw nothing.
-            let was = match rule.retroactive() {
-                Some(_) => Some(rule),
-                None => then.position(&rule.name).map(|at| &then.rules[at as usize]),
-            };
-            let Some(was) = was else { continue };
-            if was.steps.len() == rule.steps.len() && was.payload == rule.payload {
-                rules.push(was.clone());
-                positions.push(*position);
-            }
-        }
-        let program = Program::new(rules, then.lists.clone());
-        let mut candidates = vec![false; program.groups().len()];
-        for (number, rule) in program.rules.iter().enumerate() {
-            candidates[program.place(number as u32, 0).0 as usize] |= rule.retroactive().is_some();
-        }
-        Part { whole, program, positions, candidates }
-    }
-
-    fn translate(&self, rows: Vec<MatchRow>) -> Vec<MatchRow> {
-        let mut out: Vec<MatchRow> = Vec::with_capacity(rows.len());
-        for row in rows {
-            let first = out.len();
-            let from = &self.program.groups()[row.group as usize];
-            if self.candidates[row.group as usize] {
-                let rule = self.positions[from.members[0].rule as usize];
-                out.push(MatchRow { group: self.whole.place(rule, 0).0, ..row });
-                continue;
-            }
-            for (member, steps) in from.hits(row.hits) {
-                let (group, hits) = self.whole.place(self.positions[member.rule as usize], steps);
-                match out[first..].iter_mut().find(|r| r.group == group) {
-                    Some(same) => same.hits |= hits,
-                    None => out.push(MatchRow { group, hits, ..row.clone() }),
-                }
-            }
-        }
-        out
     }
 }
 
@@ -198,61 +137,5 @@ impl Filler {
             }
         }
         Ok(count)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::event::{BatchBuilder, field};
-    use crate::rule::{SourceFile, compile};
-
-    fn program(text: &str) -> Program {
-        let file = SourceFile { name: "a.weir".into(), text: text.to_owned() };
-        let compiled = compile(&[file], &|_| Err(std::io::ErrorKind::NotFound.into()));
-        assert!(!compiled.has_errors(), "{:?}", compiled.diagnostics);
-        compiled.program
-    }
-
-    #[test]
-    fn rows_of_some_rules_are_rows_of_all() {
-        let whole = program(
-            "rule a { when any where event.code == \"1\" by source.ip within 5m having count() >= 3 }
-             rule b { title \"{user.name}\" when any where event.code == \"1\" by source.ip within 5m having count() >= 4 }
-             rule c { title \"{host.name}\" when any where event.code in (\"1\", \"2\") by source.ip within 5m having count() >= 5 }
-             rule d { when any where event.code == \"2\" }",
-        );
-        let mut builder = BatchBuilder::new();
-        for (time, code) in [(1, "1"), (2, "2"), (3, "3")] {
-            builder.set_time(field::TIMESTAMP, time);
-            builder.set_text(field::by_name("event.code").unwrap(), code);
-            builder.set_text(field::by_name("source.ip").unwrap(), "192.0.2.1");
-            builder.set_text(field::by_name("user.name").unwrap(), "u");
-            builder.set_text(field::by_name("host.name").unwrap(), "h");
-            builder.set_id(crate::event::EventId::from_bits(time as u128));
-            builder.end_row();
-        }
-        let batch = builder.finish();
-        let rows = |program: &Program, only: &dyn Fn(u32) -> bool, positions: Option<&Part<'_>>| {
-            let mut rows = Vec::new();
-            Matcher::new(program).matches(&batch, &mut Scratch::default(), &mut rows);
-            let rows = positions.map_or(rows.clone(), |part| part.translate(rows));
-            let whole = positions.map_or(program, |part| part.whole);
-            let mut seen: Vec<(u32, u32, i64, crate::rule::plan::Tuple, crate::rule::plan::Tuple)> = rows
-                .iter()
-                .flat_map(|r| whole.groups()[r.group as usize].hits(r.hits).map(move |(m, steps)| (m, steps, r)))
-                .filter(|(m, ..)| only(m.rule))
-                .map(|(m, steps, r)| {
-                    (m.rule, steps, r.time, r.key.clone(), if m.values { r.values.clone() } else { Default::default() })
-                })
-                .collect();
-            seen.sort();
-            seen
-        };
-        for wanted in [&[0, 1][..], &[2], &[1, 2, 3], &[0, 1, 2, 3], &[]] {
-            let part = Part::new(&whole, &whole, wanted);
-            let got = rows(&part.program, &|_| true, Some(&part));
-            assert_eq!(got, rows(&whole, &|rule| wanted.contains(&rule), None), "{wanted:?}");
-        }
     }
 }

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use super::EngineError;
 use super::past::Past;
 use super::rules::Rules;
-use super::turns::Turns;
+use super::turns::{Turn, Turns};
 use crate::alert::{Alert, AlertChange, AlertId, Change};
 use crate::archive::{Archive, ListHistory};
 use crate::correlate::{Input, Outputs, changes};
@@ -271,14 +271,14 @@ pub(super) fn replay(
     input.change_lists(turns.begin());
     while let Some((mut rows, reached)) = spool.next_epoch()?.filter(|_| !stop()) {
         let reached = reached.min(watermark);
-        while let Some((at, changes)) = turns.next(reached) {
+        while let Some(Turn { at, changes }) = turns.next(reached) {
             let later = rows.split_off(rows.partition_point(|row| row.time < at));
             sent(input.send(std::mem::replace(&mut rows, later), at)?)?;
             input.change_lists(changes);
         }
         sent(input.send(rows, reached)?)?;
     }
-    while let Some((at, changes)) = turns.next(watermark) {
+    while let Some(Turn { at, changes }) = turns.next(watermark) {
         sent(input.send(Vec::new(), at)?)?;
         input.change_lists(changes);
     }

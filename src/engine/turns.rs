@@ -16,7 +16,15 @@ pub(super) struct Turns {
     /// The lists as they are in the program.
     present: Vec<List>,
     stands: Vec<List>,
-    coming: VecDeque<(i64, Vec<List>)>,
+    coming: VecDeque<(i64, u64, Vec<List>)>,
+}
+
+/// Lists change.
+#[derive(Debug)]
+pub(super) struct Turn {
+    /// At this watermark, µs.
+    pub(super) at: i64,
+    pub(super) changes: Vec<ListChange>,
 }
 
 impl Turns {
@@ -26,12 +34,17 @@ impl Turns {
         let mut turns = Turns { stands: present.clone(), present, coming: VecDeque::new() };
         if !turns.present.is_empty() {
             let all = history.turns(&rules.lists).into_iter();
-            turns.coming = all.map(|(at, lists)| (at, turns.then(&lists))).collect();
+            turns.coming = all.map(|turn| (turn.watermark, turn.from, turns.then(&turn.lists))).collect();
             // What came before reached all that is replayed.
-            let before = turns.coming.iter().take_while(|(at, _)| *at <= from).count().saturating_sub(1);
+            let before = turns.coming.iter().take_while(|(at, ..)| *at <= from).count().saturating_sub(1);
             turns.coming.drain(..before);
         }
         turns
+    }
+
+    /// Lists stay as they are in the program.
+    pub(super) fn none() -> Turns {
+        Turns { present: Vec::new(), stands: Vec::new(), coming: VecDeque::new() }
     }
 
     fn then(&self, lists: &Lists) -> Vec<List> {
@@ -41,14 +54,19 @@ impl Turns {
 
     /// What leads from the lists of the program to those at the beginning.
     pub(super) fn begin(&mut self) -> Vec<ListChange> {
-        self.coming.pop_front().map(|(_, lists)| self.turn(lists)).unwrap_or_default()
+        self.coming.pop_front().map(|(.., lists)| self.turn(lists)).unwrap_or_default()
     }
 
-    /// The next change, if it came up to this watermark, with its watermark (µs).
-    pub(super) fn next(&mut self, until: i64) -> Option<(i64, Vec<ListChange>)> {
-        self.coming.front().filter(|(at, _)| *at <= until)?;
-        let (at, lists) = self.coming.pop_front()?;
-        Some((at, self.turn(lists)))
+    /// The next change, if it came up to this watermark.
+    pub(super) fn next(&mut self, until: i64) -> Option<Turn> {
+        self.coming.front().filter(|(at, ..)| *at <= until)?;
+        let (at, _, lists) = self.coming.pop_front()?;
+        Some(Turn { at, changes: self.turn(lists) })
+    }
+
+    /// Number of the first event that was judged by the change that comes next; none where no more comes.
+    pub(super) fn before(&self) -> Option<u64> {
+        self.coming.front().map(|(_, from, _)| *from)
     }
 
     fn turn(&mut self, lists: Vec<List>) -> Vec<ListChange> {
@@ -90,11 +108,12 @@ mod tests {
         let mut turns = Turns::new(log.history(), &rules, 49);
         assert_eq!(changes(turns.begin()), ["+1", "-3"]);
         assert!(turns.next(49).is_none());
-        let at = |turn: Option<(i64, Vec<ListChange>)>| turn.map(|(at, all)| (at, changes(all)));
+        let at = |turn: Option<Turn>| turn.map(|turn| (turn.at, changes(turn.changes)));
+        assert_eq!(turns.before(), Some(0));
         assert_eq!(at(turns.next(50)), Some((50, vec!["+2".to_owned()])));
         assert_eq!(at(turns.next(100)), Some((90, vec!["-1".to_owned()])));
         assert_eq!(at(turns.next(100)), Some((90, vec!["-2".to_owned(), "+3".to_owned()])));
-        assert!(turns.next(i64::MAX).is_none());
+        assert!(turns.next(i64::MAX).is_none() && turns.before().is_none());
         let mut late = Turns::new(log.history(), &rules, 50);
         assert_eq!(changes(late.begin()), ["+1", "+2", "-3"]);
     }

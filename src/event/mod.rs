@@ -14,6 +14,8 @@ pub(crate) mod deal;
 pub mod field;
 pub mod id;
 pub mod line;
+pub(crate) mod nearest;
+pub(crate) mod occurrence;
 mod plain;
 pub mod raw;
 pub mod schema;

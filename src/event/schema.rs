@@ -262,7 +262,7 @@ fn find(record: &RecordBatch, name: &str) -> Option<ArrayRef> {
 }
 
 /// A child is missing where its struct is.
-fn masked(child: &ArrayRef, nulls: &NullBuffer) -> Option<ArrayRef> {
+pub(crate) fn masked(child: &ArrayRef, nulls: &NullBuffer) -> Option<ArrayRef> {
     let nulls = NullBuffer::union(child.nulls(), Some(nulls));
     let data = child.to_data().into_builder().nulls(nulls).build().ok()?;
     Some(arrow::array::make_array(data))

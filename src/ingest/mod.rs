@@ -6,7 +6,6 @@
 //! that equal lines are numbered.
 
 mod line;
-mod occurrence;
 mod settings;
 #[cfg(test)]
 mod tests;
@@ -16,11 +15,11 @@ use std::sync::Arc;
 
 pub use settings::Settings;
 
+use crate::event::occurrence::Occurrences;
 use crate::event::raw::{RawLog, Source};
 use crate::event::{BatchBuilder, EventBatch};
 use crate::parse::Format;
 use crate::parse::clock::Clock;
-use occurrence::Occurrences;
 
 /// A batch is ended when its raw lines reach this many bytes: Arrow's offsets have 31 bits, and lossy decoding or
 /// a second copy in a column may triple a line.

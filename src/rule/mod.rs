@@ -23,7 +23,6 @@ mod level;
 mod listed;
 mod literal;
 pub mod load;
-pub(crate) mod nearest;
 mod novel;
 mod operand;
 mod pack;
@@ -49,6 +48,8 @@ mod tuning;
 pub use diagnostic::{Diagnostic, render};
 pub use load::{LoadError, load};
 pub use pack::pack;
+
+pub(crate) use crate::event::nearest;
 
 /// A rule file.
 #[derive(Clone, Debug)]

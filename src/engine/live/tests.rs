@@ -3,6 +3,7 @@
 //! Everything the engine does is done here in turn; only what reads the past has a thread, which is waited for.
 
 mod directed;
+mod replayed;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -16,7 +16,7 @@ const GENERATIONS: usize = 36;
 
 /// Counts of equal lines of one source.
 #[derive(Default)]
-pub(super) struct Occurrences {
+pub(crate) struct Occurrences {
     youngest: Generation,
     older: VecDeque<Generation>,
     /// No older generation has a later time.
@@ -44,7 +44,7 @@ impl Generation {
 
 impl Occurrences {
     /// How many lines with this hash came before; counts `n` more. Equal lines must come with equal times.
-    pub(super) fn count(&mut self, time: i64, hash: u64, n: u64) -> u64 {
+    pub(crate) fn count(&mut self, time: i64, hash: u64, n: u64) -> u64 {
         if let Some(count) = self.youngest.find(hash) {
             return std::mem::replace(count, *count + n);
         }
