@@ -10,6 +10,7 @@
 //! DIR/lock                                   held by the one writer
 //! DIR/manifest.json                          what counts: files, segments that became files, checkpoints
 //! DIR/log/000000000001.log                   committed epochs, see `log`
+//! DIR/log/000000000001.ids                   ids of requests and events that may be sent again, see `taken`
 //! DIR/events/date=2026-01-15/part-1.parquet  sorted by @timestamp within row groups
 //! DIR/alerts.ndjson                          every change of every alert, see `alerts`
 //! DIR/lists.ndjson                           what stood in lists, and from which event on, see `lists`
@@ -24,6 +25,7 @@ mod bulk;
 mod chunk;
 mod coded;
 mod columns;
+mod convert;
 mod cut;
 mod gather;
 mod groups;
@@ -41,11 +43,13 @@ mod pack;
 mod part;
 mod reach;
 mod read;
+mod repair;
 mod role;
 mod rows;
 mod sink;
 mod slots;
 mod store;
+mod taken;
 mod texts;
 
 pub use alerts::{AlertLog, alert_changes, latest_changes};
@@ -55,7 +59,7 @@ pub use lists::{ListHistory, ListLog, Lists};
 pub use manifest::{Checkpoint, Manifest, StoredFile};
 pub use part::{Encoding, write_file};
 pub use reach::end_of_time;
-pub use read::{Reader, Snapshot, files, greatest_time, read, snapshot};
+pub use read::{Reader, Snapshot, earlier, files, greatest_time, read, snapshot};
 pub use role::Role;
 pub use store::{Archive, Settings};
 

@@ -13,15 +13,21 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use super::log::{self, Frames, Head, Segment};
-use super::manifest::{Checkpoint, Manifest, StoredFile};
+use super::convert::{self, Converted};
+use super::log::{self, Frame, Frames, Head, Segment};
+use super::manifest::{Checkpoint, Manifest};
 use super::part::Encoding;
 use super::sink::Sink;
-use super::{ArchiveError, layout};
+use super::taken::TakenLog;
+use super::{ArchiveError, layout, repair};
+use crate::event::taken::Taken;
 use crate::event::{EventBatch, time};
 
 /// A failed conversion is tried again after this, µs.
 const RETRY: i64 = 10 * time::SECOND;
+
+/// How much is written to see whether there is room again.
+const MOST_PROBED: usize = 16 << 20;
 
 /// How the live archive works.
 #[derive(Clone, Debug)]
@@ -51,6 +57,8 @@ pub(super) struct Recovered {
     pub(super) greatest_time: Option<i64>,
     pub(super) watermark: Option<i64>,
     pub(super) promise: Option<i64>,
+    /// Ids that came with the segments, in order.
+    pub(super) ids: Vec<u128>,
 }
 
 /// Makes a locked folder sound: removes what an interrupted writer left, cuts torn tails off.
@@ -64,6 +72,7 @@ pub(super) fn recover(dir: &Path) -> Result<Recovered, ArchiveError> {
         greatest_time: manifest.files.iter().map(|f| f.max_time).max(),
         watermark: manifest.watermark,
         promise: manifest.promise,
+        ids: Vec::new(),
         manifest,
     };
     for number in layout::segments(dir)? {
@@ -72,18 +81,18 @@ pub(super) fn recover(dir: &Path) -> Result<Recovered, ArchiveError> {
             layout::remove(&path)?;
             continue;
         }
-        let mut frames = Frames::open(&path)?;
+        repair::repair(&path)?;
         let mut events = 0;
-        for frame in frames.by_ref() {
-            let head = frame?.head;
+        for frame in Frames::open(&path)? {
+            let Frame { head, ids, .. } = frame?;
             events += head.events;
+            recovered.ids.extend(ids);
             recovered.sequence = recovered.sequence.max(head.sequence + head.events);
             recovered.greatest_time = recovered.greatest_time.max(head.max_time);
             recovered.watermark = recovered.watermark.max(head.watermark);
             recovered.promise = recovered.promise.max(head.promise);
             recovered.checkpoints.extend(head.checkpoints.into_iter().map(|c| (c.key(), c)));
         }
-        log::repair(&path, &frames)?;
         if events > 0 {
             tracing::info!("{events} events of {} go into the archive now", path.display());
         }
@@ -99,10 +108,15 @@ pub struct Archive {
     manifest: Manifest,
     current: Option<Current>,
     next_segment: u64,
-    sealed: VecDeque<u64>,
-    rolling: Option<(u64, JoinHandle<Result<Rolled, ArchiveError>>)>,
-    /// No conversion is tried before this, µs.
-    retry_at: i64,
+    sealed: VecDeque<Sealed>,
+    rolling: Option<(u64, JoinHandle<Result<Converted, ArchiveError>>)>,
+    /// No conversion is tried before this, µs; the last one failed.
+    retry_at: Option<i64>,
+    /// What senders may send again.
+    taken: Taken,
+    taken_log: TakenLog,
+    /// Size of the commit that failed last.
+    refused: usize,
     pending: Head,
     encoded: Vec<u8>,
     sequence: u64,
@@ -115,14 +129,17 @@ pub struct Archive {
     lock: Arc<File>,
 }
 
+/// A segment that takes no more.
+#[derive(Clone, Copy)]
+struct Sealed {
+    number: u64,
+    /// What lies behind this byte does not count.
+    committed: u64,
+}
+
 struct Current {
     segment: Segment,
     opened: i64,
-}
-
-struct Rolled {
-    files: Vec<StoredFile>,
-    sequence: Option<u64>,
 }
 
 impl Archive {
@@ -135,15 +152,22 @@ impl Archive {
         if Manifest::load(dir)?.is_none() {
             recovered.manifest.publish(dir)?;
         }
+        let mut taken = Taken::default();
+        let taken_log = TakenLog::open(dir, &mut taken)?;
+        taken.restore(recovered.ids);
+        let whole = |number| Sealed { number, committed: u64::MAX };
         let mut archive = Archive {
             dir: dir.to_owned(),
             settings,
             manifest: recovered.manifest,
             current: None,
             next_segment: last + 1,
-            sealed: recovered.segments.into(),
+            sealed: recovered.segments.into_iter().map(whole).collect(),
             rolling: None,
-            retry_at: i64::MIN,
+            retry_at: None,
+            taken,
+            taken_log,
+            refused: 0,
             pending: Head::default(),
             encoded: Vec::new(),
             sequence: recovered.sequence,
@@ -193,6 +217,12 @@ impl Archive {
         self.sequence
     }
 
+    /// What senders may send again: what is taken there is durable with the next [`Archive::commit`], and given back when that
+    /// fails.
+    pub fn taken(&mut self) -> &mut Taken {
+        &mut self.taken
+    }
+
     /// Takes a batch and what its source was read to with it; durable with the next [`Archive::commit`]. After an
     /// error, of this or of the commit, nothing since the last commit counts.
     pub fn append(&mut self, batch: &EventBatch, checkpoints: &[Checkpoint]) -> Result<(), ArchiveError> {
@@ -222,7 +252,8 @@ impl Archive {
 
     /// Makes everything since the last commit durable, all of it or nothing.
     pub fn commit(&mut self) -> Result<(), ArchiveError> {
-        if self.pending.events == 0 && self.pending.checkpoints.is_empty() && !self.passed {
+        let is_idle = self.pending.events == 0 && self.pending.checkpoints.is_empty();
+        if is_idle && self.taken.pending().is_empty() && !self.passed {
             return Ok(());
         }
         let result = self.write_pending();
@@ -232,29 +263,49 @@ impl Archive {
             self.greatest_time = self.greatest_time.max(self.pending.max_time);
             let checkpoints = std::mem::take(&mut self.pending.checkpoints);
             self.checkpoints.extend(checkpoints.into_iter().map(|c| (c.key(), c)));
+            self.taken.settle();
+        } else {
+            self.refused = self.encoded.len();
         }
         self.discard();
         result
+    }
+
+    /// Whether a commit like the one that failed last would succeed now. Leaves nothing behind.
+    pub fn probe(&mut self) -> Result<(), ArchiveError> {
+        let bytes = self.refused.clamp(1, MOST_PROBED);
+        self.begin()?.probe(bytes)
     }
 
     fn write_pending(&mut self) -> Result<(), ArchiveError> {
         self.pending.sequence = self.sequence;
         self.pending.watermark = self.watermark;
         self.pending.promise = self.promise;
-        if self.current.is_none() {
-            let segment = Segment::create(&self.dir, self.next_segment)?;
-            self.next_segment += 1;
-            self.current = Some(Current { segment, opened: time::now() });
-        }
+        self.begin()?;
         match &mut self.current {
-            Some(current) => current.segment.commit(&self.pending, &self.encoded),
+            Some(current) => current.segment.commit(&self.pending, self.taken.pending(), &self.encoded),
             None => Ok(()),
         }
     }
 
+    /// The segment that grows.
+    fn begin(&mut self) -> Result<&mut Segment, ArchiveError> {
+        let current = match self.current.take() {
+            Some(current) => current,
+            None => {
+                let segment = Segment::create(&self.dir, self.next_segment)?;
+                self.next_segment += 1;
+                Current { segment, opened: time::now() }
+            }
+        };
+        Ok(&mut self.current.insert(current).segment)
+    }
+
+    /// Nothing that was taken since the last commit counts.
     fn discard(&mut self) {
         self.pending = Head::default();
         self.encoded.clear();
+        self.taken.give_back();
     }
 
     /// To be called every second or so, with the time in µs: seals a segment that is large or old, starts its conversion,
@@ -269,10 +320,15 @@ impl Archive {
         if self.rolling.as_ref().is_some_and(|(_, thread)| thread.is_finished())
             && let Err(error) = self.end_rolling()
         {
-            self.retry_at = now.saturating_add(RETRY);
+            self.retry_at = Some(now.saturating_add(RETRY));
             return Err(error);
         }
-        if now >= self.retry_at { self.start_rolling() } else { Ok(()) }
+        if self.retry_at.is_none_or(|at| now >= at) { self.start_rolling() } else { Ok(()) }
+    }
+
+    /// Whether the last conversion failed, and none succeeded since.
+    pub fn is_behind(&self) -> bool {
+        self.retry_at.is_some()
     }
 
     /// Turns the whole log into Parquet, and waits for it.
@@ -300,21 +356,23 @@ impl Archive {
     }
 
     fn seal(&mut self) {
-        self.sealed.extend(self.current.take().map(|c| c.segment.number));
+        let sealed = |c: Current| Sealed { number: c.segment.number, committed: c.segment.committed };
+        self.sealed.extend(self.current.take().map(sealed));
     }
 
     fn start_rolling(&mut self) -> Result<(), ArchiveError> {
         if self.rolling.is_some() {
             return Ok(());
         }
-        let Some(&number) = self.sealed.front() else { return Ok(()) };
-        let sink =
-            Sink::new(&self.dir, self.settings.encoding.clone(), self.manifest.next_file, self.manifest.sequence);
+        let Some(&Sealed { number, committed }) = self.sealed.front() else { return Ok(()) };
+        let (dir, encoding) = (self.dir.clone(), self.settings.encoding.clone());
+        let (next_file, sequence) = (self.manifest.next_file, self.manifest.sequence);
+        let sink = move || Sink::new(&dir, encoding.clone(), next_file, sequence);
         let (path, lock) = (layout::segment(&self.dir, number), self.lock.clone());
         let work = move || {
             // Held until the last file is written, even when the archive is dropped before.
             let _lock = lock;
-            convert(&path, sink)
+            convert::convert(&path, committed, sink)
         };
         let thread = std::thread::Builder::new().name("archive".into()).spawn(work);
         self.rolling = Some((number, thread.map_err(ArchiveError::io("start a thread for", &self.dir))?));
@@ -328,6 +386,7 @@ impl Archive {
         let rolled = thread
             .join()
             .map_err(|_| ArchiveError::Damaged { path: path.clone(), what: "its conversion stopped".into() })??;
+        self.taken_log.keep(&rolled.ids)?;
         let mut manifest = self.manifest.clone();
         manifest.next_file += rolled.files.len() as u64;
         manifest.files.extend(rolled.files);
@@ -339,16 +398,7 @@ impl Archive {
         manifest.publish(&self.dir)?;
         self.manifest = manifest;
         self.sealed.pop_front();
+        self.retry_at = None;
         layout::remove(&path)
     }
-}
-
-fn convert(path: &Path, mut sink: Sink) -> Result<Rolled, ArchiveError> {
-    let mut sequence = None;
-    for frame in Frames::open(path)? {
-        let frame = frame?;
-        frame.batches.iter().try_for_each(|batch| sink.push(batch))?;
-        sequence = Some(frame.head.sequence + frame.head.events);
-    }
-    Ok(Rolled { files: sink.finish()?, sequence })
 }

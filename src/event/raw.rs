@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use tokio::sync::oneshot;
 
 /// Where lines come from. Cheap to clone; one for each file, listener or upload.
 #[derive(Clone, Debug)]
@@ -63,10 +64,34 @@ pub struct Receipt {
     pub events: u64,
     /// How many of them could not be parsed and were kept as they came.
     pub parse_failures: u64,
+    /// Lines that were taken before, under the same id, and are not taken again.
+    pub duplicates: u64,
 }
 
-/// Told once the block would survive power loss, or why it was refused.
-pub type Acknowledge = tokio::sync::oneshot::Sender<Result<Receipt, String>>;
+/// Who waits for a block to be durable, and may send it again when the answer gets lost.
+#[derive(Debug)]
+pub struct Acknowledge {
+    waiting: oneshot::Sender<Result<Receipt, String>>,
+    /// A hash of the id that its sender gave the block, and of all of it: see [`Taken`](super::taken::Taken).
+    pub id: Option<u128>,
+}
+
+impl Acknowledge {
+    /// Told through this channel.
+    pub fn new(waiting: oneshot::Sender<Result<Receipt, String>>, id: Option<u128>) -> Acknowledge {
+        Acknowledge { waiting, id }
+    }
+
+    /// Says that the block would survive power loss, or why it was refused. Gives it back when nobody listens.
+    pub fn send(self, answer: Result<Receipt, String>) -> Result<(), Result<Receipt, String>> {
+        self.waiting.send(answer)
+    }
+
+    /// Whoever waited was told already that the block was not taken: it must not be.
+    pub fn is_over(&self) -> bool {
+        self.waiting.is_closed()
+    }
+}
 
 /// A block of whole lines from one source.
 #[derive(Debug)]

@@ -17,7 +17,7 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
 async fn events_are_acknowledged_once_durable() {
     let (address, _context, taken) = server().await;
     let ndjson = b"{\"a\":1}\n{\"broken\n{\"c\":3}\n";
-    assert_eq!(post(address, &[], ndjson).await.json(), json!({ "events": 3, "parse_failures": 1 }));
+    assert_eq!(post(address, &[], ndjson).await.json(), json!({ "events": 3, "parse_failures": 1, "duplicates": 0 }));
     assert_eq!(post(address, &[], b"[{\"a\":1},{\"b\":2}]").await.json()["events"], 2);
     let packed = gzip(b"{\"a\":1}");
     assert_eq!(post(address, &[("Content-Encoding", "gzip")], &packed).await.json()["events"], 1);
@@ -108,7 +108,11 @@ async fn files_are_taken_in_under_their_source() {
         ("", vec![("name=\"file\"", &lines[..])], "upload"),
     ] {
         let answer = upload(address, query, &parts).await;
-        assert_eq!(answer.json(), json!({ "events": 2, "parse_failures": 2, "source": source }), "{source}");
+        assert_eq!(
+            answer.json(),
+            json!({ "events": 2, "parse_failures": 2, "duplicates": 0, "source": source }),
+            "{source}"
+        );
         let text = String::from_utf8_lossy(lines).into_owned();
         assert_eq!(taken.0.lock().unwrap().pop().unwrap(), (source.to_owned(), None, text));
     }
@@ -169,7 +173,7 @@ async fn a_broken_rules_folder_is_shown() {
     assert_eq!((&rules["state"], &rules["rules"][0]["state"]), (&json!("error"), &json!("filling")));
     let health = get(address, "/health").await;
     assert_eq!((health.status, &health.json()["rules"]), (200, &json!("rules has an error")));
-    context.hub.trouble(None);
+    context.hub.trouble(live::Stage::Log, None);
     let stats = get(address, "/api/v1/dashboard/stats").await.json();
     assert_eq!(stats["trouble"], "rules has an error", "the disk being well does not hide it");
 }

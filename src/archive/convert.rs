@@ -1,0 +1,44 @@
+//! A segment of the log in, Parquet files and what the manifest is to say of them out.
+
+use std::path::Path;
+
+use super::log::{Frame, Frames};
+use super::manifest::StoredFile;
+use super::sink::Sink;
+use super::{ArchiveError, repair};
+
+/// What was made of a segment.
+pub(super) struct Converted {
+    pub(super) files: Vec<StoredFile>,
+    /// Number of the event after its last one.
+    pub(super) sequence: Option<u64>,
+    /// Ids that senders gave.
+    pub(super) ids: Vec<u128>,
+}
+
+/// Turns a segment into Parquet, up to a byte.
+pub(super) fn convert(path: &Path, committed: u64, sink: impl Fn() -> Sink) -> Result<Converted, ArchiveError> {
+    if let Some(converted) = convert_sound(path, committed, sink())? {
+        return Ok(converted);
+    }
+    // The disk has damaged what was sound when it was written.
+    repair::repair(path)?;
+    let damaged = || ArchiveError::Damaged { path: path.to_owned(), what: "it cannot be repaired".to_owned() };
+    convert_sound(path, u64::MAX, sink())?.ok_or_else(damaged)
+}
+
+/// The same of a segment that is sound; `None` when it is not.
+fn convert_sound(path: &Path, committed: u64, mut sink: Sink) -> Result<Option<Converted>, ArchiveError> {
+    let (mut sequence, mut all) = (None, Vec::new());
+    let mut frames = Frames::open(path)?.until(committed);
+    for frame in frames.by_ref() {
+        let Frame { head, ids, batches } = frame?;
+        batches.iter().try_for_each(|batch| sink.push(batch))?;
+        sequence = Some(head.sequence + head.events);
+        all.extend(ids);
+    }
+    if frames.torn() > 0 {
+        return Ok(None);
+    }
+    Ok(Some(Converted { files: sink.finish()?, sequence, ids: all }))
+}
