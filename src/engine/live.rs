@@ -236,7 +236,7 @@ impl Pipeline {
         let mut batches = Vec::new();
         let taken = self.archive.taken();
         let counts = match &block.acknowledge {
-            None => ingest.push(&block, &mut batches),
+            None | Some(Acknowledge { is_patient: true, .. }) => ingest.push(&block, &mut batches),
             Some(Acknowledge { id: Some(id), .. }) if !taken.take(*id) => ingest::Counts::of_duplicate(&block),
             Some(_) => ingest.push_once(&block, taken, &mut batches),
         };

@@ -68,18 +68,25 @@ pub struct Receipt {
     pub duplicates: u64,
 }
 
-/// Who waits for a block to be durable, and may send it again when the answer gets lost.
+/// Who waits for a block to be durable.
 #[derive(Debug)]
 pub struct Acknowledge {
     waiting: oneshot::Sender<Result<Receipt, String>>,
+    /// The block is held until it can be taken, instead of being refused.
+    pub is_patient: bool,
     /// A hash of the id that its sender gave the block, and of all of it: see [`Taken`](super::taken::Taken).
     pub id: Option<u128>,
 }
 
 impl Acknowledge {
-    /// Told through this channel.
-    pub fn new(waiting: oneshot::Sender<Result<Receipt, String>>, id: Option<u128>) -> Acknowledge {
-        Acknowledge { waiting, id }
+    /// A client that is told when a block is refused, and sends it again, as it does when the answer gets lost.
+    pub fn client(waiting: oneshot::Sender<Result<Receipt, String>>, id: Option<u128>) -> Acknowledge {
+        Acknowledge { waiting, is_patient: false, id }
+    }
+
+    /// A sender that cannot be told anything: its block is held until it can be taken.
+    pub fn patient(waiting: oneshot::Sender<Result<Receipt, String>>) -> Acknowledge {
+        Acknowledge { waiting, is_patient: true, id: None }
     }
 
     /// Says that the block would survive power loss, or why it was refused. Gives it back when nobody listens.
@@ -89,7 +96,7 @@ impl Acknowledge {
 
     /// Whoever waited was told already that the block was not taken: it must not be.
     pub fn is_over(&self) -> bool {
-        self.waiting.is_closed()
+        !self.is_patient && self.waiting.is_closed()
     }
 }
 

@@ -35,7 +35,7 @@ impl Pipeline {
                 }
                 Err(error) => {
                     let reason = self.refuses(&error);
-                    accepted.retain_mut(|a| match a.acknowledge.take() {
+                    accepted.retain_mut(|a| match a.acknowledge.take_if(|waiting| !waiting.is_patient) {
                         Some(waiting) => {
                             // Whoever waited may be gone, which changes nothing.
                             drop(waiting.send(Err(reason.clone())));

@@ -75,7 +75,7 @@ pub(super) async fn send(
         Ok(Ok(place)) => {
             let (waiting, answer) = oneshot::channel();
             let id = id.map(|id| id.hash(&source, &lines, offset));
-            let acknowledge = Some(Acknowledge::new(waiting, id));
+            let acknowledge = Some(Acknowledge::client(waiting, id));
             place.send(RawLog { source, lines, offset, received: now(), acknowledge });
             Ok(Pending(tokio::spawn(answered(answer, context.limits.durable))))
         }

@@ -80,6 +80,58 @@ async fn a_full_or_failing_engine_says_when_to_come_back() {
     assert_eq!(get(address, "/health").await.status, 503);
 }
 
+#[tokio::test]
+async fn a_request_with_an_id_is_known_by_it_and_by_what_it_holds() {
+    let (context, mut blocks) = context(Limits::default());
+    let address = listen(context).await;
+    let (send, ids) = std::sync::mpsc::channel();
+    tokio::spawn(async move {
+        while let Some(block) = blocks.recv().await {
+            let waiting = block.acknowledge.unwrap();
+            send.send(waiting.id).unwrap();
+            waiting.send(Ok(Receipt { duplicates: 1, ..Receipt::default() })).unwrap();
+        }
+    });
+    let mut known = Vec::new();
+    for (key, query, body) in [
+        ("", "", "{}"),
+        ("a", "", "{}"),
+        (" a ", "", "{}"),
+        ("b", "", "{}"),
+        ("a", "", "{\"a\":1}"),
+        ("a", "?source=x", "{}"),
+    ] {
+        let headers = [("Idempotency-Key", key)];
+        let headers = if key.is_empty() { &[][..] } else { &headers[..] };
+        let path = format!("/api/v1/events{query}");
+        let answer = request(address, "POST", &path, headers, body.as_bytes()).await;
+        assert_eq!(answer.json()["duplicates"], 1);
+        known.push(ids.recv().unwrap());
+    }
+    assert!(known[0].is_none() && known[1].is_some() && known[1] == known[2]);
+    let different: std::collections::BTreeSet<_> = known.iter().collect();
+    assert_eq!(different.len(), 5);
+    for key in [" ", &"x".repeat(201)] {
+        let answer = post(address, &[("Idempotency-Key", key)], b"{}").await;
+        assert_eq!(answer.status, 400, "{}", answer.text());
+    }
+}
+
+#[tokio::test]
+async fn while_the_disk_refuses_nothing_is_taken() {
+    let (address, context, taken) = server().await;
+    context.hub.trouble(live::Stage::Log, Some("the disk is full".to_owned()));
+    for answer in [post(address, &[], b"{}").await, upload(address, "", &[(FILE, b"one")]).await] {
+        assert_eq!((answer.status, answer.header("retry-after")), (503, Some("5")));
+        assert!(answer.text().contains("the disk is full"), "{}", answer.text());
+    }
+    context.hub.trouble(live::Stage::Log, None);
+    context.hub.trouble(live::Stage::Parquet, Some("no room".to_owned()));
+    assert_eq!(post(address, &[], b"{}").await.status, 200, "what is in the log is safe");
+    assert_eq!(get(address, "/health").await.json()["trouble"], "no room");
+    assert_eq!(taken.0.lock().unwrap().len(), 1);
+}
+
 async fn upload(address: SocketAddr, query: &str, parts: &[(&str, &[u8])]) -> client::Answer {
     let mut body = Vec::new();
     for (head, content) in parts {
