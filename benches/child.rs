@@ -10,6 +10,7 @@ pub(crate) struct Ended {
     /// The most memory it was seen with, MiB.
     pub(crate) memory: u64,
     /// Its standard error.
+    #[allow(dead_code, reason = "each bench takes what it needs")]
     pub(crate) said: String,
 }
 

@@ -34,6 +34,7 @@ pub struct Metrics {
     bytes: Family<Labels, Counter>,
     events: Family<Labels, Counter>,
     failures: Family<Labels, Counter>,
+    duplicates: Family<Labels, Counter>,
     matches: Counter,
     epochs: Counter,
     late: Counter,
@@ -80,6 +81,7 @@ impl Metrics {
             bytes: Family::default(),
             events: Family::default(),
             failures: Family::default(),
+            duplicates: Family::default(),
             matches: Counter::default(),
             epochs: Counter::default(),
             late: Counter::default(),
@@ -102,6 +104,8 @@ impl Metrics {
         r.register_with_unit("received", "Bytes received, by source", Unit::Bytes, self.bytes.clone());
         r.register("events_parsed", "Events made of received lines, by source", self.events.clone());
         r.register("parse_failures", "Events kept without being understood, by source", self.failures.clone());
+        let duplicates = self.duplicates.clone();
+        r.register("duplicate_lines", "Lines that were sent again under an id that was taken, by source", duplicates);
         r.register("match_rows", "Rows that rules' conditions let through to correlation", self.matches.clone());
         r.register("epochs", "Epochs of the dataflow", self.epochs.clone());
         r.register("late_events", "Events older than the watermark's lateness", self.late.clone());
@@ -153,6 +157,13 @@ impl Metrics {
         let labels = self.source(source);
         self.events.get_or_create(&labels).inc_by(events);
         self.failures.get_or_create(&labels).inc_by(failures);
+    }
+
+    /// Lines came again, and were not taken again.
+    pub fn duplicates(&self, source: &str, lines: u64) {
+        if lines > 0 {
+            self.duplicates.get_or_create(&self.source(source)).inc_by(lines);
+        }
     }
 
     /// Rows went from matching to correlation.

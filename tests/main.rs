@@ -4,6 +4,7 @@ mod architecture;
 mod browser_pages;
 mod cluster;
 mod correlate;
+mod crash;
 mod page;
 mod program;
 mod reference;

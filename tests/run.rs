@@ -29,7 +29,12 @@ pub(crate) struct Server {
 impl Server {
     /// Starts `weir` with these arguments and waits until it says where it serves.
     pub(crate) fn start(arguments: &[&str]) -> Server {
-        let mut command: Command = weir();
+        Server::start_in(weir(), arguments)
+    }
+
+    /// The same by a command that leads to `weir`.
+    pub(crate) fn start_in(mut command: Command, arguments: &[&str]) -> Server {
+        command.env_remove("WEIR_DATA").env_remove("WEIR_RULES").env("TZ", "UTC").stdin(Stdio::null());
         command.args(arguments).args(["--listen", "127.0.0.1:0"]).stdout(Stdio::null()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("the binary starts");
         let mut lines = BufReader::new(child.stderr.take().expect("it is piped")).lines();

@@ -10,7 +10,6 @@ use std::thread::JoinHandle;
 
 use super::holds::Holds;
 use super::lists::ListHistory;
-use super::log::Frames;
 use super::manifest::StoredFile;
 use super::part::count_datasets;
 use super::retention::{Goes, Retention};
@@ -39,6 +38,8 @@ pub(super) struct Done {
     pub(super) counted: BTreeMap<String, BTreeMap<String, u64>>,
     /// Number of the event after the last one that became Parquet.
     pub(super) sequence: Option<u64>,
+    /// Ids that senders gave to what became Parquet.
+    pub(super) ids: Vec<u128>,
 }
 
 impl Done {
@@ -86,18 +87,6 @@ impl Background {
         let stopped = |_| ArchiveError::Damaged { path: dir.to_owned(), what: format!("{:?} stopped", self.task) };
         self.thread.join().map_err(stopped)?
     }
-}
-
-/// Makes Parquet of a segment.
-pub(super) fn convert(path: &Path, mut sink: Sink) -> Result<Done, ArchiveError> {
-    let mut done = Done::default();
-    for frame in Frames::open(path)? {
-        let frame = frame?;
-        frame.batches.iter().try_for_each(|batch| sink.push(batch))?;
-        done.sequence = Some(frame.head.sequence + frame.head.events);
-    }
-    done.files = sink.finish()?;
-    Ok(done)
 }
 
 /// Puts the files in order: what is too old goes, or else some small ones are merged.

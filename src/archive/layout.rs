@@ -12,6 +12,7 @@ const LOCK_PATIENCE: Duration = Duration::from_millis(500);
 const LOCK_PAUSE: Duration = Duration::from_millis(10);
 
 const SEGMENT_SUFFIX: &str = ".log";
+const IDS_SUFFIX: &str = ".ids";
 /// Ends the name of a file that is being written; such files are removed when a writer opens the folder.
 pub(super) const TEMPORARY_SUFFIX: &str = ".tmp";
 
@@ -56,6 +57,10 @@ pub(super) fn segment(dir: &Path, number: u64) -> PathBuf {
     log_folder(dir).join(format!("{number:012}{SEGMENT_SUFFIX}"))
 }
 
+pub(super) fn ids(dir: &Path, number: u64) -> PathBuf {
+    log_folder(dir).join(format!("{number:012}{IDS_SUFFIX}"))
+}
+
 /// Path of a Parquet file, relative to the data folder.
 pub(super) fn part(day: &str, number: u64) -> String {
     format!("events/date={day}/part-{number}.parquet")
@@ -63,6 +68,15 @@ pub(super) fn part(day: &str, number: u64) -> String {
 
 /// Numbers of the log's segments, ascending.
 pub(super) fn segments(dir: &Path) -> Result<Vec<u64>, ArchiveError> {
+    numbered(dir, SEGMENT_SUFFIX)
+}
+
+/// Numbers of the files of ids, ascending.
+pub(super) fn id_files(dir: &Path) -> Result<Vec<u64>, ArchiveError> {
+    numbered(dir, IDS_SUFFIX)
+}
+
+fn numbered(dir: &Path, suffix: &str) -> Result<Vec<u64>, ArchiveError> {
     let folder = log_folder(dir);
     let entries = match fs::read_dir(&folder) {
         Ok(entries) => entries,
@@ -72,8 +86,7 @@ pub(super) fn segments(dir: &Path) -> Result<Vec<u64>, ArchiveError> {
     let mut numbers = Vec::new();
     for entry in entries {
         let name = entry.map_err(ArchiveError::io("read", &folder))?.file_name();
-        let number: Option<u64> =
-            name.to_str().and_then(|n| n.strip_suffix(SEGMENT_SUFFIX)).and_then(|n| n.parse().ok());
+        let number: Option<u64> = name.to_str().and_then(|n| n.strip_suffix(suffix)).and_then(|n| n.parse().ok());
         numbers.extend(number);
     }
     numbers.sort_unstable();
@@ -83,7 +96,7 @@ pub(super) fn segments(dir: &Path) -> Result<Vec<u64>, ArchiveError> {
 /// Makes the folder and takes its lock, which is held as long as the returned file is open.
 pub(super) fn lock(dir: &Path) -> Result<File, ArchiveError> {
     for folder in [dir.to_owned(), log_folder(dir), events_folder(dir)] {
-        fs::create_dir_all(&folder).map_err(ArchiveError::io("create the folder", &folder))?;
+        make_folder(&folder)?;
     }
     let path = dir.join("lock");
     let file = OpenOptions::new()
@@ -101,6 +114,21 @@ pub(super) fn lock(dir: &Path) -> Result<File, ArchiveError> {
             Err(TryLockError::WouldBlock) => return Err(ArchiveError::Locked(dir.to_owned())),
             Err(TryLockError::Error(error)) => return Err(ArchiveError::io("lock", &path)(error)),
         }
+    }
+}
+
+/// Makes a folder, and those it lies in, durably.
+pub(super) fn make_folder(folder: &Path) -> Result<(), ArchiveError> {
+    if folder.is_dir() {
+        return Ok(());
+    }
+    let parent = folder.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    make_folder(parent)?;
+    fs::create_dir_all(folder).map_err(ArchiveError::io("create the folder", folder))?;
+    // Whoever may write to a folder may not always read it; what can be done is done.
+    match sync_folder(parent) {
+        Err(ArchiveError::Io { source, .. }) if source.kind() == std::io::ErrorKind::PermissionDenied => Ok(()),
+        done => done,
     }
 }
 

@@ -3,7 +3,8 @@
 //! ```text
 //! segment   8 bytes "weirlog1", then frames
 //! frame     u64 length of the payload, u64 xxh3 of the payload, payload          (little-endian)
-//! payload   u32 length of the head, head (JSON), then for each batch u64 length, Arrow IPC stream
+//! payload   u32 length of the head, head (JSON), ids that senders gave (16 bytes each, as many as the head says),
+//!           then for each batch u64 length, Arrow IPC stream
 //! ```
 //!
 //! A batch is written flat, one Arrow column a field by its dotted name, only those that it has.
@@ -26,8 +27,11 @@ use super::{ArchiveError, layout};
 use crate::event::field::{self, EXTRA_PREFIX};
 use crate::event::{EventBatch, FieldId};
 
-const MAGIC: &[u8; 8] = b"weirlog1";
-const FRAME_HEAD: u64 = 16;
+pub(super) const MAGIC: &[u8; 8] = b"weirlog1";
+pub(super) const FRAME_HEAD: u64 = 16;
+
+/// Bytes of an id.
+const ID: usize = size_of::<u128>();
 
 /// What a frame says of itself.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -47,11 +51,20 @@ pub(super) struct Head {
     /// Events of this process before this are late, µs; of one process of several.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) promise: Option<i64>,
+    /// How many ids follow, of requests and events that may be sent again.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub(super) ids: u32,
+}
+
+fn is_none(ids: &u32) -> bool {
+    *ids == 0
 }
 
 /// One committed epoch.
 pub(super) struct Frame {
     pub(super) head: Head,
+    /// See [`Taken`](crate::event::taken::Taken).
+    pub(super) ids: Vec<u128>,
     pub(super) batches: Vec<EventBatch>,
 }
 
@@ -82,20 +95,60 @@ impl Segment {
         Ok(Segment { file, path, number, committed: MAGIC.len() as u64, dirty: false })
     }
 
-    /// Appends a frame; once this returns it survives power loss. After an error nothing of it counts.
-    pub(super) fn commit(&mut self, head: &Head, batches: &[u8]) -> Result<(), ArchiveError> {
+    /// Goes on with a file of frames that are all sound; makes it where there is none.
+    pub(super) fn reopen(path: PathBuf, number: u64) -> Result<Segment, ArchiveError> {
+        let open = || {
+            let mut file = OpenOptions::new().create(true).append(true).open(&path)?;
+            if file.metadata()?.len() == 0 {
+                file.write_all(MAGIC)?;
+                file.sync_all()?;
+            }
+            Ok((file.metadata()?.len(), file))
+        };
+        let (committed, file) = open().map_err(ArchiveError::io("write", &path))?;
+        layout::sync_folder(path.parent().unwrap_or(Path::new(".")))?;
+        Ok(Segment { file, path, number, committed, dirty: false })
+    }
+
+    /// Cuts off what an error left behind the last commit, if anything.
+    pub(super) fn clean(&mut self) -> Result<(), ArchiveError> {
         if self.dirty {
-            self.file.set_len(self.committed).map_err(ArchiveError::io("cut back", &self.path))?;
+            let cut = self.file.set_len(self.committed).and_then(|()| self.file.sync_data());
+            cut.map_err(ArchiveError::io("cut back", &self.path))?;
+            self.dirty = false;
         }
-        self.dirty = true;
-        let frame = frame(head, batches);
-        self.file
-            .write_all(&frame)
-            .and_then(|()| self.file.sync_data())
-            .map_err(ArchiveError::io("append to", &self.path))?;
-        self.dirty = false;
-        self.committed += frame.len() as u64;
         Ok(())
+    }
+
+    /// Appends a frame; once this returns it survives power loss. After an error nothing of it counts.
+    pub(super) fn commit(&mut self, head: &Head, ids: &[u128], batches: &[u8]) -> Result<(), ArchiveError> {
+        let frame = frame(head, ids, batches);
+        let done = self.append(&frame);
+        match done {
+            Ok(()) => {
+                self.committed += frame.len() as u64;
+                self.dirty = false;
+            }
+            // A frame that was written whole, and could not be made durable, must not count after all. Otherwise it is
+            // cut off before the next.
+            Err(_) => drop(self.clean()),
+        }
+        done
+    }
+
+    /// Whether so many bytes more could be made durable, of which nothing stays.
+    pub(super) fn probe(&mut self, bytes: usize) -> Result<(), ArchiveError> {
+        // No frame has this length: it reads as a torn tail.
+        let done = self.append(&vec![0xff; bytes]);
+        let cleaned = self.clean();
+        done.and(cleaned)
+    }
+
+    fn append(&mut self, bytes: &[u8]) -> Result<(), ArchiveError> {
+        self.clean()?;
+        self.dirty = true;
+        let done = self.file.write_all(bytes).and_then(|()| self.file.sync_data());
+        done.map_err(ArchiveError::io("append to", &self.path))
     }
 }
 
@@ -110,18 +163,21 @@ pub(super) fn spill(path: &Path, batches: &[EventBatch]) -> Result<(), ArchiveEr
         if file.metadata()?.len() == 0 {
             file.write_all(MAGIC)?;
         }
-        file.write_all(&frame(&Head::default(), &encoded))
+        file.write_all(&frame(&Head::default(), &[], &encoded))
     };
     write().map_err(ArchiveError::io("write", path))
 }
 
-fn frame(head: &Head, batches: &[u8]) -> Vec<u8> {
-    let head = serde_json::to_vec(head).expect("a frame's head has text keys only");
-    let mut frame = Vec::with_capacity(FRAME_HEAD as usize + 4 + head.len() + batches.len());
-    frame.extend_from_slice(&((4 + head.len() + batches.len()) as u64).to_le_bytes());
+fn frame(head: &Head, ids: &[u128], batches: &[u8]) -> Vec<u8> {
+    let head = Head { ids: ids.len() as u32, ..head.clone() };
+    let head = serde_json::to_vec(&head).expect("a frame's head has text keys only");
+    let length = 4 + head.len() + ids.len() * ID + batches.len();
+    let mut frame = Vec::with_capacity(FRAME_HEAD as usize + length);
+    frame.extend_from_slice(&(length as u64).to_le_bytes());
     frame.extend_from_slice(&[0; 8]);
     frame.extend_from_slice(&(head.len() as u32).to_le_bytes());
     frame.extend_from_slice(&head);
+    ids.iter().for_each(|id| frame.extend_from_slice(&id.to_le_bytes()));
     frame.extend_from_slice(batches);
     let checksum = xxh3_64(&frame[FRAME_HEAD as usize..]);
     frame[8..16].copy_from_slice(&checksum.to_le_bytes());
@@ -174,8 +230,6 @@ pub(super) struct Frames {
     length: u64,
     /// Everything before this byte is sound.
     pub(super) sound: u64,
-    /// More bytes follow a frame whose checksum is wrong: not a torn tail.
-    pub(super) damaged: bool,
     ended: bool,
 }
 
@@ -193,7 +247,6 @@ impl Frames {
             path: path.to_owned(),
             length,
             sound: 0,
-            damaged: false,
             ended: false,
         };
         let mut magic = [0; MAGIC.len()];
@@ -211,9 +264,21 @@ impl Frames {
         Ok(frames)
     }
 
+    /// Reads no further than this byte.
+    pub(super) fn until(self, length: u64) -> Frames {
+        Frames { length: self.length.min(length), ..self }
+    }
+
     /// Bytes after the last sound frame.
     pub(super) fn torn(&self) -> u64 {
         self.length - self.sound
+    }
+
+    /// Goes to the end without decoding anything.
+    pub(super) fn pass(&mut self) -> Result<(), ArchiveError> {
+        while !self.ended && self.payload().map_err(ArchiveError::io("read", &self.path))?.is_some() {}
+        self.ended = true;
+        Ok(())
     }
 
     fn payload(&mut self) -> std::io::Result<Option<Vec<u8>>> {
@@ -231,7 +296,6 @@ impl Frames {
         let mut payload = vec![0; length as usize];
         self.file.read_exact(&mut payload)?;
         if xxh3_64(&payload) != checksum || length < 4 {
-            self.damaged = length < left - FRAME_HEAD;
             return Ok(None);
         }
         self.sound += FRAME_HEAD + length;
@@ -244,8 +308,12 @@ impl Frames {
         let (length, rest) = payload.split_at_checked(4).ok_or_else(short)?;
         let length = u32::from_le_bytes(length.try_into().expect("four bytes were cut out")) as usize;
         let (head, mut rest) = rest.split_at_checked(length).ok_or_else(short)?;
-        let head = serde_json::from_slice(head)
+        let head: Head = serde_json::from_slice(head)
             .map_err(|e| ArchiveError::Damaged { path: self.path.clone(), what: e.to_string() })?;
+        let (ids, more) = rest.split_at_checked(head.ids as usize * ID).ok_or_else(short)?;
+        let id = |bytes: &[u8]| u128::from_le_bytes(bytes.try_into().expect("sixteen bytes were cut out"));
+        let ids = ids.chunks_exact(ID).map(id).collect();
+        rest = more;
         let mut batches = Vec::new();
         while !rest.is_empty() {
             let (length, more) = rest.split_at_checked(8).ok_or_else(short)?;
@@ -256,7 +324,7 @@ impl Frames {
             }
             rest = more;
         }
-        Ok(Frame { head, batches })
+        Ok(Frame { head, ids, batches })
     }
 }
 
@@ -279,30 +347,4 @@ impl Iterator for Frames {
             }
         }
     }
-}
-
-/// Cuts a segment back to its sound frames. What follows a damaged one is kept beside it.
-pub(super) fn repair(path: &Path, frames: &Frames) -> Result<(), ArchiveError> {
-    if frames.torn() == 0 {
-        return Ok(());
-    }
-    if frames.damaged {
-        let mut kept = path.as_os_str().to_owned();
-        kept.push(".damaged");
-        std::fs::copy(path, &kept).map_err(ArchiveError::io("keep a copy of", path))?;
-        tracing::error!(
-            "{} is damaged from byte {} on; what follows is left out, and kept in {}",
-            path.display(),
-            frames.sound,
-            Path::new(&kept).display()
-        );
-    } else {
-        tracing::warn!(
-            "{}: cut off {} bytes that were being written when weir was stopped; none of them had been acknowledged",
-            path.display(),
-            frames.torn()
-        );
-    }
-    let file = OpenOptions::new().write(true).open(path).map_err(ArchiveError::io("open", path))?;
-    file.set_len(frames.sound).and_then(|()| file.sync_all()).map_err(ArchiveError::io("cut back", path))
 }

@@ -11,6 +11,7 @@
 //! DIR/readers                                held by whoever reads, see `lease`
 //! DIR/manifest.json                          what counts: files, segments that became files, checkpoints
 //! DIR/log/000000000001.log                   committed epochs, see `log`
+//! DIR/log/000000000001.ids                   ids of requests and events that may be sent again, see `taken`
 //! DIR/events/date=2026-01-15/part-1.parquet  sorted by @timestamp within row groups
 //! DIR/alerts.ndjson                          every change of every alert, see `alerts`
 //! DIR/lists.ndjson                           what stood in lists, and from which event on, see `lists`
@@ -28,6 +29,7 @@ mod chunk;
 mod coded;
 mod columns;
 mod compact;
+mod convert;
 mod cut;
 mod foreign;
 mod gather;
@@ -49,14 +51,17 @@ mod part;
 mod reach;
 mod read;
 mod recover;
+mod repair;
 mod retention;
 mod role;
 mod rows;
 mod sink;
 mod slots;
 mod store;
+mod taken;
 mod texts;
 mod transfer;
+mod upkeep;
 
 pub use alerts::{AlertLog, alert_changes, latest_changes, standing};
 pub use background::expired;
@@ -68,7 +73,7 @@ pub use lists::{ListHistory, ListLog, ListTurn, Lists};
 pub use manifest::{Checkpoint, Manifest, StoredFile};
 pub use part::{Encoding, write_file};
 pub use reach::end_of_time;
-pub use read::{Reader, Snapshot, examine, files, greatest_time, is_archive, read, read_tables, snapshot};
+pub use read::{Reader, Snapshot, earlier, examine, files, greatest_time, is_archive, read, read_tables, snapshot};
 pub use retention::{Limit, Retention};
 pub use role::Role;
 pub use store::{Archive, Settings};

@@ -158,7 +158,7 @@ impl Part {
         let name = layout::part(day, number);
         let path = dir.join(&name);
         let folder = path.parent().unwrap_or(dir);
-        fs::create_dir_all(folder).map_err(ArchiveError::io("create the folder", folder))?;
+        layout::make_folder(folder)?;
         let mut stored = columns.clone();
         if columns.contains(field::EVENT_ORIGINAL) && first >= encoding.pieces_from {
             stored.insert_pieces();

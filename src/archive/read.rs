@@ -14,8 +14,9 @@ use super::lease::Lease;
 use super::log::Frames;
 use super::manifest::{Manifest, StoredFile};
 use super::{ArchiveError, layout};
-use crate::event::EventBatch;
+use crate::event::earlier::Earlier;
 use crate::event::field::FieldRef;
+use crate::event::{EventBatch, field};
 
 /// What an archive holds at one moment. Its files are not removed while it lives, or a reader of it.
 pub struct Snapshot {
@@ -58,6 +59,31 @@ pub fn greatest_time(dir: &Path) -> Result<Option<i64>, ArchiveError> {
         Err(ArchiveError::Missing(_)) => Ok(None),
         Err(error) => Err(error),
     }
+}
+
+/// The latest events of an archive, as they were accepted: as many as are needed to number equal lines on.
+pub fn earlier(held: &Snapshot) -> Result<Earlier, ArchiveError> {
+    let mut found = Earlier::default();
+    let mut add = |batch: &EventBatch| {
+        for row in 0..batch.len() {
+            let path = batch.text(field::LOG_FILE_PATH, row).unwrap_or_default();
+            found.add(batch.times()[row], batch.id(row), path);
+        }
+        found.is_enough()
+    };
+    let mut enough = held.tail()?.iter().fold(false, |_, batch| add(batch));
+    let mut files: Vec<&StoredFile> = held.files.iter().collect();
+    files.sort_by_key(|file| std::cmp::Reverse(file.max_sequence));
+    let columns = BTreeSet::from([FieldRef::Column(field::LOG_FILE_PATH)]);
+    for file in files {
+        if enough {
+            break;
+        }
+        for batch in read(&held.dir.join(&file.path), Some(&columns), i64::MIN..=i64::MAX)? {
+            enough = add(&batch?);
+        }
+    }
+    Ok(found)
 }
 
 /// Paths of an archive's Parquet files.

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::log::{self, Frames};
+use super::log::{Frame, Frames};
 use super::manifest::{Checkpoint, Manifest};
-use super::{ArchiveError, layout};
+use super::{ArchiveError, layout, repair};
 
 /// What a writer finds when it opens a folder.
 pub(super) struct Recovered {
@@ -18,6 +18,8 @@ pub(super) struct Recovered {
     pub(super) greatest_time: Option<i64>,
     pub(super) watermark: Option<i64>,
     pub(super) promise: Option<i64>,
+    /// Ids that came with the segments, in order.
+    pub(super) ids: Vec<u128>,
 }
 
 /// Makes a locked folder sound: removes what an interrupted writer left, cuts torn tails off.
@@ -31,6 +33,7 @@ pub(super) fn recover(dir: &Path) -> Result<Recovered, ArchiveError> {
         greatest_time: manifest.files.iter().map(|f| f.max_time).max(),
         watermark: manifest.watermark,
         promise: manifest.promise,
+        ids: Vec::new(),
         manifest,
     };
     for number in layout::segments(dir)? {
@@ -39,18 +42,18 @@ pub(super) fn recover(dir: &Path) -> Result<Recovered, ArchiveError> {
             layout::remove(&path)?;
             continue;
         }
-        let mut frames = Frames::open(&path)?;
+        repair::repair(&path)?;
         let mut events = 0;
-        for frame in frames.by_ref() {
-            let head = frame?.head;
+        for frame in Frames::open(&path)? {
+            let Frame { head, ids, .. } = frame?;
             events += head.events;
+            recovered.ids.extend(ids);
             recovered.sequence = recovered.sequence.max(head.sequence + head.events);
             recovered.greatest_time = recovered.greatest_time.max(head.max_time);
             recovered.watermark = recovered.watermark.max(head.watermark);
             recovered.promise = recovered.promise.max(head.promise);
             recovered.checkpoints.extend(head.checkpoints.into_iter().map(|c| (c.key(), c)));
         }
-        log::repair(&path, &frames)?;
         if events > 0 {
             tracing::info!("{events} events of {} go into the archive now", path.display());
         }

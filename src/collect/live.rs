@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::mpsc::Sender;
+use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use crate::event::raw::{RawLog, Source};
+use crate::event::raw::{Acknowledge, RawLog, Receipt, Source};
 use crate::event::time;
 
 /// How long a line may wait for others: half of what a person notices.
@@ -42,15 +43,35 @@ impl Pending {
         self.due.unwrap_or_else(|| Instant::now() + Duration::from_secs(3600))
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.lines.is_empty()
+    }
+
     /// Sends what there is; false when the engine has stopped.
     pub(super) async fn send(&mut self, sender: &Sender<RawLog>) -> bool {
-        self.due = None;
+        self.hand_on(sender, None).await.is_some()
+    }
+
+    /// The same; `waiting` is told once it is durable. Whether there was anything; `None` when the engine has stopped.
+    pub(super) async fn send_awaited(
+        &mut self,
+        sender: &Sender<RawLog>,
+        waiting: oneshot::Sender<Result<Receipt, String>>,
+    ) -> Option<bool> {
+        self.hand_on(sender, Some(Acknowledge::patient(waiting))).await
+    }
+
+    /// May be given up while there is no room: then nothing was taken.
+    async fn hand_on(&mut self, sender: &Sender<RawLog>, acknowledge: Option<Acknowledge>) -> Option<bool> {
         if self.lines.is_empty() {
-            return true;
+            self.due = None;
+            return Some(false);
         }
+        let place = sender.reserve().await.ok()?;
+        self.due = None;
         let lines = Bytes::from(std::mem::take(&mut self.lines));
-        let block = RawLog { source: self.source.clone(), lines, offset: 0, received: time::now(), acknowledge: None };
-        sender.send(block).await.is_ok()
+        place.send(RawLog { source: self.source.clone(), lines, offset: 0, received: time::now(), acknowledge });
+        Some(true)
     }
 }
 

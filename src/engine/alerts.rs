@@ -20,7 +20,7 @@ use crate::correlate::changes::Judged;
 use crate::correlate::{Output, Outputs, Roster, changes};
 use crate::event::time;
 use crate::metrics::Metrics;
-use crate::serve::live::Hub;
+use crate::serve::live::{Hub, Stage};
 
 /// How long a failed write waits before it is tried again.
 const RETRY: Duration = Duration::from_secs(1);
@@ -225,9 +225,10 @@ impl Alerts {
         }
         while let Err(error) = self.log.append(&changes) {
             tracing::error!("{error}; trying again every second");
-            self.hub.trouble(Some(error.to_string()));
+            self.hub.trouble(Stage::Alerts, Some(error.to_string()));
             std::thread::sleep(RETRY);
         }
+        self.hub.trouble(Stage::Alerts, None);
         for change in &changes {
             self.metrics.alert(change.alert.severity, &change.change);
             self.hub.alert(change);

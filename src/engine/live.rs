@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use tokio::sync::{mpsc, watch};
 
@@ -23,6 +23,7 @@ use super::{EngineError, LATE, drop_late};
 use crate::archive::{Archive, Checkpoint, ListLog};
 use crate::correlate::Input;
 use crate::correlate::clock::Clock;
+use crate::event::earlier::Earlier;
 use crate::event::raw::{Acknowledge, RawLog, Receipt, Source};
 use crate::event::{EventBatch, time};
 use crate::ingest::{self, Ingest};
@@ -31,6 +32,7 @@ use crate::metrics::Metrics;
 use crate::rule::plan::Program;
 use crate::serve::live::Hub;
 
+mod durable;
 mod gather;
 mod join;
 mod open;
@@ -38,6 +40,7 @@ mod open;
 mod tests;
 mod together;
 
+use durable::{RETRY, Refusal};
 use gather::{Inlets, Next, Pulse};
 use join::Pending;
 use together::Others;
@@ -50,8 +53,6 @@ pub use crate::correlate::cluster::{Cluster, end_on_loss};
 
 /// Blocks that may wait for the pipeline; beyond it collectors wait, and HTTP clients are told to come back.
 pub const QUEUE: usize = 64;
-/// How long the pipeline waits before it tries a failed write again.
-const RETRY: Duration = Duration::from_secs(1);
 /// Sources whose parser state is kept; beyond it that of the half which was silent longest goes.
 const SOURCES: usize = 4096;
 /// Chunks of the past that wait between live epochs.
@@ -110,10 +111,12 @@ struct Pipeline {
     scratch: Scratch,
     clock: Clock,
     sources: HashMap<Arc<str>, (Ingest, Instant)>,
+    earlier: Arc<Earlier>,
     data: PathBuf,
     archive: Archive,
     /// How far before the watermark events are needed for a restart, µs.
     reach: i64,
+    refusal: Option<Refusal>,
     lists: ListLog,
     input: Input,
     pulse: Pulse,
@@ -168,9 +171,8 @@ impl Pipeline {
                 last_tick = now;
                 self.hub.tick(now);
                 self.archive.needs(self.clock.watermark().saturating_sub(self.reach));
-                if let Err(error) = self.archive.tick(now) {
-                    tracing::error!("{error}");
-                }
+                self.probe();
+                self.roll(now);
             }
             if !open {
                 // Other processes need not wait for the archive.
@@ -184,7 +186,8 @@ impl Pipeline {
     /// A live epoch of these blocks, the last one when the input is no longer open. Returns when it was.
     fn epoch(&mut self, gathered: Vec<RawLog>, open: bool) -> Result<i64, EngineError> {
         self.hear(!gathered.is_empty())?;
-        let mut accepted: Vec<Accepted> = gathered.into_iter().map(|block| self.accept(block)).collect();
+        let wanted = gathered.into_iter().filter(|block| !block.acknowledge.as_ref().is_some_and(Acknowledge::is_over));
+        let mut accepted: Vec<Accepted> = wanted.map(|block| self.accept(block)).collect();
         let now = time::now();
         // What is stored carries the watermark that holds after it: a restart decides alike.
         self.clock.advance(now);
@@ -210,7 +213,7 @@ impl Pipeline {
             self.note_reached();
         }
         let Some(watermark) = self.clock.silence(now).filter(|_| self.waits()) else { return };
-        if !self.all_silent() {
+        if !self.all_silent() || self.refusal.is_some() {
             return;
         }
         self.archive.pass(watermark);
@@ -228,18 +231,25 @@ impl Pipeline {
             self.sources.retain(|_, (_, used)| *used > *from);
         }
         let source = block.source.clone();
-        let (ingest, used) = self
-            .sources
-            .entry(source.name.clone())
-            .or_insert_with(|| (Ingest::new(self.settings.clone(), source.clone()), Instant::now()));
+        let (ingest, used) = self.sources.entry(source.name.clone()).or_insert_with(|| {
+            let ingest = Ingest::new(self.settings.clone(), source.clone());
+            (ingest.after(self.earlier.clone()), Instant::now())
+        });
         *used = Instant::now();
         let mut batches = Vec::new();
-        let counts = ingest.push(&block, &mut batches);
+        let taken = self.archive.taken();
+        let counts = match &block.acknowledge {
+            None | Some(Acknowledge { is_patient: true, .. }) => ingest.push(&block, &mut batches),
+            Some(Acknowledge { id: Some(id), .. }) if !taken.take(*id) => ingest::Counts::of_duplicate(&block),
+            Some(_) => ingest.push_once(&block, taken, &mut batches),
+        };
         self.metrics.received(&source.name, counts.lines, block.lines.len() as u64);
         self.metrics.parsed(&source.name, counts.events, counts.parse_failures);
+        self.metrics.duplicates(&source.name, counts.duplicates);
         let batches: Vec<EventBatch> = batches.into_iter().map(|b| self.mark(&source, b, block.received)).collect();
         let checkpoint = checkpoint(&block);
-        let receipt = Receipt { events: counts.events, parse_failures: counts.parse_failures };
+        let ingest::Counts { events, parse_failures, duplicates, .. } = counts;
+        let receipt = Receipt { events, parse_failures, duplicates };
         Accepted { batches, checkpoint, acknowledge: block.acknowledge, receipt }
     }
 
@@ -254,45 +264,6 @@ impl Pipeline {
         };
         self.clock.observe(&source.name, marked.times(), received);
         marked
-    }
-
-    /// Makes an epoch durable. While the disk refuses, blocks that somebody waits for are given back to them with the
-    /// reason, and the others are held: their collectors stand still, and nothing is lost.
-    fn store(&mut self, accepted: &mut Vec<Accepted>) {
-        if accepted.is_empty() {
-            return;
-        }
-        let started = Instant::now();
-        while let Err(error) = self.write(accepted) {
-            tracing::error!("{error}; trying again every second");
-            self.hub.trouble(Some(error.to_string()));
-            accepted.retain_mut(|a| match a.acknowledge.take() {
-                Some(waiting) => {
-                    // Whoever waited may be gone, which changes nothing.
-                    drop(waiting.send(Err(error.to_string())));
-                    false
-                }
-                None => true,
-            });
-            std::thread::sleep(RETRY);
-        }
-        self.hub.trouble(None);
-        self.metrics.committed(started.elapsed().as_secs_f64());
-    }
-
-    fn write(&mut self, accepted: &[Accepted]) -> Result<(), crate::archive::ArchiveError> {
-        self.note_time();
-        for block in accepted {
-            let checkpoint = block.checkpoint.as_slice();
-            match block.batches.split_last() {
-                None => self.archive.advance(checkpoint)?,
-                Some((last, before)) => {
-                    before.iter().try_for_each(|batch| self.archive.append(batch, &[]))?;
-                    self.archive.append(last, checkpoint)?;
-                }
-            }
-        }
-        self.archive.commit()
     }
 
     fn matches(&mut self, accepted: &[Accepted]) -> Vec<MatchRow> {

@@ -310,7 +310,7 @@ impl Course {
 
     fn send(&mut self, rows: Vec<MatchRow>, watermark: i64) -> Result<(), EngineError> {
         // Whoever hears of it may have stopped; the dataflow says so.
-        drop(self.times.send(watermark));
+        self.times.send(watermark).unwrap_or_default();
         self.input.send(rows, watermark)?;
         Ok(())
     }

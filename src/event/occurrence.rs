@@ -43,8 +43,9 @@ impl Generation {
 }
 
 impl Occurrences {
-    /// How many lines with this hash came before; counts `n` more. Equal lines must come with equal times.
-    pub(crate) fn count(&mut self, time: i64, hash: u64, n: u64) -> u64 {
+    /// How many lines with this hash came before, `earlier` of them before the first that was counted here; counts `n` more.
+    /// Equal lines must come with equal times.
+    pub(crate) fn count(&mut self, time: i64, hash: u64, n: u64, earlier: impl FnOnce() -> u64) -> u64 {
         if let Some(count) = self.youngest.find(hash) {
             return std::mem::replace(count, *count + n);
         }
@@ -62,8 +63,9 @@ impl Occurrences {
         }
         self.youngest.first = self.youngest.first.min(time);
         self.youngest.last = self.youngest.last.max(time);
-        self.youngest.counts.insert_unique(hash, (hash, n), |(h, _)| *h);
-        0
+        let before = earlier();
+        self.youngest.counts.insert_unique(hash, (hash, before + n), |(h, _)| *h);
+        before
     }
 
     fn retire(&mut self) {
@@ -89,19 +91,20 @@ mod tests {
         let mut seen = Occurrences::default();
         let many = 3 * LINES as u64;
         for n in 0..many {
-            assert_eq!(seen.count(n as i64, hash(n), 1), 0);
+            assert_eq!(seen.count(n as i64, hash(n), 1, || 0), 0);
         }
         for n in (0..many).rev() {
-            assert_eq!(seen.count(n as i64, hash(n), 2), 1);
+            assert_eq!(seen.count(n as i64, hash(n), 2, || 0), 1);
         }
-        assert_eq!(seen.count(0, hash(0), 1), 3);
+        assert_eq!(seen.count(0, hash(0), 1, || 9), 3);
+        assert_eq!((seen.count(0, hash(many), 1, || 9), seen.count(0, hash(many), 1, || 0)), (9, 10));
     }
 
     #[test]
     fn memory_is_bounded() {
         let mut seen = Occurrences::default();
         for n in 0..(2 * GENERATIONS * LINES) as u64 {
-            seen.count(n as i64, hash(n), 1);
+            seen.count(n as i64, hash(n), 1, || 0);
         }
         assert_eq!(seen.older.len(), GENERATIONS - 1);
     }

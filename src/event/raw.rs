@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use tokio::sync::oneshot;
 
 /// Where lines come from. Cheap to clone; one for each file, listener or upload.
 #[derive(Clone, Debug)]
@@ -63,10 +64,41 @@ pub struct Receipt {
     pub events: u64,
     /// How many of them could not be parsed and were kept as they came.
     pub parse_failures: u64,
+    /// Lines that were taken before, under the same id, and are not taken again.
+    pub duplicates: u64,
 }
 
-/// Told once the block would survive power loss, or why it was refused.
-pub type Acknowledge = tokio::sync::oneshot::Sender<Result<Receipt, String>>;
+/// Who waits for a block to be durable.
+#[derive(Debug)]
+pub struct Acknowledge {
+    waiting: oneshot::Sender<Result<Receipt, String>>,
+    /// The block is held until it can be taken, instead of being refused.
+    pub is_patient: bool,
+    /// A hash of the id that its sender gave the block, and of all of it: see [`Taken`](super::taken::Taken).
+    pub id: Option<u128>,
+}
+
+impl Acknowledge {
+    /// A client that is told when a block is refused, and sends it again, as it does when the answer gets lost.
+    pub fn client(waiting: oneshot::Sender<Result<Receipt, String>>, id: Option<u128>) -> Acknowledge {
+        Acknowledge { waiting, is_patient: false, id }
+    }
+
+    /// A sender that cannot be told anything: its block is held until it can be taken.
+    pub fn patient(waiting: oneshot::Sender<Result<Receipt, String>>) -> Acknowledge {
+        Acknowledge { waiting, is_patient: true, id: None }
+    }
+
+    /// Says that the block would survive power loss, or why it was refused. Gives it back when nobody listens.
+    pub fn send(self, answer: Result<Receipt, String>) -> Result<(), Result<Receipt, String>> {
+        self.waiting.send(answer)
+    }
+
+    /// Whoever waited was told already that the block was not taken: it must not be.
+    pub fn is_over(&self) -> bool {
+        !self.is_patient && self.waiting.is_closed()
+    }
+}
 
 /// A block of whole lines from one source.
 #[derive(Debug)]

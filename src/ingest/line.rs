@@ -1,6 +1,6 @@
 //! One line → one event, or several for `message repeated`. In: the line. Out: rows of the builder.
 
-use super::{Counts, Ingest};
+use super::{Ingest, Pass};
 use crate::event::time::DAY;
 use crate::event::{EventBatch, EventId, field};
 use crate::normalise::{self, web, web_error};
@@ -58,7 +58,7 @@ impl Parts<'_> {
 }
 
 impl Ingest {
-    pub(super) fn read(&mut self, raw: &str, lossy: bool, at: At, counts: &mut Counts, out: &mut Vec<EventBatch>) {
+    pub(super) fn read(&mut self, raw: &str, lossy: bool, at: At, pass: &mut Pass<'_>, out: &mut Vec<EventBatch>) {
         let text = raw.strip_prefix('\u{feff}').unwrap_or(raw);
         let parts = self.parts(text);
         let stated = parts.time();
@@ -68,15 +68,24 @@ impl Ingest {
             None => (1, None),
         };
         let hash = xxhash_rust::xxh3::xxh3_128(raw.as_bytes());
+        if let (Parts::Json(_), true, Some(taken)) = (&parts, self.json.has_id(), &mut pass.taken)
+            && !taken.take(hash ^ self.name)
+        {
+            self.builder.clear_row();
+            pass.counts.duplicates += 1;
+            return;
+        }
         let made = times.min(REPEATED);
-        let before = self.occurrences.count(time, hash as u64, made);
+        let path = self.builder.row_text(field::LOG_FILE_PATH).unwrap_or(&self.source.name);
+        let earlier = || self.earlier.count(time, raw.as_bytes(), path);
+        let before = self.occurrences.count(time, hash as u64, made, earlier);
         for n in before..before + made {
             let id = if n == 0 { EventId::from_hash(time, hash) } else { EventId::new(time, raw.as_bytes(), n) };
             self.builder.set_id(id);
             self.builder.set_time(field::TIMESTAMP, time);
             self.builder.set_text(field::EVENT_ORIGINAL, raw);
             self.place(at, &parts);
-            self.meaning(raw, &parts, repeated, counts);
+            self.meaning(raw, &parts, repeated, pass);
             if lossy {
                 self.builder.push_list(field::TAGS, "invalid_utf8");
             }
@@ -89,7 +98,7 @@ impl Ingest {
             }
             if stated.is_some_and(|t| t > at.received.saturating_add(DAY)) {
                 self.builder.push_list(field::TAGS, "clock_skew");
-                counts.clock_skew += 1;
+                pass.counts.clock_skew += 1;
             }
             self.builder.end_row();
             // A run of repeats may be longer than a batch is.
@@ -97,8 +106,8 @@ impl Ingest {
                 self.flush(out);
             }
         }
-        counts.events += made;
-        counts.repeated += made - 1;
+        pass.counts.events += made;
+        pass.counts.repeated += made - 1;
     }
 
     /// Takes a line apart by the named format, or else by whichever fits. Which one that is, the line alone decides,
@@ -145,7 +154,7 @@ impl Ingest {
     }
 
     /// What the line means, in columns; `repeated` is the message inside `message repeated`.
-    fn meaning(&mut self, raw: &str, parts: &Parts<'_>, repeated: Option<&str>, counts: &mut Counts) {
+    fn meaning(&mut self, raw: &str, parts: &Parts<'_>, repeated: Option<&str>, pass: &mut Pass<'_>) {
         let out = &mut self.builder;
         match (parts.message(), repeated) {
             (_, Some(inner)) => out.set_text(field::MESSAGE, inner),
@@ -176,7 +185,7 @@ impl Ingest {
             Parts::Nothing => {
                 out.set_number(field::LOG_MESSAGE_OFFSET, 0);
                 out.push_list(field::TAGS, "parse_failure");
-                counts.parse_failures += 1;
+                pass.counts.parse_failures += 1;
             }
         }
     }

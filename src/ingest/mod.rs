@@ -15,8 +15,10 @@ use std::sync::Arc;
 
 pub use settings::Settings;
 
+use crate::event::earlier::Earlier;
 use crate::event::occurrence::Occurrences;
 use crate::event::raw::{RawLog, Source};
+use crate::event::taken::Taken;
 use crate::event::{BatchBuilder, EventBatch};
 use crate::parse::Format;
 use crate::parse::clock::Clock;
@@ -31,13 +33,15 @@ const LINE_BYTES: usize = 64 << 20;
 /// A batch is ended when its `fields.*` columns have this many places, four bytes each.
 const EXTRA_PLACES: usize = 8 << 20;
 
-/// What was made of some lines. `lines = blank + events − repeated`.
+/// What was made of some lines. `lines = blank + duplicates + events − repeated`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
     /// Lines read.
     pub lines: u64,
     /// Empty ones, which make no event.
     pub blank: u64,
+    /// Those that were taken before, under the same id, which make no event.
+    pub duplicates: u64,
     /// Events made.
     pub events: u64,
     /// Events that no format fitted; their line is kept whole.
@@ -50,16 +54,35 @@ pub struct Counts {
     pub clock_skew: u64,
 }
 
+impl Counts {
+    /// Of a block that was taken before as a whole.
+    pub fn of_duplicate(block: &RawLog) -> Counts {
+        let mut lines: Vec<&[u8]> = block.lines.split(|b| *b == b'\n').collect();
+        lines.pop_if(|rest| rest.is_empty());
+        let blank = lines.iter().filter(|line| line.strip_suffix(b"\r").unwrap_or(line).is_empty()).count() as u64;
+        let lines = lines.len() as u64;
+        Counts { lines, blank, duplicates: lines - blank, ..Counts::default() }
+    }
+}
+
 impl AddAssign for Counts {
     fn add_assign(&mut self, other: Counts) {
         self.lines += other.lines;
         self.blank += other.blank;
+        self.duplicates += other.duplicates;
         self.events += other.events;
         self.parse_failures += other.parse_failures;
         self.repeated += other.repeated;
         self.invalid_utf8 += other.invalid_utf8;
         self.clock_skew += other.clock_skew;
     }
+}
+
+/// One pass over a block.
+struct Pass<'t> {
+    counts: Counts,
+    /// What was taken before, where lines may come again.
+    taken: Option<&'t mut Taken>,
 }
 
 /// Makes events of one source's lines.
@@ -73,6 +96,9 @@ pub struct Ingest {
     clock: Clock,
     json: crate::parse::json::Reader,
     occurrences: Occurrences,
+    earlier: Arc<Earlier>,
+    /// A hash of the source's name.
+    name: u128,
     builder: BatchBuilder,
     /// Bytes of raw lines in the builder.
     pending: usize,
@@ -94,6 +120,8 @@ impl Ingest {
             clock: Clock::new(settings.zone, source.reference_time.unwrap_or(0)),
             json: Default::default(),
             occurrences: Occurrences::default(),
+            earlier: Arc::default(),
+            name: xxhash_rust::xxh3::xxh3_128(source.name.as_bytes()),
             builder: BatchBuilder::new(),
             pending: 0,
             source,
@@ -105,18 +133,32 @@ impl Ingest {
         &self.source
     }
 
+    /// The same after a restart: equal lines are numbered on from those of earlier events.
+    pub fn after(self, earlier: Arc<Earlier>) -> Ingest {
+        Ingest { earlier, ..self }
+    }
+
     /// Makes events of a block's lines and appends all of them to `out`, in batches: what a block's sender is told
     /// is about exactly these.
     pub fn push(&mut self, block: &RawLog, out: &mut Vec<EventBatch>) -> Counts {
-        let mut counts = Counts::default();
+        self.pass(block, None, out)
+    }
+
+    /// The same for a block that may have been sent before: an event that has an `event.id` and was taken makes no other.
+    pub fn push_once(&mut self, block: &RawLog, taken: &mut Taken, out: &mut Vec<EventBatch>) -> Counts {
+        self.pass(block, Some(taken), out)
+    }
+
+    fn pass(&mut self, block: &RawLog, taken: Option<&mut Taken>, out: &mut Vec<EventBatch>) -> Counts {
+        let mut pass = Pass { counts: Counts::default(), taken };
         let at = line::At { received: block.received, offset: self.source.file.as_ref().map(|_| block.offset) };
         self.clock.set_reference(self.source.reference_time.unwrap_or(block.received));
         match std::str::from_utf8(&block.lines) {
-            Ok(text) => self.lines(text, at, &mut counts, out),
-            Err(_) => self.bytes(&block.lines, at, &mut counts, out),
+            Ok(text) => self.lines(text, at, &mut pass, out),
+            Err(_) => self.bytes(&block.lines, at, &mut pass, out),
         }
         self.flush(out);
-        counts
+        pass.counts
     }
 
     fn flush(&mut self, out: &mut Vec<EventBatch>) {
@@ -126,7 +168,7 @@ impl Ingest {
         self.pending = 0;
     }
 
-    fn lines(&mut self, text: &str, at: line::At, counts: &mut Counts, out: &mut Vec<EventBatch>) {
+    fn lines(&mut self, text: &str, at: line::At, pass: &mut Pass<'_>, out: &mut Vec<EventBatch>) {
         let mut start = 0;
         while start < text.len() {
             let end = memchr::memchr(b'\n', &text.as_bytes()[start..]).map_or(text.len(), |n| start + n);
@@ -135,45 +177,45 @@ impl Ingest {
             while rest.len() > LINE_BYTES {
                 let cut = (0..=LINE_BYTES).rev().find(|i| rest.is_char_boundary(*i)).unwrap_or(rest.len());
                 let (piece, after) = rest.split_at(cut);
-                self.line(piece, false, at.moved(start + offset_in(whole, piece)), counts, out);
+                self.line(piece, false, at.moved(start + offset_in(whole, piece)), pass, out);
                 rest = after;
             }
-            self.line(rest, false, at.moved(start + offset_in(whole, rest)), counts, out);
+            self.line(rest, false, at.moved(start + offset_in(whole, rest)), pass, out);
             start = end + 1;
         }
     }
 
     /// The same where some line is not UTF-8: only such a line is decoded lossily.
-    fn bytes(&mut self, bytes: &[u8], at: line::At, counts: &mut Counts, out: &mut Vec<EventBatch>) {
+    fn bytes(&mut self, bytes: &[u8], at: line::At, pass: &mut Pass<'_>, out: &mut Vec<EventBatch>) {
         let mut start = 0;
         while start < bytes.len() {
             let end = memchr::memchr(b'\n', &bytes[start..]).map_or(bytes.len(), |n| start + n);
             let whole = &bytes[start..end];
             match std::str::from_utf8(whole) {
-                Ok(text) => self.lines(text, at.moved(start), counts, out),
+                Ok(text) => self.lines(text, at.moved(start), pass, out),
                 Err(_) => {
                     for (i, piece) in whole.strip_suffix(b"\r").unwrap_or(whole).chunks(LINE_BYTES).enumerate() {
                         let place = at.moved(start + i * LINE_BYTES);
-                        self.line(&String::from_utf8_lossy(piece), true, place, counts, out);
+                        self.line(&String::from_utf8_lossy(piece), true, place, pass, out);
                     }
                 }
             }
             if whole.is_empty() {
-                self.line("", false, at, counts, out);
+                self.line("", false, at, pass, out);
             }
             start = end + 1;
         }
     }
 
-    fn line(&mut self, raw: &str, lossy: bool, at: line::At, counts: &mut Counts, out: &mut Vec<EventBatch>) {
-        counts.lines += 1;
+    fn line(&mut self, raw: &str, lossy: bool, at: line::At, pass: &mut Pass<'_>, out: &mut Vec<EventBatch>) {
+        pass.counts.lines += 1;
         if raw.is_empty() {
-            counts.blank += 1;
+            pass.counts.blank += 1;
             return;
         }
-        counts.invalid_utf8 += u64::from(lossy);
+        pass.counts.invalid_utf8 += u64::from(lossy);
         self.pending += raw.len();
-        self.read(raw, lossy, at, counts, out);
+        self.read(raw, lossy, at, pass, out);
         if self.is_full() {
             self.flush(out);
         }

@@ -104,6 +104,49 @@ fn ids_tell_equal_lines_apart_in_any_order() {
 }
 
 #[test]
+fn what_has_an_id_of_its_sender_is_taken_once() {
+    let mut taken = Taken::default();
+    let mut ingest = Ingest::new(utc(), block_of("http", "", 0).source);
+    let mut push = |lines: &str| {
+        let mut out = Vec::new();
+        let counts = ingest.push_once(&block_of("http", lines.to_owned(), received()), &mut taken, &mut out);
+        assert_eq!(out.iter().map(EventBatch::len).sum::<usize>() as u64, counts.events);
+        (counts.events, counts.duplicates)
+    };
+    let (dotted, nested) = ("{\"event.id\":\"1\",\"a\":\"x\"}\n", "{\"event\":{\"id\":7},\"a\":\"x\"}\n");
+    let none = "{\"a\":\"x\",\"id\":\"1\",\"event.id\":\"\"}\n";
+    assert_eq!(push(&[dotted, nested, none, none].concat()), (4, 0));
+    assert_eq!(push(&[none, dotted, nested, none].concat()), (2, 2), "lines without an id are as many as come");
+    assert_eq!(push("{\"event.id\":\"1\",\"a\":\"y\"}\n"), (1, 0), "an id that is not unique loses nothing");
+    assert_eq!(push("{\"event.id\":\"1\",\"a\":\"x\" oops\n"), (1, 0));
+    let block = block_of("file", dotted.repeat(2), received());
+    assert_eq!(ingest_all(&block).1.events, 2, "a file says how often it happened");
+    let counts = Counts::of_duplicate(&block_of("http", "a\n\r\n\nb", 0));
+    assert_eq!((counts.lines, counts.blank, counts.duplicates), (4, 2, 2));
+    assert_eq!(Counts::of_duplicate(&block_of("http", "a\nb\n", 0)).duplicates, 2);
+}
+
+#[test]
+fn equal_lines_are_numbered_on_after_a_restart() {
+    let line = "Dec 10 06:55:46 h p: a\n";
+    let json = "{\"@timestamp\":\"2026-01-15T10:00:00Z\",\"log\":{\"file\":{\"path\":\"/its/own\"}}}\n";
+    let lines = [line, json, line, json].concat();
+    let (whole, _) = events("x", lines.repeat(2).as_bytes());
+    let (first, _) = events("x", lines.as_bytes());
+    let mut earlier = Earlier::default();
+    for batch in &first {
+        for row in 0..batch.len() {
+            let path = batch.text(field::LOG_FILE_PATH, row).unwrap();
+            earlier.add(batch.times()[row], batch.id(row), path);
+        }
+    }
+    let mut ingest = Ingest::new(utc(), block_of("x", "", 0).source).after(Arc::new(earlier));
+    let mut then = first;
+    ingest.push(&block_of("x", lines, received()), &mut then);
+    assert_eq!(values(&then, field::EVENT_ID), values(&whole, field::EVENT_ID));
+}
+
+#[test]
 fn repeats_are_events_of_their_own() {
     let line = |n: u64| {
         format!(

@@ -14,6 +14,9 @@ use crate::event::{BatchBuilder, EventBatch};
 /// Where a line may say its time, best first.
 const TIMES: [&str; 4] = ["@timestamp", "timestamp", "ts", "time"];
 
+/// The sender's id of an event; ours is another.
+const ID: &str = "event.id";
+
 /// Objects nested deeper than this are kept as their JSON text.
 const DEPTH: usize = 32;
 
@@ -37,6 +40,7 @@ pub struct Reader {
     path: String,
     text: String,
     joined: String,
+    has_id: bool,
 }
 
 /// The best time seen so far.
@@ -52,6 +56,7 @@ impl Reader {
     /// [`BatchBuilder::clear_row`].
     pub fn read(&mut self, line: &str, clock: &mut Clock, out: &mut BatchBuilder) -> Option<Option<i64>> {
         self.path.clear();
+        self.has_id = false;
         let mut walk = Walk { cursor: Cursor::new(line), clock, out, reader: self, seen: None, extras: 0 };
         walk.cursor.expect(b'{').ok()?;
         walk.object(0).ok()?;
@@ -62,6 +67,11 @@ impl Reader {
             walk.out.push_list(field::TAGS, "fields_truncated");
         }
         Some(walk.seen.map(|s| s.time))
+    }
+
+    /// Whether the line that was read last has an `event.id`, given by whoever wrote it.
+    pub fn has_id(&self) -> bool {
+        self.has_id
     }
 }
 
@@ -178,6 +188,7 @@ impl<'a> Walk<'a, '_> {
         }
         let fits = field::by_name(name).filter(|id| !OURS.contains(id)).is_some_and(|id| set(self.out, id, text));
         if !fits {
+            self.reader.has_id |= name == ID && !text.is_empty();
             self.extra(name, text);
         }
     }

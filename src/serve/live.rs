@@ -9,7 +9,7 @@ mod book;
 mod rates;
 mod recent;
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -75,8 +75,21 @@ struct State {
     recent: Recent,
     rates: Rates,
     book: Book,
-    trouble: Option<String>,
+    trouble: BTreeMap<Stage, String>,
     rules: RuleState,
+}
+
+/// What cannot be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Stage {
+    /// The log: events are refused.
+    Log,
+    /// What stands in lists.
+    Lists,
+    /// Alerts.
+    Alerts,
+    /// Parquet: events stay in the log.
+    Parquet,
 }
 
 /// How the rules folder stands.
@@ -158,7 +171,7 @@ impl Hub {
             recent: Recent::new(settings.events),
             rates: Rates::new(settings.seconds),
             book: Book::new(settings.alerts),
-            trouble: None,
+            trouble: BTreeMap::new(),
             rules: RuleState::default(),
         };
         let run = format!("{started:x}");
@@ -208,11 +221,14 @@ impl Hub {
         state.tell(Kind::Stats, stats, self.settings.backlog);
     }
 
-    /// What is wrong right now (a full disk), for the page and `/health`; `None` when all is well.
-    pub fn trouble(&self, what: Option<String>) {
+    /// What a stage cannot do right now (for a full disk), for the page and `/health`; `None` when it can.
+    pub fn trouble(&self, stage: Stage, what: Option<String>) {
         let mut state = self.state();
-        if state.trouble != what {
-            state.trouble = what;
+        if state.trouble.get(&stage) != what.as_ref() {
+            match what {
+                Some(what) => state.trouble.insert(stage, what),
+                None => state.trouble.remove(&stage),
+            };
             let stats = self.summary(&state).to_string();
             state.tell(Kind::Stats, stats, self.settings.backlog);
         }
@@ -220,7 +236,12 @@ impl Hub {
 
     /// What is wrong right now.
     pub fn current_trouble(&self) -> Option<String> {
-        self.state().trouble.clone()
+        self.state().trouble.values().next().cloned()
+    }
+
+    /// Why events are not taken right now; `None` when they are.
+    pub fn refuses(&self) -> Option<String> {
+        self.state().trouble.get(&Stage::Log).cloned()
     }
 
     /// Why the rules folder does not take effect, for the page and `/health`; `None` when it does.
@@ -265,7 +286,7 @@ impl Hub {
             "sampled": state.rates.latest() > self.settings.sample as f64,
             "alerts": state.book.counts(),
             "alerts_per_second": state.rates.latest_alerts(),
-            "trouble": state.trouble.as_ref().or(state.rules.trouble.as_ref()),
+            "trouble": state.trouble.values().next().or(state.rules.trouble.as_ref()),
         })
     }
 

@@ -44,7 +44,7 @@ async fn server() -> (SocketAddr, Arc<Context>, Taken) {
             let text = String::from_utf8_lossy(&block.lines).into_owned();
             let lines: Vec<&str> = text.lines().collect();
             let bad = lines.iter().filter(|l| serde_json::from_str::<Value>(l).is_err()).count();
-            let receipt = Receipt { events: lines.len() as u64, parse_failures: bad as u64 };
+            let receipt = Receipt { events: lines.len() as u64, parse_failures: bad as u64, duplicates: 0 };
             let format = block.source.format.as_deref().map(str::to_owned);
             list.0.lock().unwrap().push((block.source.name.to_string(), format, text.clone()));
             let _ = block.acknowledge.unwrap().send(Ok(receipt));

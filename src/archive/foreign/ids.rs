@@ -113,6 +113,6 @@ impl Given {
 }
 
 fn numbered(content: &[u8], time: i64, seen: &mut Occurrences) -> EventId {
-    let before = seen.count(time, xxh3_64(content), 1);
+    let before = seen.count(time, xxh3_64(content), 1, || 0);
     EventId::new(time, content, before)
 }

@@ -48,6 +48,11 @@ impl Framer {
         self.buffer.drain(..at);
     }
 
+    /// Whether no message is unfinished.
+    pub(super) fn is_empty(&self) -> bool {
+        self.buffer.is_empty()
+    }
+
     /// At the connection's end: what is left is a message, whole or not.
     pub(super) fn finish(&mut self, lines: &mut Vec<u8>) {
         live::append_message(lines, &std::mem::take(&mut self.buffer));

@@ -1,9 +1,11 @@
 //! Syslog listeners. In: datagrams and TCP connections. Out: [`RawLog`](crate::event::raw::RawLog) blocks named
 //! `syslog+udp://ADDRESS` and `syslog+tcp://ADDRESS` after their sender.
 //!
-//! Nothing is acknowledged, since syslog cannot. A TCP sender is slowed down when the engine is slow;
-//! datagrams that come meanwhile are dropped by the system once its buffer is full.
+//! Syslog has no answers. A TCP sender is slowed down when the engine is slow, and its connection is closed in peace only once
+//! everything is durable (see `connection`); datagrams that come meanwhile are dropped by the system once its buffer
+//! is full.
 
+mod connection;
 mod frame;
 mod tcp;
 mod udp;

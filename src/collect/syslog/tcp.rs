@@ -4,14 +4,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::io::AsyncReadExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::sync::mpsc::Sender;
 use tokio::task::JoinSet;
-use tokio::time::timeout_at;
 use tokio_util::sync::CancellationToken;
 
+use super::connection::{Connection, Looked};
 use super::frame::Framer;
 use super::{Listener, Settings, source};
 use crate::collect::live::{PATIENCE, Pending};
@@ -77,7 +76,7 @@ async fn accept(
 }
 
 async fn receive(
-    mut stream: TcpStream,
+    stream: TcpStream,
     peer: SocketAddr,
     settings: &Settings,
     sender: &Sender<RawLog>,
@@ -88,32 +87,25 @@ async fn receive(
     if let Err(error) = socket2::SockRef::from(&stream).set_tcp_keepalive(&keepalive) {
         tracing::debug!("{peer}: no keepalive: {error}");
     }
-    let mut pending = Pending::new(source("syslog+tcp", peer.ip(), &settings.format));
-    let mut framer = Framer::new(settings.max_message);
-    let mut buffer = Vec::with_capacity(64 << 10);
+    let pending = Pending::new(source("syslog+tcp", peer.ip(), &settings.format));
+    let mut connection = Connection::new(stream, Framer::new(settings.max_message), pending);
     loop {
-        buffer.clear();
-        let read = tokio::select! {
+        let looked = tokio::select! {
             () = stop.cancelled() => break,
             () = sender.closed() => return,
-            read = timeout_at(pending.due(), stream.read_buf(&mut buffer)) => read,
+            looked = connection.look(sender) => looked,
         };
-        match read {
-            Ok(Ok(0)) => break,
-            Ok(Ok(_)) => framer.push(&buffer, pending.lines()),
-            Ok(Err(source)) => {
+        match looked {
+            Ok(Looked::On) => {}
+            Ok(Looked::End) => break,
+            Ok(Looked::Stopped) => return,
+            Err(source) => {
                 context.failed(&CollectError::Stream { name: format!("syslog+tcp://{peer}"), source });
                 break;
             }
-            Err(_) if pending.send(sender).await => {}
-            Err(_) => return,
-        }
-        if pending.is_full() && !pending.send(sender).await {
-            return;
         }
     }
-    framer.finish(pending.lines());
-    pending.send(sender).await;
+    let framer = connection.end(sender).await;
     Counters::add(&context.counters.split_lines, framer.cuts);
     if framer.lost {
         tracing::warn!("{peer}: octet counts did not add up; the rest was read as lines");

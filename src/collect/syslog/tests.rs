@@ -111,6 +111,71 @@ async fn stopping_gives_out_what_was_received() {
     assert_eq!(world.end().await, "<13>unfinished\n");
 }
 
+/// What a sender sees that has ended its side: true when the connection was closed, false when it was broken off.
+async fn outcome(mut stream: TcpStream) -> bool {
+    let read = move || std::io::Read::read(&mut stream, &mut [0]).is_ok_and(|n| n == 0);
+    tokio::task::spawn_blocking(read).await.unwrap()
+}
+
+fn sent(address: std::net::SocketAddr, text: &str) -> TcpStream {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.write_all(text.as_bytes()).unwrap();
+    stream.shutdown(std::net::Shutdown::Write).unwrap();
+    stream
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_connection_is_closed_in_peace_once_everything_is_durable() {
+    // Lines, a message without its end, counted messages, more than is looked at in one go.
+    let many = "<13>a line of some length that comes often\n".repeat(20_000);
+    for text in ["<13>a\n<13>b\n", "<13>unfinished", "5 <13>a7 <13>abc", &many] {
+        let mut world = listen(true, Settings::default()).await;
+        let stream = sent(world.listener.address, text);
+        let outcome = tokio::spawn(outcome(stream));
+        let (mut blocks, mut bytes) = (Vec::new(), 0);
+        let expected =
+            if text.ends_with('\n') { text.len() } else { text.replace("5 <", "<").replace("7 <", "\n<").len() + 1 };
+        while bytes < expected {
+            let block = timeout(Duration::from_secs(20), world.blocks.recv()).await.unwrap().unwrap();
+            bytes += block.lines.len();
+            blocks.push(block);
+        }
+        assert_eq!(bytes, expected);
+        assert!(!outcome.is_finished(), "nothing is durable yet");
+        for block in blocks {
+            block.acknowledge.unwrap().send(Ok(Default::default())).unwrap();
+        }
+        assert!(timeout(Duration::from_secs(20), outcome).await.unwrap().unwrap());
+        assert_eq!(world.end().await, "");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_connection_is_broken_off_when_weir_dies_before() {
+    let mut world = listen(true, Settings::default()).await;
+    let outcome = tokio::spawn(outcome(sent(world.listener.address, "<13>a\n<13>b\n")));
+    let block = timeout(Duration::from_secs(20), world.blocks.recv()).await.unwrap().unwrap();
+    assert_eq!(block.lines, "<13>a\n<13>b\n");
+    // Its sockets go, as they do when the process is killed.
+    world.listener.task.abort();
+    assert!(!timeout(Duration::from_secs(20), outcome).await.unwrap().unwrap());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_connection_that_stays_open_is_read_on() {
+    let mut world = listen(true, Settings::default()).await;
+    let mut stream = TcpStream::connect(world.listener.address).unwrap();
+    for n in 0..20 {
+        writeln!(stream, "<13>{n}").unwrap();
+        let block = timeout(Duration::from_secs(20), world.blocks.recv()).await.unwrap().unwrap();
+        assert_eq!(block.lines, format!("<13>{n}\n"));
+        // Some are durable before the next comes, some only later.
+        if n % 3 > 0 {
+            block.acknowledge.unwrap().send(Ok(Default::default())).unwrap();
+        }
+    }
+}
+
 #[tokio::test]
 async fn long_messages_are_cut_and_counted() {
     let mut world = listen(true, Settings { max_message: 1000, ..Settings::default() }).await;

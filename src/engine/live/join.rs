@@ -19,6 +19,7 @@ use super::{Accepted, Pipeline, RETRY, matched};
 use crate::archive::{self, ArchiveError};
 use crate::event::time;
 use crate::matching::{Matcher, Scratch};
+use crate::serve::live::Stage;
 
 /// A program whose dataflow is being filled.
 pub(super) struct Pending {
@@ -76,10 +77,10 @@ impl Pipeline {
         let from = self.archive.cut();
         while let Err(error) = self.lists.record(from, time::now(), self.clock.watermark(), &rules.lists) {
             tracing::error!("{error}; trying again every second");
-            self.hub.trouble(Some(error.to_string()));
+            self.hub.trouble(Stage::Lists, Some(error.to_string()));
             std::thread::sleep(RETRY);
         }
-        self.hub.trouble(None);
+        self.hub.trouble(Stage::Lists, None);
     }
 
     /// What is archived now.

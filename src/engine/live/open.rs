@@ -15,6 +15,7 @@ use super::{CHUNKS, Engine, Pipeline, QUEUE, Settings};
 use crate::archive::{self, AlertLog, Archive, ListLog};
 use crate::correlate::Outputs;
 use crate::correlate::clock::Clock;
+use crate::event::earlier::Earlier;
 use crate::event::raw::RawLog;
 use crate::event::time;
 use crate::matching::{Matcher, Scratch};
@@ -64,6 +65,10 @@ pub(super) fn open(settings: Settings, hub: Arc<Hub>, metrics: Arc<Metrics>) -> 
         before: archive.sequence(),
         watermark,
     };
+    let earlier = archive::earlier(&past.snapshot).unwrap_or_else(|error| {
+        tracing::warn!("{error}; lines that are equal to some of before may get equal ids");
+        Earlier::default()
+    });
     let rebuilt = restart::rebuild(&rules, &archive, &past, log.current(), &mut input, &mut outputs)?;
     hub.load_alerts(log.current().values().cloned().collect());
     let (blocks, receiver) = mpsc::channel(QUEUE);
@@ -85,11 +90,13 @@ pub(super) fn open(settings: Settings, hub: Arc<Hub>, metrics: Arc<Metrics>) -> 
         scratch: Scratch::default(),
         clock,
         sources: HashMap::new(),
+        earlier: Arc::new(earlier),
         settings: settings.ingest,
         reach: restart::reach(&rules.program),
         rules,
         data: settings.data,
         archive,
+        refusal: None,
         lists,
         input,
         pulse: Pulse::default(),

@@ -138,7 +138,7 @@ impl Pipeline {
     pub(super) fn note_reached(&mut self) {
         let Some(peers) = self.input.peers() else { return };
         let reached = peers.watermark();
-        if reached <= self.others.noted || self.clock.is_silent() || !self.waits() {
+        if reached <= self.others.noted || self.clock.is_silent() || !self.waits() || self.refusal.is_some() {
             return;
         }
         self.archive.pass(reached);

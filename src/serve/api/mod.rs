@@ -90,7 +90,10 @@ pub(super) fn routes(context: Arc<Context>) -> BoxedFilter<(Response,)> {
         .boxed()
         .or(stream.and(warp::header::optional("last-event-id")).then(|c, last| answer(stream::stream(c, last))))
         .unify()
-        .or(ingest.and(warp::multipart::form().max_length(None)).then(|c, p, form| answer(upload::upload(c, p, form))))
+        .or(ingest
+            .and(warp::header::headers_cloned())
+            .and(warp::multipart::form().max_length(None))
+            .then(|c, p, h, form| answer(upload::upload(c, p, h, form))))
         .unify()
         .boxed()
         .or(health.then(|c| answer(status::health(c))))

@@ -1,7 +1,8 @@
 //! `POST /api/v1/events`: JSON in, a receipt out once it is durable.
 //!
 //! The body is an object, an array or NDJSON, plain, gzip or zstd. The whole body is one block: it is
-//! acknowledged as a whole or refused as a whole.
+//! acknowledged as a whole or refused as a whole. A client that got no answer sends it again: an event with an `event.id`, and a
+//! body under an `Idempotency-Key`, is taken once; the receipt says how many were `duplicates`.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -11,10 +12,11 @@ use serde_json::json;
 use warp::Buf;
 use warp::http::{HeaderMap, StatusCode, header};
 
+use super::intake::RequestId;
 use super::params::Params;
 use super::unpack::{Unpack, UnpackError};
 use super::{Answer, intake, json, split};
-use crate::event::raw::Source;
+use crate::event::raw::{Receipt, Source};
 use crate::serve::Context;
 use crate::serve::problem::Problem;
 
@@ -27,15 +29,16 @@ pub(super) async fn post<B: Buf>(
 ) -> Answer {
     let name = params.take("source").map_or(Ok("http".to_owned()), |given| intake::name(&given))?;
     params.end()?;
+    let id = RequestId::of(&headers)?;
     let body = read(&context, &headers, body).await?;
     // A body of megabytes takes a while to look through; others should not wait for it.
     let lines = tokio::task::spawn_blocking(move || split::split(&body)).await;
     let lines = lines.map_err(|_| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the body could not be read"))?;
     let lines = lines.map_err(|e| Problem::bad_request(e.to_string()))?;
     let source = Source { format: Some("json".into()), ..Source::stream(name) };
-    let pending = intake::send(&context, source, lines.into(), 0).await?;
-    let receipt = intake::durable(&context, pending).await?;
-    Ok(json(&json!({ "events": receipt.events, "parse_failures": receipt.parse_failures })))
+    let pending = intake::send(&context, source, lines.into(), 0, id.as_ref()).await?;
+    let Receipt { events, parse_failures, duplicates } = intake::durable(pending).await?;
+    Ok(json(&json!({ "events": events, "parse_failures": parse_failures, "duplicates": duplicates })))
 }
 
 /// The body, unpacked, within the limit.

@@ -2,7 +2,8 @@
 //!
 //! In: a part `file` (plain, gzip or zstd), and by choice `source` and `format`, as parts or in the query.
 //! Out: a receipt once every line is durable. The file streams through in blocks of whole lines, so its
-//! size does not matter; what came before an error is kept, and the answer says how much that was.
+//! size does not matter; what came before an error is kept, and the answer says how much that was. Sent again under the same
+//! `Idempotency-Key`, only the rest of it is taken.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -11,9 +12,10 @@ use bytes::Bytes;
 use futures::StreamExt;
 use serde_json::json;
 use warp::Buf;
+use warp::http::HeaderMap;
 use warp::multipart::{FormData, Part};
 
-use super::intake::{self, Pending};
+use super::intake::{self, Pending, RequestId};
 use super::params::Params;
 use super::unpack::{Unpack, UnpackError};
 use super::{Answer, json};
@@ -31,8 +33,13 @@ const HELD: usize = 32 << 20;
 const LONGEST_TEXT: usize = 1_000;
 
 /// Takes an uploaded file.
-pub(super) async fn upload(context: Arc<Context>, mut params: Params, mut form: FormData) -> Answer {
-    let mut upload = Upload::new(&context);
+pub(super) async fn upload(
+    context: Arc<Context>,
+    mut params: Params,
+    headers: HeaderMap,
+    mut form: FormData,
+) -> Answer {
+    let mut upload = Upload::new(&context, RequestId::of(&headers)?);
     upload.source = params.take("source").map(|given| intake::name(&given)).transpose()?;
     upload.format = params.take("format");
     params.end()?;
@@ -61,12 +68,15 @@ pub(super) async fn upload(context: Arc<Context>, mut params: Params, mut form: 
     if let Err(problem) = upload.finish().await {
         return Err(upload.failed(problem).await);
     }
-    let Receipt { events, parse_failures } = upload.receipt;
-    Ok(json(&json!({ "events": events, "parse_failures": parse_failures, "source": source })))
+    let Receipt { events, parse_failures, duplicates } = upload.receipt;
+    let counts =
+        json!({ "events": events, "parse_failures": parse_failures, "duplicates": duplicates, "source": source });
+    Ok(json(&counts))
 }
 
 struct Upload<'a> {
     context: &'a Context,
+    id: Option<RequestId>,
     source: Option<String>,
     format: Option<String>,
     file_name: Option<String>,
@@ -80,9 +90,10 @@ struct Upload<'a> {
 }
 
 impl<'a> Upload<'a> {
-    fn new(context: &'a Context) -> Upload<'a> {
+    fn new(context: &'a Context, id: Option<RequestId>) -> Upload<'a> {
         Upload {
             context,
+            id,
             source: None,
             format: None,
             file_name: None,
@@ -186,7 +197,7 @@ impl<'a> Upload<'a> {
             self.settle().await?;
         }
         let source = Source { format: self.format.as_deref().map(Into::into), ..Source::stream(name) };
-        let pending = intake::send(self.context, source, block, offset).await?;
+        let pending = intake::send(self.context, source, block, offset, self.id.as_ref()).await?;
         self.sent = true;
         self.under_way.push_back(pending);
         Ok(())
@@ -195,7 +206,7 @@ impl<'a> Upload<'a> {
     /// Waits for the oldest block under way.
     async fn settle(&mut self) -> Result<(), Problem> {
         if let Some(pending) = self.under_way.pop_front() {
-            intake::add(&mut self.receipt, intake::durable(self.context, pending).await?);
+            intake::add(&mut self.receipt, intake::durable(pending).await?);
         }
         Ok(())
     }
@@ -214,7 +225,8 @@ impl<'a> Upload<'a> {
             // A later failure of the same upload adds nothing to the first.
             let _ = self.settle().await;
         }
-        problem.with("events", self.receipt.events).with("parse_failures", self.receipt.parse_failures)
+        let Receipt { events, parse_failures, duplicates } = self.receipt;
+        problem.with("events", events).with("parse_failures", parse_failures).with("duplicates", duplicates)
     }
 }
 
@@ -232,13 +244,17 @@ impl Lines {
         Lines { text: Vec::new(), searched: 0, offset: 0, longest }
     }
 
-    /// A block, once there is enough for one.
+    /// A block, once there is enough for one. Where it ends is for the text alone to say, so that a file that is sent again is cut
+    /// alike.
     fn block(&mut self) -> Option<(u64, Bytes)> {
         if self.text.len() < BLOCK {
             return None;
         }
-        let end = match memchr::memrchr(b'\n', &self.text[self.searched..]) {
-            Some(end) => self.searched + end + 1,
+        let within = if self.searched == 0 { memchr::memrchr(b'\n', &self.text[..BLOCK]) } else { None };
+        let from = self.searched.max(BLOCK);
+        let behind = || memchr::memchr(b'\n', &self.text[from..self.text.len().min(self.longest).max(from)]);
+        let end = match within.or_else(|| behind().map(|end| from + end)) {
+            Some(end) => end + 1,
             None if self.text.len() >= self.longest => self.longest,
             None => {
                 self.searched = self.text.len();
@@ -303,6 +319,22 @@ mod tests {
         }
         out.extend_from_slice(&lines.rest().unwrap().1);
         assert!(out == all && lines.rest().is_none());
+    }
+
+    #[test]
+    fn a_file_that_comes_again_is_cut_alike() {
+        let text: Vec<u8> = (0..400_000).flat_map(|n: u64| format!("{}\n", n * n * n).into_bytes()).collect();
+        let cuts = |piece: usize| -> Vec<u64> {
+            let mut lines = Lines::new(2 * BLOCK);
+            let mut cuts = Vec::new();
+            for piece in text.chunks(piece) {
+                lines.text.extend_from_slice(piece);
+                cuts.extend(std::iter::from_fn(|| lines.block()).map(|(offset, _)| offset));
+            }
+            cuts
+        };
+        assert!(cuts(999).len() > 2);
+        assert_eq!(cuts(999), cuts(3_000_000));
     }
 
     #[test]

@@ -119,7 +119,7 @@ async fn status_is_told() {
     assert_eq!((&rules["rules"][0]["name"], &rules["rules"][0]["alerts"]), (&json!("ssh-brute-force"), &json!(2)));
     assert!(get(address, "/metrics").await.text().contains("weir_lines_received_total{source=\"auth.log\"} 2"));
     assert_eq!(get(address, "/health").await.json()["status"], "ok");
-    context.hub.trouble(Some("the disk is full".to_owned()));
+    context.hub.trouble(live::Stage::Parquet, Some("the disk is full".to_owned()));
     let health = get(address, "/health").await;
     assert_eq!((health.status, &health.json()["trouble"]), (503, &json!("the disk is full")));
 }

@@ -17,7 +17,7 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
 async fn events_are_acknowledged_once_durable() {
     let (address, _context, taken) = server().await;
     let ndjson = b"{\"a\":1}\n{\"broken\n{\"c\":3}\n";
-    assert_eq!(post(address, &[], ndjson).await.json(), json!({ "events": 3, "parse_failures": 1 }));
+    assert_eq!(post(address, &[], ndjson).await.json(), json!({ "events": 3, "parse_failures": 1, "duplicates": 0 }));
     assert_eq!(post(address, &[], b"[{\"a\":1},{\"b\":2}]").await.json()["events"], 2);
     let packed = gzip(b"{\"a\":1}");
     assert_eq!(post(address, &[("Content-Encoding", "gzip")], &packed).await.json()["events"], 1);
@@ -80,6 +80,58 @@ async fn a_full_or_failing_engine_says_when_to_come_back() {
     assert_eq!(get(address, "/health").await.status, 503);
 }
 
+#[tokio::test]
+async fn a_request_with_an_id_is_known_by_it_and_by_what_it_holds() {
+    let (context, mut blocks) = context(Limits::default());
+    let address = listen(context).await;
+    let (send, ids) = std::sync::mpsc::channel();
+    tokio::spawn(async move {
+        while let Some(block) = blocks.recv().await {
+            let waiting = block.acknowledge.unwrap();
+            send.send(waiting.id).unwrap();
+            waiting.send(Ok(Receipt { duplicates: 1, ..Receipt::default() })).unwrap();
+        }
+    });
+    let mut known = Vec::new();
+    for (key, query, body) in [
+        ("", "", "{}"),
+        ("a", "", "{}"),
+        (" a ", "", "{}"),
+        ("b", "", "{}"),
+        ("a", "", "{\"a\":1}"),
+        ("a", "?source=x", "{}"),
+    ] {
+        let headers = [("Idempotency-Key", key)];
+        let headers = if key.is_empty() { &[][..] } else { &headers[..] };
+        let path = format!("/api/v1/events{query}");
+        let answer = request(address, "POST", &path, headers, body.as_bytes()).await;
+        assert_eq!(answer.json()["duplicates"], 1);
+        known.push(ids.recv().unwrap());
+    }
+    assert!(known[0].is_none() && known[1].is_some() && known[1] == known[2]);
+    let different: std::collections::BTreeSet<_> = known.iter().collect();
+    assert_eq!(different.len(), 5);
+    for key in [" ", &"x".repeat(201)] {
+        let answer = post(address, &[("Idempotency-Key", key)], b"{}").await;
+        assert_eq!(answer.status, 400, "{}", answer.text());
+    }
+}
+
+#[tokio::test]
+async fn while_the_disk_refuses_nothing_is_taken() {
+    let (address, context, taken) = server().await;
+    context.hub.trouble(live::Stage::Log, Some("the disk is full".to_owned()));
+    for answer in [post(address, &[], b"{}").await, upload(address, "", &[(FILE, b"one")]).await] {
+        assert_eq!((answer.status, answer.header("retry-after")), (503, Some("5")));
+        assert!(answer.text().contains("the disk is full"), "{}", answer.text());
+    }
+    context.hub.trouble(live::Stage::Log, None);
+    context.hub.trouble(live::Stage::Parquet, Some("no room".to_owned()));
+    assert_eq!(post(address, &[], b"{}").await.status, 200, "what is in the log is safe");
+    assert_eq!(get(address, "/health").await.json()["trouble"], "no room");
+    assert_eq!(taken.0.lock().unwrap().len(), 1);
+}
+
 async fn upload(address: SocketAddr, query: &str, parts: &[(&str, &[u8])]) -> client::Answer {
     let mut body = Vec::new();
     for (head, content) in parts {
@@ -108,7 +160,11 @@ async fn files_are_taken_in_under_their_source() {
         ("", vec![("name=\"file\"", &lines[..])], "upload"),
     ] {
         let answer = upload(address, query, &parts).await;
-        assert_eq!(answer.json(), json!({ "events": 2, "parse_failures": 2, "source": source }), "{source}");
+        assert_eq!(
+            answer.json(),
+            json!({ "events": 2, "parse_failures": 2, "duplicates": 0, "source": source }),
+            "{source}"
+        );
         let text = String::from_utf8_lossy(lines).into_owned();
         assert_eq!(taken.0.lock().unwrap().pop().unwrap(), (source.to_owned(), None, text));
     }
@@ -169,7 +225,7 @@ async fn a_broken_rules_folder_is_shown() {
     assert_eq!((&rules["state"], &rules["rules"][0]["state"]), (&json!("error"), &json!("filling")));
     let health = get(address, "/health").await;
     assert_eq!((health.status, &health.json()["rules"]), (200, &json!("rules has an error")));
-    context.hub.trouble(None);
+    context.hub.trouble(live::Stage::Log, None);
     let stats = get(address, "/api/v1/dashboard/stats").await.json();
     assert_eq!(stats["trouble"], "rules has an error", "the disk being well does not hide it");
 }

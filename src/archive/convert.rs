@@ -1,0 +1,35 @@
+//! A segment of the log in, Parquet files and what the manifest is to say of them out.
+
+use std::path::Path;
+
+use super::background::Done;
+use super::log::{Frame, Frames};
+use super::sink::Sink;
+use super::{ArchiveError, repair};
+
+/// Turns a segment into Parquet, up to a byte.
+pub(super) fn convert(path: &Path, committed: u64, sink: impl Fn() -> Sink) -> Result<Done, ArchiveError> {
+    if let Some(converted) = convert_sound(path, committed, sink())? {
+        return Ok(converted);
+    }
+    // The disk has damaged what was sound when it was written.
+    repair::repair(path)?;
+    let damaged = || ArchiveError::Damaged { path: path.to_owned(), what: "it cannot be repaired".to_owned() };
+    convert_sound(path, u64::MAX, sink())?.ok_or_else(damaged)
+}
+
+/// The same of a segment that is sound; `None` when it is not.
+fn convert_sound(path: &Path, committed: u64, mut sink: Sink) -> Result<Option<Done>, ArchiveError> {
+    let (mut sequence, mut all) = (None, Vec::new());
+    let mut frames = Frames::open(path)?.until(committed);
+    for frame in frames.by_ref() {
+        let Frame { head, ids, batches } = frame?;
+        batches.iter().try_for_each(|batch| sink.push(batch))?;
+        sequence = Some(head.sequence + head.events);
+        all.extend(ids);
+    }
+    if frames.torn() > 0 {
+        return Ok(None);
+    }
+    Ok(Some(Done { files: sink.finish()?, sequence, ids: all, ..Done::default() }))
+}
