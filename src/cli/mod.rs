@@ -4,6 +4,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::query;
+
 mod alerts;
 mod check;
 mod demo;
@@ -50,6 +52,9 @@ enum Command {
     Scan(scan::Arguments),
     Replay(replay::Arguments),
     Sql(sql::Arguments),
+    /// Runs one statement for another weir
+    #[command(name = query::sandbox::WORKER, hide = true)]
+    SqlWorker,
     Why(why::Arguments),
     WhyNot(why_not::Arguments),
     Check(check::Arguments),
@@ -66,6 +71,7 @@ pub fn run() -> anyhow::Result<ExitCode> {
         Command::Scan(a) => scan::run(a),
         Command::Replay(a) => replay::run(a),
         Command::Sql(a) => sql::run(a),
+        Command::SqlWorker => Ok(query::sandbox::work()),
         Command::Why(a) => why::run(a),
         Command::WhyNot(a) => why_not::run(a),
         Command::Check(a) => check::run(a),
