@@ -163,9 +163,13 @@ SELECT 1 --
 -- told: table function `read_text`
 SELECT content FROM /* events */ read_text/**/('{secret}') -- FROM events
 
--- attack: hides a statement behind what looks like a comment in a comment
--- told: only a SELECT
+-- attack: hides a statement behind what looks like the end of a comment
+-- told: there is no statement
 /* SELECT 1; /* */ COPY (SELECT 1) TO '{out}' -- */
+
+-- attack: hides a statement between comments
+-- told: only a SELECT
+/* SELECT */ COPY /* 1 */ (SELECT 1) TO '{out}' -- FROM events
 
 -- attack: prepares a statement
 -- told: only a SELECT
@@ -208,7 +212,7 @@ SELECT * FROM (WITH a AS (SELECT 1) SELECT * FROM a) x, a
 SELECT system.main.current_setting('allowed_paths')
 
 -- attack: calls a function in capitals and quotes
--- told: function `CURRENT_SETTING`
+-- told: function `current_setting`
 SELECT "CURRENT_SETTING"('allowed_paths')
 
 -- attack: calls a function behind a value
@@ -269,7 +273,7 @@ SELECT x, repeat(x::VARCHAR, 50) AS y FROM range(1000000000) t(x) ORDER BY hash(
 
 -- attack: fills memory with groups
 -- told: memory
-SELECT count(*) FROM (SELECT x, y, count(*) FROM range(1000000) t(x), range(1000000) u(y) GROUP BY ALL)
+SELECT count(*) FROM (SELECT repeat(x::VARCHAR, 100) AS y, count(*) FROM range(1000000000) t(x) GROUP BY y)
 
 -- attack: fills the answer
 -- told: a row has more than

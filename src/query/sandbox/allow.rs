@@ -9,6 +9,9 @@ use serde_json::{Map, Value};
 use super::super::lean::{path, same, word};
 use super::functions;
 
+/// Of a parser's message so much is told, characters: it may have the whole rest of the statement in it.
+const LONGEST_MESSAGE: usize = 300;
+
 /// What a stranger may read.
 const VIEWS: [&str; 3] = ["events", "alerts", "alert_changes"];
 
@@ -57,6 +60,8 @@ const NODES: [&str; 11] = [
 pub(super) enum Refusal {
     #[error("{0}")]
     Wrong(String),
+    #[error("there is no statement")]
+    Nothing,
     #[error("only a SELECT is run here, one, over events, alerts and alert_changes")]
     NoSelect,
     #[error("there are {0} statements, and one SELECT is run here: send them one by one")]
@@ -83,12 +88,14 @@ pub(super) fn check(tree: &str) -> Result<(), Refusal> {
     let Ok(tree) = serde_json::from_str::<Value>(tree) else { return Err(Refusal::Deep) };
     if tree["error"] != Value::Bool(false) {
         return Err(match (tree["error_type"].as_str(), tree["error_message"].as_str()) {
-            (Some("parser" | "syntax"), Some(text)) => Refusal::Wrong(text.to_owned()),
+            (_, Some(text)) if text.starts_with("Max expression depth") => Refusal::Deep,
+            (Some("parser" | "syntax"), Some(text)) => Refusal::Wrong(text.chars().take(LONGEST_MESSAGE).collect()),
             _ => Refusal::NoSelect,
         });
     }
     match tree["statements"].as_array().map(Vec::as_slice) {
         Some([Value::Object(statement)]) => Walk::default().object(statement),
+        Some([]) => Err(Refusal::Nothing),
         Some(several) => Err(Refusal::Several(several.len())),
         None => Err(Refusal::NoSelect),
     }

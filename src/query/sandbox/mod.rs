@@ -163,11 +163,6 @@ impl Sandbox {
         Sandbox { data: data.to_owned(), limits, launcher: Launcher::ourselves() }
     }
 
-    /// What a statement may use.
-    pub fn limits(&self) -> &Limits {
-        &self.limits
-    }
-
     /// Runs a statement in a worker. Each question sees the archive as it is then.
     pub fn ask(&self, sql: &str, arguments: &BTreeMap<String, Argument>) -> Result<Answer, SandboxError> {
         let started = Instant::now();

@@ -75,6 +75,10 @@ fn answer(check: Check, out: &mut dyn Write) -> Result<End, Failure> {
 
 fn run(session: &Session, job: &Job, out: &mut dyn Write) -> Result<bool, Failure> {
     let mut statement = session.prepare(&job.sql).map_err(failure)?;
+    let names = statement.parameters().map_err(failure)?;
+    if let Some(name) = names.iter().find(|name| !job.arguments.contains_key(*name)) {
+        return Err(Failure::Parameter(format!("the parameter ${name} has no value: give it one")));
+    }
     let values: Vec<value::Argument> = output::bind(&statement, &job.arguments).map_err(failure)?;
     let mut rows = None;
     let mut out = Some(out);

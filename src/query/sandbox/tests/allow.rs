@@ -89,7 +89,8 @@ fn what_cannot_be_read_is_refused() {
     assert!(matches!(refusal("SELECT 'open"), Refusal::Wrong(_)), "{:?}", refusal("SELECT 'open"));
     assert_eq!(refusal("SELECT 1; SELECT 2; SELECT 3"), Refusal::Several(3));
     assert_eq!(refusal("VACUUM"), Refusal::NoSelect);
-    assert_eq!(refusal(""), Refusal::NoSelect);
+    assert_eq!(refusal(" -- nothing"), Refusal::Nothing);
+    assert_eq!(refusal(&format!("SELECT {}1", "1 + ".repeat(5000))), Refusal::Deep);
     let deep = format!("SELECT {}1{}", "(SELECT ".repeat(60), ")".repeat(60));
     assert_eq!(refusal(&deep), Refusal::Deep);
     for tree in ["", "[]", "{}", "{\"error\": false}", "{\"error\": false, \"statements\": [1]}", "{\"error\":"] {
