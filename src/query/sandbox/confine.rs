@@ -32,10 +32,13 @@ const NEWER: [(i32, &str); 4] = [
     (6, "abstract Unix sockets and signals to others (Linux 6.12)"),
 ];
 
-/// Beside what DuckDB counts there are its program, its stacks, and what it allocates without counting, bytes.
+/// Beside what DuckDB counts there is what it allocates without counting, bytes.
 const UNCOUNTED: u64 = 512 << 20;
-/// Of addresses much more is reserved than used, bytes.
+/// A thread that works has a stack, and so has one that reads for it, bytes.
+const STACKS: u64 = 32 << 20;
+/// Of addresses more is reserved than used, in all and for each thread, bytes.
 const RESERVED: u64 = 4 << 30;
+const RESERVED_BY_THREADS: u64 = 512 << 20;
 
 /// The kernel has not what it takes.
 #[derive(Debug, thiserror::Error)]
@@ -77,12 +80,13 @@ pub(super) fn bound(limits: &Limits) -> Result<Bounds, ConfineError> {
     // files.
     let alone = unshare(CloneFlags::CLONE_NEWNET).is_ok()
         || unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNET).is_ok();
-    let data = limits.memory.saturating_add(UNCOUNTED);
+    let workers = limits.threads as u64;
+    let data = limits.memory.saturating_add(UNCOUNTED + workers * STACKS);
     limit("memory", Resource::RLIMIT_DATA, data)?;
-    limit("addresses", Resource::RLIMIT_AS, data.saturating_add(RESERVED))?;
+    limit("addresses", Resource::RLIMIT_AS, data.saturating_add(RESERVED + workers * RESERVED_BY_THREADS))?;
     // The parent kills at the deadline; this holds when there is no parent any more.
     let seconds = limits.time.saturating_add(Duration::from_secs(2)).as_secs();
-    limit("processor time", Resource::RLIMIT_CPU, seconds.saturating_mul(limits.threads as u64 + 1))?;
+    limit("processor time", Resource::RLIMIT_CPU, seconds.saturating_mul(workers + 1))?;
     limit("written files", Resource::RLIMIT_FSIZE, 0)?;
     limit("core dumps", Resource::RLIMIT_CORE, 0)?;
     limit("message queues", Resource::RLIMIT_MSGQUEUE, 0)?;

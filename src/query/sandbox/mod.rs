@@ -68,7 +68,7 @@ impl Default for Limits {
         Limits {
             time: Duration::from_secs(20),
             memory: (memory() / 4).clamp(256 << 20, 4 << 30),
-            threads: cores.div_ceil(2),
+            threads: cores.div_ceil(2).min(16),
             rows: 1_000,
             bytes: 16 << 20,
         }
