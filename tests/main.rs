@@ -11,5 +11,6 @@ mod reference;
 mod reload;
 mod roster;
 mod run;
+mod sandbox;
 mod scan;
 mod why;

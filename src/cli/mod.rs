@@ -4,6 +4,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::query;
+
 mod alerts;
 mod archive;
 mod check;
@@ -53,6 +55,9 @@ enum Command {
     Replay(replay::Arguments),
     Sql(sql::Arguments),
     Archive(archive::Arguments),
+    /// Runs one statement for another weir
+    #[command(name = query::sandbox::WORKER, hide = true)]
+    SqlWorker,
     Why(why::Arguments),
     WhyNot(why_not::Arguments),
     Check(check::Arguments),
@@ -70,6 +75,7 @@ pub fn run() -> anyhow::Result<ExitCode> {
         Command::Replay(a) => replay::run(a),
         Command::Sql(a) => sql::run(a),
         Command::Archive(a) => archive::run(a),
+        Command::SqlWorker => Ok(query::sandbox::work()),
         Command::Why(a) => why::run(a),
         Command::WhyNot(a) => why_not::run(a),
         Command::Check(a) => check::run(a),

@@ -19,13 +19,17 @@ use crate::engine::rules::{Origin, Rules};
 use crate::event::raw::{RawLog, Source};
 use crate::event::time;
 use crate::metrics::Metrics;
-use crate::serve::{self, Hub, Limits, Lookup, Reload, RuleInfo, Search, SearchError, Unloadable};
+use crate::query::sandbox::{Limits, Sandbox, SandboxError};
+use crate::serve::{self, Hub, Lookup, Reload, RuleInfo, Search, SearchError, Sql, Unloadable};
 use crate::{ingest, query};
 
 /// How often it is looked whether rule files changed.
 const LOOK: Duration = Duration::from_secs(1);
 /// Searches of the archive at a time.
 const SEARCHES: usize = 2;
+
+/// Statements of strangers at a time.
+const STATEMENTS: usize = 2;
 
 /// What to run.
 pub(super) struct Settings {
@@ -103,9 +107,10 @@ async fn run(settings: Settings) -> anyhow::Result<ExitCode> {
         metrics,
         search: search(&data),
         evidence: lookup(&data),
+        sql: sql(&data),
         rules: RwLock::new(rules.program.rules.iter().map(RuleInfo::from).collect()),
         reload: reload(engine.reloader.clone()),
-        limits: Limits::default(),
+        limits: serve::Limits::default(),
     });
     let checkpoints = engine.checkpoints.iter().map(position).collect();
     start(collectors, checkpoints, &engine.blocks, &stop).await?;
@@ -316,6 +321,38 @@ fn lookup(data: &Path) -> Lookup {
     Arc::new(move |ids| {
         let (data, places) = (data.clone(), places.clone());
         Box::pin(async move { ask(places, move || query::events_by_id(&query::Session::open(&data)?, &ids)).await })
+    })
+}
+
+/// Runs strangers' statements, each in a process of its own, a few at a time.
+fn sql(data: &Path) -> Sql {
+    let (data, places) = (data.to_owned(), Arc::new(tokio::sync::Semaphore::new(STATEMENTS)));
+    let told = Arc::new(std::sync::Once::new());
+    Arc::new(move |request| {
+        let (data, places, told) = (data.clone(), places.clone(), told.clone());
+        Box::pin(async move {
+            let Ok(Ok(place)) = tokio::time::timeout(Duration::from_secs(2), places.acquire_owned()).await else {
+                return Err(SandboxError::Busy);
+            };
+            let answer = tokio::task::spawn_blocking(move || {
+                let usual = Limits::default();
+                let time = request.time.map_or(usual.time, |time| time.min(usual.time));
+                let rows = request.rows.unwrap_or(usual.rows);
+                let answer =
+                    Sandbox::new(&data, Limits { time, rows, ..usual }).ask(&request.sql, &request.parameters)?;
+                drop(place);
+                if !answer.weaknesses().is_empty() {
+                    let weaknesses = answer.weaknesses().join(", ");
+                    told.call_once(|| {
+                        tracing::warn!(
+                            "this kernel's Landlock keeps SQL of strangers from files, but does not know: {weaknesses}"
+                        );
+                    });
+                }
+                Ok(answer.to_json())
+            });
+            answer.await.unwrap_or_else(|error| Err(SandboxError::Worker(error.to_string())))
+        })
     })
 }
 

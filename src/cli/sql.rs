@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 
 use crate::event::time;
+use crate::query::sandbox::{Limits, Sandbox};
 use crate::query::{self, Argument, Format, SavedQuery, Session};
 
 /// Ask the archive in SQL
@@ -25,6 +26,7 @@ Examples:
   weir sql --list
   weir sql --saved top-sources --param since=24h --output csv
   weir sql - < report.sql
+  weir sql --sandbox --timeout 10s - < from-somebody-else.sql
 
 Exit codes: 0 answered, 2 an error.")]
 pub(super) struct Arguments {
@@ -46,10 +48,20 @@ pub(super) struct Arguments {
     /// List the saved queries and what they take
     #[arg(long)]
     list: bool,
+    /// Run a statement that is not your own: one SELECT, in a process that can read nothing but the archive
+    #[arg(long)]
+    sandbox: bool,
+    /// Longest time that a statement may take with --sandbox
+    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = span, requires = "sandbox")]
+    timeout: Duration,
     /// Folder with more saved queries (*.sql); one of the same name replaces ours
     #[arg(long, value_name = "DIR", env = "WEIR_QUERIES")]
     queries: Option<PathBuf>,
 }
+
+/// What the sandbox gives at most, rows and bytes.
+const SANDBOX_ROWS: usize = 1_000_000;
+const SANDBOX_BYTES: usize = 128 << 20;
 
 #[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 enum Output {
@@ -68,6 +80,14 @@ fn pair(text: &str) -> Result<(String, String), String> {
     }
 }
 
+/// A length of time, as parameters have it.
+fn span(text: &str) -> Result<Duration, String> {
+    let Argument::Duration(micros @ 1..) = query::parse(query::Kind::Duration, text, 0)? else {
+        return Err("it must be longer than nothing".to_owned());
+    };
+    Ok(Duration::from_micros(micros.unsigned_abs()))
+}
+
 pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let saved = query::load(arguments.queries.as_deref())?;
     if arguments.list {
@@ -76,8 +96,6 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     }
     let started = Instant::now();
     let (sql, values) = statement(&arguments, &saved)?;
-    let session = Session::open(&arguments.data)?;
-    let mut rows = session.prepare(&sql)?;
     let format = match arguments.output {
         Output::Table => Format::Table,
         Output::Csv => Format::Csv,
@@ -85,9 +103,23 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     };
     let width = comfy_table::Table::new().width();
     let mut out = io::BufWriter::new(io::stdout().lock());
-    let (count, more) = query::write(&mut rows, &values, format, width, &mut out)?;
+    let (count, more) = if arguments.sandbox {
+        let limits = Limits { time: arguments.timeout, rows: SANDBOX_ROWS, bytes: SANDBOX_BYTES, ..Limits::default() };
+        let answer = Sandbox::new(&arguments.data, limits).ask(&sql, &values)?;
+        for weakness in answer.weaknesses() {
+            tracing::debug!("this kernel's Landlock does not know: {weakness}");
+        }
+        answer.write(format, width, &mut out)?
+    } else {
+        let session = Session::open(&arguments.data)?;
+        query::write(&mut session.prepare(&sql)?, &values, format, width, &mut out)?
+    };
     let seconds = started.elapsed().as_secs_f64();
-    if more {
+    if more && arguments.sandbox && format != Format::Table {
+        eprintln!(
+            "the first {count} rows in {seconds:.2} s; that is all the sandbox gives: LIMIT, or select fewer columns"
+        );
+    } else if more {
         eprintln!("the first {count} rows in {seconds:.2} s; --output csv or json gives all, LIMIT fewer");
     } else {
         eprintln!("{count} {} in {seconds:.2} s", if count == 1 { "row" } else { "rows" });

@@ -178,20 +178,20 @@ impl<'tree> Walk<'tree> {
 }
 
 /// Names that DuckDB takes for the same are, and perhaps a few more.
-fn same(a: &str, b: &str) -> bool {
+pub(super) fn same(a: &str, b: &str) -> bool {
     a.eq_ignore_ascii_case(b) || a.to_lowercase() == b.to_lowercase()
 }
 
-fn word<'tree>(object: &'tree Map<String, Value>, key: &str) -> &'tree str {
+pub(super) fn word<'tree>(object: &'tree Map<String, Value>, key: &str) -> &'tree str {
     object.get(key).and_then(Value::as_str).unwrap_or_default()
 }
 
-fn texts(value: Option<&Value>) -> Vec<&str> {
+pub(super) fn texts(value: Option<&Value>) -> Vec<&str> {
     value.and_then(Value::as_array).into_iter().flatten().map(|text| text.as_str().unwrap_or_default()).collect()
 }
 
 /// A name with what stands before it; empty when it is not told.
-fn path(object: &Map<String, Value>) -> Vec<&str> {
+pub(super) fn path(object: &Map<String, Value>) -> Vec<&str> {
     texts(object.get("qualified_name").and_then(|name| name.get("path")))
 }
 

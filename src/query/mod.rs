@@ -2,15 +2,17 @@
 //!
 //! In come a data folder and a statement, out come rows. DuckDB runs in this process, in memory, over
 //! the archive's files; nothing is written to them. The statement is the user's own, run with the
-//! user's own rights: it is no sandbox for a stranger's SQL.
+//! user's own rights; a stranger's runs in a process of its own, see [`sandbox`].
 
 use std::io;
 
 mod lean;
 mod output;
+pub mod sandbox;
 mod saved;
 mod search;
 mod session;
+mod sources;
 mod value;
 mod views;
 

@@ -9,7 +9,7 @@ use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
 use serde_json::Value;
 
 use super::value::{Argument, bad, cell, json};
-use super::{QueryError, Rows};
+use super::{Each, QueryError, Rows};
 
 /// How rows are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,10 +35,20 @@ pub fn write(
     out: &mut dyn Write,
 ) -> Result<(u64, bool), QueryError> {
     let values = bind(rows, arguments)?;
+    print(&mut |each| rows.run(&values, each), format, width, out)
+}
+
+/// Writes the rows that `run` gives.
+pub(super) fn print(
+    run: &mut dyn FnMut(&mut Each<'_>) -> Result<(), QueryError>,
+    format: Format,
+    width: Option<u16>,
+    out: &mut dyn Write,
+) -> Result<(u64, bool), QueryError> {
     let written = |source| QueryError::Io { action: "cannot write the answer", source };
     let (mut count, mut more, mut names) = (0, false, Vec::new());
     let mut table = table(width);
-    rows.run(&values, &mut |schema, batch| {
+    run(&mut |schema, batch| {
         let Some(batch) = batch else {
             names = member_names(schema);
             head(schema, format, &mut table, out).map_err(written)?;
@@ -67,7 +77,7 @@ pub fn write(
 }
 
 /// The values in the order of the statement's parameters.
-fn bind(rows: &Rows<'_>, arguments: &BTreeMap<String, Argument>) -> Result<Vec<Argument>, QueryError> {
+pub(super) fn bind(rows: &Rows<'_>, arguments: &BTreeMap<String, Argument>) -> Result<Vec<Argument>, QueryError> {
     let names = rows.parameters()?;
     if let Some(name) = arguments.keys().find(|name| !names.contains(name)) {
         return Err(bad(name, &format!("the statement has no ${name}")));

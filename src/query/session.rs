@@ -9,7 +9,7 @@
 
 use std::cell::Cell;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use arrow::array::RecordBatch;
@@ -18,10 +18,10 @@ use duckdb::{ArrowStream, Config, Connection, Statement, params_from_iter};
 
 use super::QueryError;
 use super::lean::{self, Sight};
+use super::sources::{Sources, real};
 use super::value::Argument;
 use super::views::{self, Form};
-use crate::archive::{self, Encoding, Snapshot};
-use crate::event::schema::Columns;
+use crate::archive::Snapshot;
 
 /// Of the machine's memory, what a query may use before it spills to temporary files.
 const MEMORY_SHARE: u64 = 2;
@@ -53,6 +53,29 @@ const ALERT_COLUMNS: &str = "{change: 'VARCHAR', cause: 'VARCHAR', \"at\": 'VARC
     rule VARCHAR, severity VARCHAR, title VARCHAR, \"key\" MAP(VARCHAR, VARCHAR), \"first\" VARCHAR, \"last\" VARCHAR, \"count\" UBIGINT, \
     evidence UUID[], attack VARCHAR[], tags VARCHAR[], runbook VARCHAR, risk BIGINT)'}";
 
+/// What a session may use.
+pub(super) struct Room<'a> {
+    /// Bytes.
+    pub(super) memory: u64,
+    /// As many as there are cores, unless said.
+    pub(super) threads: Option<i64>,
+    /// Where to put what does not fit into memory, if anywhere.
+    pub(super) spill: Option<&'a Path>,
+    /// What a statement could read beside the views.
+    pub(super) reads: Reads<'a>,
+}
+
+/// What a statement could read beside the views.
+pub(super) enum Reads<'a> {
+    /// Anything in these folders.
+    Folders(&'a [PathBuf]),
+    /// The files that the views are made of.
+    Sources,
+    /// Anything, by whatever setting: where other walls are put to the test.
+    #[cfg(test)]
+    Anything,
+}
+
 /// DuckDB over an archive as it was when the session was opened.
 pub struct Session {
     /// One for each form of `events`, in their order.
@@ -62,9 +85,9 @@ pub struct Session {
     /// Whether a statement may have left something that only one connection knows.
     settled: Cell<bool>,
     /// Keeps the files from being removed.
-    _snapshot: Snapshot,
+    _snapshot: Option<Snapshot>,
     /// Holds the log's tail and what DuckDB spills.
-    _temporary: tempfile::TempDir,
+    _temporary: Option<tempfile::TempDir>,
 }
 
 /// A connection that sees `events` in one form.
@@ -98,39 +121,62 @@ impl Place {
 impl Session {
     /// Opens a session over a data folder, beside whoever writes to it.
     pub fn open(data: &Path) -> Result<Session, QueryError> {
-        let snapshot = archive::snapshot(data)?;
-        let temporary = tempfile::Builder::new()
-            .prefix("weir-sql-")
-            .tempdir()
-            .map_err(|source| QueryError::Io { action: "cannot make a temporary folder", source })?;
-        let parser = connect(temporary.path()).map_err(|e| QueryError::Setup(e.to_string()))?;
-        let files = event_files(&snapshot, temporary.path())?;
-        let alerts = archive::alerts_file(data);
-        let alerts = if alerts.exists() { alerts } else { empty_file(temporary.path())? };
+        let sources = Sources::of(data)?;
+        let folders = [real(data), sources.temporary.path().to_owned()];
+        let room = Room {
+            memory: memory(),
+            threads: None,
+            spill: Some(sources.temporary.path()),
+            reads: Reads::Folders(&folders),
+        };
+        let session = Session::over(connect(&room)?, &sources.events, &sources.alerts, &room)?;
+        Ok(Session { _snapshot: Some(sources.snapshot), _temporary: Some(sources.temporary), ..session })
+    }
+
+    /// Opens a session over files, in a database of [`connect`].
+    pub(super) fn over(
+        parser: Connection,
+        events: &[PathBuf],
+        alerts: &Path,
+        room: &Room<'_>,
+    ) -> Result<Session, QueryError> {
         let setup = || {
+            if let Some(threads) = room.threads {
+                parser.execute_batch(&format!("SET threads = {threads}; SET async_threads = {threads}"))?;
+            }
+            if room.spill.is_none() {
+                parser.execute_batch("SET temp_directory = ''")?;
+            }
             parser.execute_batch(MACROS)?;
             parser.execute_batch(&format!(
-                "CREATE VIEW stored_events AS FROM read_parquet([{}], union_by_name = true, hive_partitioning = false)",
-                files.join(", ")
+                "CREATE VIEW stored_events AS FROM read_parquet({}, union_by_name = true, hive_partitioning = false)",
+                list(events)?
             ))?;
             parser.execute_batch(&format!(
                 "CREATE VIEW stored_alerts AS FROM read_json({}, format = 'newline_delimited', ignore_errors = true, \
                  columns = {ALERT_COLUMNS})",
-                literal(&alerts)?
+                literal(alerts)?
             ))?;
             parser.execute_batch(ALERTS)?;
             let place = |form| Place::new(form, &parser);
             let places = [place(Form::Whole)?, place(Form::Lean)?, place(Form::Lines)?];
-            // Depth, not a wall: the session reads these folders and nothing else.
+            // Depth, not a wall: the session reads these and nothing else.
+            let reads = match room.reads {
+                Reads::Folders(folders) => format!("allowed_directories = {}", list(folders)?),
+                Reads::Sources => {
+                    let files: Vec<PathBuf> = events.iter().cloned().chain([alerts.to_owned()]).collect();
+                    format!("allowed_paths = {}", list(&files)?)
+                }
+                #[cfg(test)]
+                Reads::Anything => return Ok(places),
+            };
             parser.execute_batch(&format!(
-                "SET allowed_directories = [{}, {}]; SET enable_external_access = false; SET lock_configuration = true",
-                literal(&data.canonicalize().unwrap_or_else(|_| data.to_owned()))?,
-                literal(temporary.path())?
+                "SET {reads}; SET enable_external_access = false; SET lock_configuration = true"
             ))?;
             Ok(places)
         };
         let places = setup().map_err(|e: duckdb::Error| QueryError::Setup(e.to_string()))?;
-        Ok(Session { places, parser, settled: Cell::new(false), _snapshot: snapshot, _temporary: temporary })
+        Ok(Session { places, parser, settled: Cell::new(false), _snapshot: None, _temporary: None })
     }
 
     /// Prepares a statement; of several, all but the last are run.
@@ -160,11 +206,16 @@ impl Session {
 
     /// What a statement sees of events.
     pub(super) fn sight(&self, sql: &str) -> Sight {
+        self.tree(lean::explained(sql)).map_or(Sight::Lasting, |tree| lean::sight(&tree))
+    }
+
+    /// A statement as DuckDB's own parser reads it, in JSON; nothing is run.
+    pub(super) fn tree(&self, sql: &str) -> Result<String, QueryError> {
         let tree = self.parser.prepare_cached(lean::PARSE).and_then(|mut parse| {
-            let tree: String = parse.query_row([lean::explained(sql)], |row| row.get(0))?;
+            let tree: String = parse.query_row([sql], |row| row.get(0))?;
             Ok(tree)
         });
-        tree.map_or(Sight::Lasting, |tree| lean::sight(&tree))
+        tree.map_err(|e| QueryError::sql(&e))
     }
 
     /// Does something, and stops whatever this session runs when that takes longer than `limit`.
@@ -240,50 +291,31 @@ fn prepare<'session>(connection: &'session Connection, sql: &str) -> Result<Rows
     connection.prepare(sql).map(|statement| Rows { statement }).map_err(|e| QueryError::sql(&e))
 }
 
-fn connect(temporary: &Path) -> duckdb::Result<Connection> {
-    let config = Config::default()
-        .enable_autoload_extension(false)?
-        .max_memory(&format!("{}MiB", memory() >> 20))?
-        .with("temp_directory", temporary.to_string_lossy())?;
-    Connection::open_in_memory_with_flags(config)
+/// A database without tables. It has no threads yet when their number is given.
+pub(super) fn connect(room: &Room<'_>) -> Result<Connection, QueryError> {
+    let open = || {
+        let mut config = Config::default()
+            .enable_autoload_extension(false)?
+            .with("autoinstall_known_extensions", "false")?
+            .max_memory(&format!("{}MiB", room.memory >> 20))?;
+        if let Some(path) = room.spill {
+            config = config.with("temp_directory", path.to_string_lossy())?;
+        }
+        if room.threads.is_some() {
+            // Unless said, the last follows from the number of threads, and the machine is looked at again.
+            config = config.threads(1)?.with("async_threads", "0")?.with("http_client_pool_capacity", "1")?;
+        }
+        Connection::open_in_memory_with_flags(config)
+    };
+    open().map_err(|e: duckdb::Error| QueryError::Setup(e.to_string()))
 }
 
-fn memory() -> u64 {
+/// What a query may use of the machine's memory, bytes.
+pub(super) fn memory() -> u64 {
     let meminfo = fs::read_to_string("/proc/meminfo").unwrap_or_default();
     let total =
         meminfo.lines().find_map(|l| l.strip_prefix("MemTotal:")?.split_whitespace().next()?.parse::<u64>().ok());
     (total.unwrap_or(4 << 20) * 1024 / MEMORY_SHARE).max(LEAST_MEMORY)
-}
-
-/// The Parquet files, after one that is empty and has all columns: it gives them their order and types. The log's tail
-/// becomes a file like the others.
-fn event_files(snapshot: &Snapshot, temporary: &Path) -> Result<Vec<String>, QueryError> {
-    let encoding = Encoding { level: 1, bloom: false, ..Encoding::default() };
-    let schema = temporary.join("schema.parquet");
-    archive::write_file(&schema, &[], &Columns::all(), &encoding)?;
-    let mut files = vec![schema];
-    files.extend(snapshot.paths());
-    let tail = snapshot.tail()?;
-    if !tail.is_empty() {
-        let mut columns = Columns::none();
-        tail.iter().for_each(|batch| columns.extend(&Columns::of(batch)));
-        let path = temporary.join("tail.parquet");
-        archive::write_file(&path, &tail, &columns, &encoding)?;
-        files.push(path);
-    }
-    files
-        .iter()
-        .map(|path| {
-            let path = fs::canonicalize(path).unwrap_or_else(|_| path.clone());
-            literal(&path).map_err(|e| QueryError::Setup(e.to_string()))
-        })
-        .collect()
-}
-
-fn empty_file(temporary: &Path) -> Result<std::path::PathBuf, QueryError> {
-    let path = temporary.join("alerts.ndjson");
-    fs::write(&path, "").map_err(|source| QueryError::Io { action: "cannot write a temporary file", source })?;
-    Ok(path)
 }
 
 /// A path as an SQL text literal. It is ours or the user's own, and cannot be bound where views are defined.
@@ -292,4 +324,9 @@ fn literal(path: &Path) -> duckdb::Result<String> {
         Some(text) => Ok(format!("'{}'", text.replace('\'', "''"))),
         None => Err(duckdb::Error::InvalidPath(path.to_owned())),
     }
+}
+
+fn list(paths: &[PathBuf]) -> duckdb::Result<String> {
+    let paths: Vec<String> = paths.iter().map(|path| literal(path)).collect::<duckdb::Result<_>>()?;
+    Ok(format!("[{}]", paths.join(", ")))
 }

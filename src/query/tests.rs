@@ -71,7 +71,7 @@ fn alert(change: Change, rule: &str, count: u64) -> AlertChange {
 }
 
 /// Files, a log's tail, and alerts.
-fn archive(dir: &Path) {
+pub(super) fn archive(dir: &Path) {
     let encoding = Encoding { pieces_from: 0, ..Encoding::default() };
     let mut writer = BulkWriter::with_encoding(dir, encoding).unwrap();
     writer.append(&events(0, 60)).unwrap();
@@ -86,14 +86,14 @@ fn archive(dir: &Path) {
 }
 
 /// The archive of [`archive`], and a session over it.
-fn opened() -> (tempfile::TempDir, Session) {
+pub(super) fn opened() -> (tempfile::TempDir, Session) {
     let dir = tempfile::tempdir().unwrap();
     archive(dir.path());
     let session = Session::open(dir.path()).unwrap();
     (dir, session)
 }
 
-fn ask(session: &Session, sql: &str, format: Format) -> Result<String, QueryError> {
+pub(super) fn ask(session: &Session, sql: &str, format: Format) -> Result<String, QueryError> {
     let mut out = Vec::new();
     write(&mut session.prepare(sql)?, &Default::default(), format, None, &mut out)?;
     Ok(String::from_utf8(out).unwrap())

@@ -4,6 +4,7 @@ use arrow::array::{Array, AsArray, StructArray};
 use arrow::datatypes::{DataType, Field, TimeUnit};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use duckdb::types::{TimeUnit as DuckUnit, ToSql, ToSqlOutput, Value as DuckValue};
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Number, Value};
 
 use super::QueryError;
@@ -11,7 +12,7 @@ use super::saved::Kind;
 use crate::event::time::{self, SECOND};
 
 /// A value bound to a statement's parameter.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Argument {
     /// Text.
     Text(String),

@@ -11,6 +11,7 @@ mod guard;
 pub mod live;
 mod problem;
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -26,6 +27,8 @@ use crate::alert::Severity;
 use crate::event::EventId;
 use crate::event::raw::RawLog;
 use crate::metrics::Metrics;
+use crate::query::Argument;
+use crate::query::sandbox::SandboxError;
 use crate::rule::{Diagnostic, plan};
 
 pub use live::Hub;
@@ -46,6 +49,8 @@ pub struct Context {
     pub search: Search,
     /// Finds events by id, in any order; those that are not found are left out.
     pub evidence: Lookup,
+    /// Runs a stranger's statement.
+    pub sql: Sql,
     /// The rules that run, by name; replaced when they are loaded anew.
     pub rules: RwLock<Vec<RuleInfo>>,
     /// Reads the rules again.
@@ -61,6 +66,22 @@ pub type Search =
 /// Finds events by id.
 pub type Lookup =
     Arc<dyn Fn(Vec<EventId>) -> BoxFuture<'static, Result<Vec<serde_json::Value>, SearchError>> + Send + Sync>;
+
+/// Runs a stranger's statement where it can do no harm. Out comes what [`crate::query::sandbox::Answer::to_json`] makes.
+pub type Sql = Arc<dyn Fn(SqlRequest) -> BoxFuture<'static, Result<serde_json::Value, SandboxError>> + Send + Sync>;
+
+/// A stranger's statement.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SqlRequest {
+    /// The statement.
+    pub sql: String,
+    /// Values of its parameters, by name.
+    pub parameters: BTreeMap<String, Argument>,
+    /// At most so many rows, if it says.
+    pub rows: Option<usize>,
+    /// At most so long, if it says.
+    pub time: Option<Duration>,
+}
 
 /// Reads the rules again, and lets them run if they are right.
 pub type Reload = Arc<dyn Fn() -> BoxFuture<'static, Result<Reloaded, Unloadable>> + Send + Sync>;

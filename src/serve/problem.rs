@@ -10,6 +10,7 @@ use warp::reply::Response;
 
 use super::SearchError;
 use super::guard::{Forbidden, Misdirected};
+use crate::query::sandbox::SandboxError;
 
 /// One problem.
 #[derive(Clone, Debug)]
@@ -98,6 +99,22 @@ impl From<SearchError> for Problem {
             SearchError::Busy => Problem::unavailable(detail, 2),
             SearchError::TimedOut => Problem::new(StatusCode::GATEWAY_TIMEOUT, detail),
             SearchError::Failed(_) => Problem::new(StatusCode::INTERNAL_SERVER_ERROR, detail),
+        }
+    }
+}
+
+impl From<SandboxError> for Problem {
+    fn from(error: SandboxError) -> Problem {
+        let detail = error.to_string();
+        match error {
+            SandboxError::Refused(_) | SandboxError::Sql(_) => Problem::bad_request(detail),
+            // It is written rightly, and still asks for too much.
+            SandboxError::Memory(_) | SandboxError::Died(_) => Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail),
+            SandboxError::TimedOut(_) => Problem::new(StatusCode::GATEWAY_TIMEOUT, detail),
+            SandboxError::Busy => Problem::unavailable(detail, 2),
+            SandboxError::Unconfined(_) => Problem::new(StatusCode::NOT_IMPLEMENTED, detail),
+            SandboxError::Query(error) if error.is_users() => Problem::bad_request(detail),
+            SandboxError::Query(_) | SandboxError::Worker(_) => Problem::new(StatusCode::INTERNAL_SERVER_ERROR, detail),
         }
     }
 }

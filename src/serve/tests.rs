@@ -78,6 +78,20 @@ fn context(limits: Limits) -> (Arc<Context>, tokio::sync::mpsc::Receiver<RawLog>
             let found = ids.iter().filter(|i| **i == id).map(|_| Value::Object(event.clone())).collect();
             async move { Ok(found) }.boxed()
         }),
+        sql: Arc::new(|request| {
+            async move {
+                match request.sql.as_str() {
+                    "busy" => Err(SandboxError::Busy),
+                    "slow" => Err(SandboxError::TimedOut(Duration::from_secs(20))),
+                    "large" => Err(SandboxError::Memory(1 << 30)),
+                    "bad" => Err(SandboxError::Refused("COPY is not allowed here".to_owned())),
+                    "nowhere" => Err(SandboxError::Unconfined("no Landlock".to_owned())),
+                    "broken" => Err(SandboxError::Worker("it does not start".to_owned())),
+                    _ => Ok(json!({ "asked": format!("{request:?}") })),
+                }
+            }
+            .boxed()
+        }),
         rules: RwLock::new(vec![RuleInfo {
             name: "ssh-brute-force".to_owned(),
             title: "SSH brute force from {source.ip}".to_owned(),
@@ -170,6 +184,8 @@ async fn foreign_pages_and_names_are_refused() {
     for header in [("Origin", "https://evil.example"), ("Origin", "null"), ("Sec-Fetch-Site", "cross-site")] {
         assert_eq!(request(address, "POST", "/api/v1/events", &[header], body).await.status, 403, "{header:?}");
         assert_eq!(request(address, "POST", "/ingest", &[header], body).await.status, 403, "{header:?}");
+        let sql = br#"{"sql": "SELECT 1"}"#;
+        assert_eq!(request(address, "POST", "/api/v1/sql", &[header], sql).await.status, 403, "{header:?}");
     }
     assert!(taken.0.lock().unwrap().is_empty());
     let own = format!("http://{address}");
@@ -205,6 +221,7 @@ async fn unknown_addresses_and_methods() {
         ("PUT", "/api/v1/alerts/0", "GET, HEAD"),
         ("GET", "/ingest", "POST"),
         ("POST", "/health", "GET, HEAD"),
+        ("GET", "/api/v1/sql", "POST"),
     ] {
         let answer = request(address, method, path, &[], b"").await;
         assert_eq!((answer.status, answer.header("allow")), (405, Some(allow)), "{method} {path}");

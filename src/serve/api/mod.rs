@@ -9,6 +9,7 @@ mod intake;
 mod params;
 mod post;
 mod split;
+mod sql;
 mod status;
 mod stream;
 mod unpack;
@@ -57,6 +58,7 @@ pub(super) fn routes(context: Arc<Context>) -> BoxedFilter<(Response,)> {
     let stats = at("dashboard").and(warp::path("stats")).and(end()).and(reading()).and(with.clone());
     let rules = at("rules").and(end()).and(reading()).and(with.clone());
     let reload = at("rules").and(warp::path("reload")).and(end()).and(warp::post()).and(with.clone());
+    let sql = at("sql").and(end()).and(warp::post()).and(with.clone()).and(query.clone());
     let stream = at("stream").and(end()).and(warp::get()).and(with.clone());
     let ingest = warp::path("ingest").and(end()).and(warp::post()).and(with.clone()).and(query.clone());
     let health = warp::path("health").and(end()).and(reading()).and(with.clone());
@@ -88,6 +90,12 @@ pub(super) fn routes(context: Arc<Context>) -> BoxedFilter<(Response,)> {
         .or(reload.then(|c| answer(status::reload(c))))
         .unify()
         .boxed()
+        .or(sql
+            .and(warp::header::headers_cloned())
+            .and(warp::body::stream())
+            .then(|c, p, h, b| answer(sql::sql(c, p, h, b))))
+        .unify()
+        .boxed()
         .or(stream.and(warp::header::optional("last-event-id")).then(|c, last| answer(stream::stream(c, last))))
         .unify()
         .or(ingest
@@ -112,7 +120,7 @@ fn wrong_method() -> BoxedFilter<(Response,)> {
         .and_then(|path: warp::path::FullPath| {
             let takes = match path.as_str() {
                 "/api/v1/events" => Some("GET, HEAD, POST"),
-                "/ingest" | "/api/v1/rules/reload" => Some("POST"),
+                "/ingest" | "/api/v1/rules/reload" | "/api/v1/sql" => Some("POST"),
                 "/api/v1/search"
                 | "/api/v1/alerts"
                 | "/api/v1/dashboard/stats"

@@ -30,7 +30,7 @@ pub(super) async fn post<B: Buf>(
     let name = params.take("source").map_or(Ok("http".to_owned()), |given| intake::name(&given))?;
     params.end()?;
     let id = RequestId::of(&headers)?;
-    let body = read(&context, &headers, body).await?;
+    let body = read(context.limits.body, "send it in parts, or post files to /ingest", &headers, body).await?;
     // A body of megabytes takes a while to look through; others should not wait for it.
     let lines = tokio::task::spawn_blocking(move || split::split(&body)).await;
     let lines = lines.map_err(|_| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the body could not be read"))?;
@@ -41,16 +41,16 @@ pub(super) async fn post<B: Buf>(
     Ok(json(&json!({ "events": events, "parse_failures": parse_failures, "duplicates": duplicates })))
 }
 
-/// The body, unpacked, within the limit.
-async fn read<B: Buf>(
-    context: &Context,
+/// The body, unpacked, of at most so many bytes; `otherwise` is what to do when it has more.
+pub(super) async fn read<B: Buf>(
+    most: usize,
+    otherwise: &str,
     headers: &HeaderMap,
     body: impl Stream<Item = Result<B, warp::Error>>,
 ) -> Result<Vec<u8>, Problem> {
-    let most = context.limits.body;
     let too_large = || {
-        let detail = format!("the body is over {} MiB: send it in parts, or post files to /ingest", most >> 20);
-        Problem::too_large(detail)
+        let size = if most < 1 << 20 { format!("{} KiB", most >> 10) } else { format!("{} MiB", most >> 20) };
+        Problem::too_large(format!("the body is over {size}: {otherwise}"))
     };
     let refuse = |error: UnpackError| match error {
         UnpackError::Unknown(_) => Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, error.to_string()),

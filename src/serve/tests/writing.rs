@@ -229,3 +229,33 @@ async fn a_broken_rules_folder_is_shown() {
     let stats = get(address, "/api/v1/dashboard/stats").await.json();
     assert_eq!(stats["trouble"], "rules has an error", "the disk being well does not hide it");
 }
+
+#[tokio::test]
+async fn statements_are_answered_or_told_why_not() {
+    let (address, _context, _) = server().await;
+    for (sql, status) in [
+        ("bad", 400),
+        ("large", 422),
+        ("slow", 504),
+        ("busy", 503),
+        ("nowhere", 501),
+        ("broken", 500),
+        ("SELECT 1", 200),
+    ] {
+        let body = json!({ "sql": sql, "max_rows": 3 }).to_string();
+        let answer = request(address, "POST", "/api/v1/sql", &[], body.as_bytes()).await;
+        assert_eq!(answer.status, status, "{sql}");
+        let expected = if status == 200 { "application/json" } else { "application/problem+json" };
+        assert_eq!(answer.header("content-type"), Some(expected), "{sql}");
+        assert_eq!(answer.header("retry-after"), (status == 503).then_some("2"), "{sql}");
+    }
+    let wrong = [
+        (&b"{}"[..], "/api/v1/sql", 400),
+        (b"", "/api/v1/sql", 400),
+        (br#"{"sql": "SELECT 1"}"#, "/api/v1/sql?x=1", 400),
+        (&[b' '; 600 << 10], "/api/v1/sql", 413),
+    ];
+    for (body, path, status) in wrong {
+        assert_eq!(request(address, "POST", path, &[], body).await.status, status, "{path}");
+    }
+}
