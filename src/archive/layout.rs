@@ -37,6 +37,11 @@ pub(super) fn lists(dir: &Path) -> PathBuf {
     dir.join("lists.ndjson")
 }
 
+/// `DIR/rules.ndjson`
+pub fn rules(dir: &Path) -> PathBuf {
+    dir.join("rules.ndjson")
+}
+
 /// `DIR/cluster.json`
 pub(super) fn role(dir: &Path) -> PathBuf {
     dir.join("cluster.json")

@@ -13,6 +13,7 @@
 //! DIR/events/date=2026-01-15/part-1.parquet  sorted by @timestamp within row groups
 //! DIR/alerts.ndjson                          every change of every alert, see `alerts`
 //! DIR/lists.ndjson                           what stood in lists, and from which event on, see `lists`
+//! DIR/rules.ndjson                           the rules that ran last, see `rules`
 //! DIR/cluster.json                           which of several processes it belongs to, see `role`
 //! ```
 
@@ -43,6 +44,7 @@ mod reach;
 mod read;
 mod role;
 mod rows;
+mod rules;
 mod sink;
 mod slots;
 mod store;
@@ -55,12 +57,16 @@ pub use lists::{ListHistory, ListLog, Lists};
 pub use manifest::{Checkpoint, Manifest, StoredFile};
 pub use part::{Encoding, write_file};
 pub use reach::end_of_time;
-pub use read::{Reader, Snapshot, files, greatest_time, read, snapshot};
+pub use read::{Extent, Reader, Snapshot, files, greatest_time, read, snapshot};
 pub use role::Role;
+pub use rules::{StoredRule, keep_rules};
 pub use store::{Archive, Settings};
 
 /// Where alert changes are kept in a data folder.
 pub use layout::alerts as alerts_file;
+
+/// Where the rules that ran last are kept in a data folder.
+pub use layout::rules as rules_file;
 
 /// Why the archive could not do what it was asked.
 #[derive(Debug, thiserror::Error)]

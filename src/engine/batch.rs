@@ -12,6 +12,7 @@ use std::sync::Arc;
 use crossbeam_channel::{Receiver, Sender, bounded};
 
 use super::findings::Findings;
+use super::record::record;
 use super::{EngineError, drop_late};
 use crate::archive::{BulkWriter, Keep};
 use crate::correlate::spool::{Overflow, Spool, SpoolError};
@@ -184,6 +185,9 @@ fn attempt<T: Send>(
                 writer.finish()?;
                 let findings = alerts.as_mut().map_err(|_| EngineError::Stage("alert"))?;
                 findings.publish().map_err(disk(findings.folder()))?;
+                if let Some(data) = &settings.archive {
+                    record(data, program)?;
+                }
             }
             (Ok(None), Ok(())) => {}
             (Err(error), _) | (Ok(_), Err(error)) => return Err(error),

@@ -10,6 +10,7 @@ pub mod batch;
 pub mod findings;
 pub mod live;
 mod past;
+mod record;
 pub mod reload;
 mod restart;
 pub mod rules;

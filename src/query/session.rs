@@ -1,60 +1,37 @@
-//! A session: DuckDB in memory, with views over one moment of an archive.
+//! A session: DuckDB in memory, with views over one moment of an archive, which can be moved on.
 //!
-//! `events` is all Parquet files of the manifest and what is only in the log yet, `alerts` the alerts
-//! that stand, `alert_changes` everything that was ever said of them. Times are UTC without a zone,
-//! since this DuckDB has no ICU; `now()` and its like are macros of the same kind.
+//! `events` is all Parquet files of the manifest and what is only in the log yet; [`super::tables`] has the other
+//! views. Times are UTC without a zone, since this DuckDB has no ICU; `now()` and its like are macros of the same kind.
 //!
 //! A statement that cannot see raw lines is run where the view `events` does not put them together: a session has one
 //! database, and a connection for each form of that view.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
-use duckdb::{ArrowStream, Config, Connection, Statement, params_from_iter};
+use duckdb::{ArrowStream, Config, Connection, InterruptHandle, Statement, params_from_iter};
 
-use super::QueryError;
 use super::lean::{self, Sight};
+use super::shown::{Shown, literal};
 use super::value::Argument;
 use super::views::{self, Form};
-use crate::archive::{self, Encoding, Snapshot};
-use crate::event::schema::Columns;
+use super::{QueryError, instants, macros, tables};
+use crate::archive;
 
 /// Of the machine's memory, what a query may use before it spills to temporary files.
 const MEMORY_SHARE: u64 = 2;
 const LEAST_MEMORY: u64 = 512 << 20;
 
-const MACROS: &str = "
-CREATE MACRO now() AS system.main.now()::TIMESTAMP;
-CREATE MACRO get_current_timestamp() AS system.main.now()::TIMESTAMP;
-CREATE MACRO current_localtimestamp() AS system.main.now()::TIMESTAMP;
-CREATE MACRO localtimestamp() AS system.main.now()::TIMESTAMP;
-CREATE MACRO today() AS system.main.now()::TIMESTAMP::DATE;
-CREATE MACRO current_date() AS system.main.now()::TIMESTAMP::DATE;
-";
-
-const ALERTS: &str = r#"
-CREATE VIEW alert_changes AS
-SELECT n, change, cause, "at"::TIMESTAMP AS changed_at, "by" AS superseded_by, alert.id AS id, alert.rule AS rule,
-    alert.severity AS severity, alert.title AS title, alert.key AS key,
-    alert.first::TIMESTAMP AS first, alert.last::TIMESTAMP AS last, alert.count AS count,
-    alert.evidence AS evidence, alert.attack AS attack, alert.tags AS tags, alert.runbook AS runbook, alert.risk AS risk
-FROM (SELECT row_number() OVER () AS n, * FROM stored_alerts);
-CREATE VIEW alerts AS
-SELECT id, rule, severity, title, key, first, last, count, evidence, attack, tags, runbook, risk, change, changed_at
-FROM (FROM alert_changes QUALIFY row_number() OVER (PARTITION BY id ORDER BY n DESC) = 1)
-WHERE change IN ('added', 'changed');
-"#;
-
-const ALERT_COLUMNS: &str = "{change: 'VARCHAR', cause: 'VARCHAR', \"at\": 'VARCHAR', \"by\": 'VARCHAR', alert: 'STRUCT(id VARCHAR, \
-    rule VARCHAR, severity VARCHAR, title VARCHAR, \"key\" MAP(VARCHAR, VARCHAR), \"first\" VARCHAR, \"last\" VARCHAR, \"count\" UBIGINT, \
-    evidence UUID[], attack VARCHAR[], tags VARCHAR[], runbook VARCHAR, risk BIGINT)'}";
-
-/// DuckDB over an archive as it was when the session was opened.
+/// DuckDB over an archive as it was when the session was opened, or refreshed.
 pub struct Session {
+    data: PathBuf,
+    /// What of the archive is shown.
+    shown: RefCell<Shown>,
     /// One for each form of `events`, in their order.
     places: [Place; 3],
     /// Parses statements, and runs none of them.
@@ -62,7 +39,18 @@ pub struct Session {
     /// Whether a statement may have left something that only one connection knows.
     settled: Cell<bool>,
     /// Holds the log's tail and what DuckDB spills.
-    _temporary: tempfile::TempDir,
+    temporary: tempfile::TempDir,
+}
+
+/// Stops what a session runs, from another thread.
+#[derive(Clone)]
+pub struct Stopper([Arc<InterruptHandle>; 3]);
+
+impl Stopper {
+    /// Stops the statement that runs, if any; the session is good for others.
+    pub fn stop(&self) {
+        self.0.iter().for_each(|handle| handle.interrupt());
+    }
 }
 
 /// A connection that sees `events` in one form.
@@ -85,7 +73,7 @@ impl Place {
 
     fn prepare(&self, sql: &str) -> Result<Rows<'_>, QueryError> {
         if !self.made.get() {
-            let make = views::events(self.form);
+            let make = [views::events(self.form), tables::sources(self.form.schema())].join(";");
             self.connection.execute_batch(&make).map_err(|e| QueryError::Setup(e.to_string()))?;
             self.made.set(true);
         }
@@ -102,21 +90,11 @@ impl Session {
             .tempdir()
             .map_err(|source| QueryError::Io { action: "cannot make a temporary folder", source })?;
         let parser = connect(temporary.path()).map_err(|e| QueryError::Setup(e.to_string()))?;
-        let files = event_files(&snapshot, temporary.path())?;
-        let alerts = archive::alerts_file(data);
-        let alerts = if alerts.exists() { alerts } else { empty_file(temporary.path())? };
+        let shown = Shown::new(data, &snapshot, temporary.path(), 0)?;
         let setup = || {
-            parser.execute_batch(MACROS)?;
-            parser.execute_batch(&format!(
-                "CREATE VIEW stored_events AS FROM read_parquet([{}], union_by_name = true, hive_partitioning = false)",
-                files.join(", ")
-            ))?;
-            parser.execute_batch(&format!(
-                "CREATE VIEW stored_alerts AS FROM read_json({}, format = 'newline_delimited', ignore_errors = true, \
-                 columns = {ALERT_COLUMNS})",
-                literal(&alerts)?
-            ))?;
-            parser.execute_batch(ALERTS)?;
+            parser.execute_batch(macros::MACROS)?;
+            parser.execute_batch(shown.views())?;
+            parser.execute_batch(&tables::make())?;
             let place = |form| Place::new(form, &parser);
             let places = [place(Form::Whole)?, place(Form::Lean)?, place(Form::Lines)?];
             // Depth, not a wall: the session reads these folders and nothing else.
@@ -128,7 +106,36 @@ impl Session {
             Ok(places)
         };
         let places = setup().map_err(|e: duckdb::Error| QueryError::Setup(e.to_string()))?;
-        Ok(Session { places, parser, settled: Cell::new(false), _temporary: temporary })
+        let (data, shown) = (data.to_owned(), RefCell::new(shown));
+        Ok(Session { data, shown, places, parser, settled: Cell::new(false), temporary })
+    }
+
+    /// Shows the archive as it is now. What statements left behind (tables, macros) stays.
+    pub fn refresh(&self) -> Result<(), QueryError> {
+        let snapshot = archive::snapshot(&self.data)?;
+        let next = match self.shown.borrow().next(&self.data, &snapshot)? {
+            Some(number) => Shown::new(&self.data, &snapshot, self.temporary.path(), number)?,
+            None => return Ok(()),
+        };
+        self.parser.execute_batch(next.views()).map_err(|e| QueryError::Setup(e.to_string()))?;
+        self.shown.replace(next).forget();
+        Ok(())
+    }
+
+    /// Names of all functions and macros.
+    pub fn functions(&self) -> Result<Vec<String>, QueryError> {
+        let sql = "SELECT DISTINCT function_name FROM duckdb_functions() \
+                   WHERE regexp_full_match(function_name, '[a-z][a-z0-9_]*') ORDER BY ALL";
+        let names = |parser: &Connection| {
+            let mut statement = parser.prepare(sql)?;
+            statement.query_map([], |row| row.get(0))?.collect::<duckdb::Result<Vec<String>>>()
+        };
+        names(&self.parser).map_err(|e| QueryError::sql(&e))
+    }
+
+    /// What stops the statements of this session.
+    pub fn stopper(&self) -> Stopper {
+        Stopper(self.places.each_ref().map(|place| place.connection.interrupt_handle()))
     }
 
     /// Prepares a statement; of several, all but the last are run.
@@ -136,6 +143,7 @@ impl Session {
         if sql.trim().is_empty() {
             return Err(QueryError::Sql("there is no statement".to_owned()));
         }
+        instants::check(sql).map_err(QueryError::Sql)?;
         let sight = if self.settled.get() { Sight::Lasting } else { self.sight(sql) };
         self.settled.set(sight == Sight::Lasting);
         let form = match sight {
@@ -171,13 +179,13 @@ impl Session {
         limit: Duration,
         work: impl FnOnce(&Session) -> Result<T, QueryError>,
     ) -> Result<T, QueryError> {
-        let handles = self.places.each_ref().map(|place| place.connection.interrupt_handle());
+        let stopper = self.stopper();
         let (done, waiting) = std::sync::mpsc::channel::<()>();
         std::thread::scope(|scope| {
             let watch = scope.spawn(move || {
                 let expired = waiting.recv_timeout(limit) == Err(std::sync::mpsc::RecvTimeoutError::Timeout);
                 if expired {
-                    handles.iter().for_each(|handle| handle.interrupt());
+                    stopper.stop();
                 }
                 expired
             });
@@ -253,41 +261,3 @@ fn memory() -> u64 {
     (total.unwrap_or(4 << 20) * 1024 / MEMORY_SHARE).max(LEAST_MEMORY)
 }
 
-/// The Parquet files, after one that is empty and has all columns: it gives them their order and types. The log's tail
-/// becomes a file like the others.
-fn event_files(snapshot: &Snapshot, temporary: &Path) -> Result<Vec<String>, QueryError> {
-    let encoding = Encoding { level: 1, bloom: false, ..Encoding::default() };
-    let schema = temporary.join("schema.parquet");
-    archive::write_file(&schema, &[], &Columns::all(), &encoding)?;
-    let mut files = vec![schema];
-    files.extend(snapshot.paths());
-    let tail = snapshot.tail()?;
-    if !tail.is_empty() {
-        let mut columns = Columns::none();
-        tail.iter().for_each(|batch| columns.extend(&Columns::of(batch)));
-        let path = temporary.join("tail.parquet");
-        archive::write_file(&path, &tail, &columns, &encoding)?;
-        files.push(path);
-    }
-    files
-        .iter()
-        .map(|path| {
-            let path = fs::canonicalize(path).unwrap_or_else(|_| path.clone());
-            literal(&path).map_err(|e| QueryError::Setup(e.to_string()))
-        })
-        .collect()
-}
-
-fn empty_file(temporary: &Path) -> Result<std::path::PathBuf, QueryError> {
-    let path = temporary.join("alerts.ndjson");
-    fs::write(&path, "").map_err(|source| QueryError::Io { action: "cannot write a temporary file", source })?;
-    Ok(path)
-}
-
-/// A path as an SQL text literal. It is ours or the user's own, and cannot be bound where views are defined.
-fn literal(path: &Path) -> duckdb::Result<String> {
-    match path.to_str() {
-        Some(text) => Ok(format!("'{}'", text.replace('\'', "''"))),
-        None => Err(duckdb::Error::InvalidPath(path.to_owned())),
-    }
-}
