@@ -11,4 +11,5 @@ mod reload;
 mod roster;
 mod run;
 mod scan;
+mod sql;
 mod why;

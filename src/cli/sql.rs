@@ -76,6 +76,10 @@ pub(super) struct Arguments {
     #[arg(long)]
     list: bool,
     /// Folder with more saved queries (*.sql); one of the same name replaces ours
+    ///
+    /// A file begins with `-- title: …`, `-- description: …` and a line for each `$NAME` in its statement:
+    /// `-- param NAME: TYPE = DEFAULT  what for`. Types are text, int, duration (15m), timestamp (2026-01-15, 24h ago as 24h, all)
+    /// and ip; one without a default must be given.
     #[arg(long, value_name = "DIR", env = "WEIR_QUERIES")]
     queries: Option<PathBuf>,
 }
@@ -88,7 +92,8 @@ fn pair(text: &str) -> Result<(String, String), String> {
 }
 
 pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
-    let saved = query::load(arguments.queries.as_deref())?;
+    // A mistake in a file of the folder stops nobody who does not ask for saved queries.
+    let saved = if arguments.statement.is_none() { query::load(arguments.queries.as_deref())? } else { BTreeMap::new() };
     if arguments.list {
         io::stdout().write_all(listed(&saved).as_bytes())?;
         return Ok(ExitCode::SUCCESS);

@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::columnar::Columnar;
 use super::value::{Argument, bad, cell, json};
-use super::{QueryError, Rows};
+use super::{QueryError, Rows, instants};
 
 /// How rows are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -130,8 +130,13 @@ fn bind(rows: &Rows<'_>, arguments: &BTreeMap<String, Argument>) -> Result<Vec<A
     if let Some(name) = arguments.keys().find(|name| !names.contains(name)) {
         return Err(bad(name, &format!("the statement has no ${name}")));
     }
-    let value = |name: &String| {
-        arguments.get(name).cloned().ok_or_else(|| bad(name, &format!("must be given: --param {name}=…")))
+    let value = |name: &String| match arguments.get(name).cloned() {
+        None => Err(bad(name, &format!("must be given: --param {name}=…"))),
+        Some(Argument::Text(text)) => {
+            instants::value(&text).map_err(|why| bad(name, &why))?;
+            Ok(Argument::Text(text))
+        }
+        Some(value) => Ok(value),
     };
     names.iter().map(value).collect()
 }
