@@ -93,7 +93,8 @@ fn pair(text: &str) -> Result<(String, String), String> {
 
 pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     // A mistake in a file of the folder stops nobody who does not ask for saved queries.
-    let saved = if arguments.statement.is_none() { query::load(arguments.queries.as_deref())? } else { BTreeMap::new() };
+    let saved =
+        if arguments.statement.is_none() { query::load(arguments.queries.as_deref())? } else { BTreeMap::new() };
     if arguments.list {
         io::stdout().write_all(listed(&saved).as_bytes())?;
         return Ok(ExitCode::SUCCESS);
@@ -102,6 +103,11 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let asks = arguments.statement.as_deref().is_none_or(|sql| sql == "-") && arguments.saved.is_none();
     // Several answers would make no Parquet file, and no table of one width.
     let one = target.file.is_some() || matches!(target.output, Output::Parquet | Output::Arrow);
+    if asks && one && io::stdin().is_terminal() {
+        bail!(
+            "give a statement whose rows to write; at the prompt that `weir sql` is, `.output FILE` writes an answer to a file"
+        );
+    }
     if !asks || one {
         return single(&arguments, &saved, &target);
     }
@@ -130,11 +136,7 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
 }
 
 /// Runs one statement, or a saved query; of a script all but the last statement give no answer.
-fn single(
-    arguments: &Arguments,
-    saved: &BTreeMap<String, SavedQuery>,
-    target: &Target,
-) -> anyhow::Result<ExitCode> {
+fn single(arguments: &Arguments, saved: &BTreeMap<String, SavedQuery>, target: &Target) -> anyhow::Result<ExitCode> {
     let started = Instant::now();
     let (sql, values) = statement(arguments, saved)?;
     let interrupts = Interrupts::listen(false)?;
@@ -143,7 +145,7 @@ fn single(
         let mut rows = session.prepare(&sql)?;
         let width = comfy_table::Table::new().width();
         if io::stdout().is_terminal() {
-            let mut screen = Screen::new(0);
+            let mut screen = Screen::new(0, &interrupts);
             let answered = target.write(&mut rows, &values, width, &mut screen)?;
             screen.finish()?;
             Ok(answered)
@@ -155,7 +157,7 @@ fn single(
         (Err(_), true) => return Ok(ExitCode::from(interrupt::EXIT)),
         (answered, _) => answered?,
     };
-    report(count, more, started, "");
+    report(count, more, started.elapsed().as_secs_f64(), "");
     Ok(ExitCode::SUCCESS)
 }
 
@@ -171,8 +173,7 @@ fn script(shell: &mut Shell<'_>) -> anyhow::Result<()> {
 }
 
 /// How many rows there were, in what time.
-fn report(count: u64, more: bool, started: Instant, place: &str) {
-    let seconds = started.elapsed().as_secs_f64();
+fn report(count: u64, more: bool, seconds: f64, place: &str) {
     if more {
         eprintln!("the first {count} rows{place} in {seconds:.2} s; csv or json gives all, LIMIT fewer");
     } else {

@@ -59,7 +59,10 @@ mod tests {
         assert_eq!(text.lines().count(), rule::pack().program.rules.len());
         let brute = text.lines().find(|line| line.contains("\"name\":\"ssh_bruteforce\"")).unwrap();
         let rule: serde_json::Value = serde_json::from_str(brute).unwrap();
-        assert_eq!((&rule["severity"], &rule["kind"], &rule["level"]), (&"medium".into(), &"threshold".into(), &0.into()));
+        assert_eq!(
+            (&rule["severity"], &rule["kind"], &rule["level"]),
+            (&"medium".into(), &"threshold".into(), &0.into())
+        );
         assert_eq!((&rule["attack"][0], &rule["tactics"][0]), (&"T1110.001".into(), &"credential-access".into()));
         assert_eq!(rule["key"], serde_json::json!(["source.ip"]));
     }

@@ -87,9 +87,10 @@ fn without_parquet(ty: &DataType) -> Option<&'static str> {
     match ty {
         DataType::Interval(_) => Some("INTERVAL"),
         DataType::Union(..) => Some("UNION"),
-        DataType::List(item) | DataType::LargeList(item) | DataType::FixedSizeList(item, _) | DataType::Map(item, _) => {
-            without_parquet(item.data_type())
-        }
+        DataType::List(item)
+        | DataType::LargeList(item)
+        | DataType::FixedSizeList(item, _)
+        | DataType::Map(item, _) => without_parquet(item.data_type()),
         DataType::Struct(fields) if fields.is_empty() => Some("empty STRUCT"),
         DataType::Struct(fields) => fields.iter().find_map(|field| without_parquet(field.data_type())),
         _ => None,

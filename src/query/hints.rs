@@ -4,10 +4,16 @@
 
 /// Part of a message, in lower case, and what helps.
 const HINTS: &[(&str, &str)] = &[
-    ("time zone, interval)", "times are UTC without a zone: cast with ::TIMESTAMP first, as in (t::TIMESTAMP - INTERVAL '1 hour')"),
+    (
+        "time zone, interval)",
+        "times are UTC without a zone: cast with ::TIMESTAMP first, as in (t::TIMESTAMP - INTERVAL '1 hour')",
+    ),
     ("(timestamp, string_literal)", "write INTERVAL before a length of time, as in now() - INTERVAL '1 hour'"),
     ("(date, string_literal)", "write INTERVAL before a length of time, as in current_date - INTERVAL '1 day'"),
-    ("(timestamp, integer_literal)", "write a length of time as in ts + INTERVAL '1 hour'; numbers can be added to dates only"),
+    (
+        "(timestamp, integer_literal)",
+        "write a length of time as in ts + INTERVAL '1 hour'; numbers can be added to dates only",
+    ),
     ("timestamp, string_literal)'. you might", "write INTERVAL before a length of time, as in INTERVAL '1 hour' + ts"),
     ("invalid timestamp field format: \"now\"", "write now()"),
     ("invalid timestamp field format: \"today\"", "write today()"),
@@ -31,13 +37,28 @@ const HINTS: &[(&str, &str)] = &[
     ("name regexp_like ", "write regexp_matches(text, 'pattern')"),
     ("name rlike ", "write regexp_matches(text, 'pattern')"),
     ("column \"sysdate\"", "write now()"),
-    ("could not choose a best candidate function for the function call \"time_bucket", "its third value is an origin, as in TIMESTAMP '2026-01-01', or an offset, as in INTERVAL '30 minutes'; there are no zones: times are UTC"),
-    ("in the inet extension", "addresses are texts here: compare them as in source.ip = '203.0.113.7' or source.ip LIKE '10.%'"),
+    (
+        "could not choose a best candidate function for the function call \"time_bucket",
+        "its third value is an origin, as in TIMESTAMP '2026-01-01', or an offset, as in INTERVAL '30 minutes'; there are no zones: times are UTC",
+    ),
+    (
+        "in the inet extension",
+        "addresses are texts here: compare them as in source.ip = '203.0.113.7' or source.ip LIKE '10.%'",
+    ),
     ("<<(varchar", "addresses are texts here: compare them as in source.ip LIKE '10.%'"),
-    ("icu extension", "this needs time zones, and times are UTC here: leave the zone out, and cast with ::TIMESTAMP where there is one"),
-    ("extension 'icu", "this needs time zones, and times are UTC here: leave the zone out, and cast with ::TIMESTAMP where there is one"),
+    (
+        "icu extension",
+        "this needs time zones, and times are UTC here: leave the zone out, and cast with ::TIMESTAMP where there is one",
+    ),
+    (
+        "extension 'icu",
+        "this needs time zones, and times are UTC here: leave the zone out, and cast with ::TIMESTAMP where there is one",
+    ),
     ("configuration has been locked", "settings stay as they are"),
-    ("file system operations are disabled", "SQL reads the data folder and nothing else; answers go to a file with --out FILE"),
+    (
+        "file system operations are disabled",
+        "SQL reads the data folder and nothing else; answers go to a file with --out FILE",
+    ),
     ("permission error", "SQL reads the data folder and nothing else; answers go to a file with --out FILE"),
     ("table with name event does not exist", "the table is named events"),
     ("table with name logs does not exist", "the table is named events"),

@@ -127,7 +127,11 @@ mod tests {
         for (sql, statements, rest) in [
             ("SELECT 1; SELECT 2;", &["SELECT 1", " SELECT 2"][..], ""),
             ("SELECT 1", &[], "SELECT 1"),
-            ("SELECT ';', \"a;\"\"b\" -- ;\n, 'it''s;' /* ; */;x", &["SELECT ';', \"a;\"\"b\" -- ;\n, 'it''s;' /* ; */"], "x"),
+            (
+                "SELECT ';', \"a;\"\"b\" -- ;\n, 'it''s;' /* ; */;x",
+                &["SELECT ';', \"a;\"\"b\" -- ;\n, 'it''s;' /* ; */"],
+                "x",
+            ),
             ("SELECT $$;'$$, $a$;$$;$a$, $id, $1;", &["SELECT $$;'$$, $a$;$$;$a$, $id, $1"], ""),
             ("SELECT e'\\';', '\\';", &["SELECT e'\\';', '\\'"], ""),
             (";;  -- nothing\n;", &[], ""),
@@ -141,7 +145,9 @@ mod tests {
 
     #[test]
     fn what_is_not_closed_is_not_blank() {
-        for (sql, blank) in [("", true), (" -- x", true), ("/* x */\n", true), ("/* x", false), ("'", false), ("1", false)] {
+        for (sql, blank) in
+            [("", true), (" -- x", true), ("/* x */\n", true), ("/* x", false), ("'", false), ("1", false)]
+        {
             assert_eq!(is_blank(sql), blank, "{sql}");
         }
     }

@@ -260,4 +260,3 @@ fn memory() -> u64 {
         meminfo.lines().find_map(|l| l.strip_prefix("MemTotal:")?.split_whitespace().next()?.parse::<u64>().ok());
     (total.unwrap_or(4 << 20) * 1024 / MEMORY_SHARE).max(LEAST_MEMORY)
 }
-

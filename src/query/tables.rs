@@ -72,7 +72,11 @@ const RULE: Docs = &[
     ("attack", "VARCHAR[]", "ATT&CK techniques"),
     ("tactics", "VARCHAR[]", "ATT&CK tactics of these"),
     ("tags", "VARCHAR[]", "its tags"),
-    ("enabled", "BOOLEAN", "whether it ran last; false for one that is gone, or has an error, and has alerts that stand"),
+    (
+        "enabled",
+        "BOOLEAN",
+        "whether it ran last; false for one that is gone, or has an error, and has alerts that stand",
+    ),
     ("file", "VARCHAR", "the file it is in"),
     ("alerts", "BIGINT", "how many alerts of it stand"),
     ("last_fired", "TIMESTAMP", "time of the last event of these"),
@@ -112,7 +116,8 @@ fn fields() -> Vec<Column> {
         field::TIMESTAMP => Column { name: "ts".to_owned(), ty: "TIMESTAMP", doc: "when it happened, UTC" },
         id => Column { name: id.name().to_owned(), ty: sql_type(id.ty()), doc: id.field().doc },
     };
-    let extra = Column { name: "fields".to_owned(), ty: "MAP(VARCHAR, VARCHAR)", doc: "what has no column: fields['NAME']" };
+    let extra =
+        Column { name: "fields".to_owned(), ty: "MAP(VARCHAR, VARCHAR)", doc: "what has no column: fields['NAME']" };
     shown.map(field).chain([extra]).collect()
 }
 

@@ -54,14 +54,17 @@ pub(super) fn read(line: &str) -> Result<Command, String> {
         [".schema" | "\\d", view] => Command::Schema(Some(view.trim_end_matches(';').to_owned())),
         [".saved"] => Command::Saved,
         [".run", name, ref pairs @ ..] => {
-            let pair = |pair: &&str| super::pair(pair).map_err(|_| format!("`{pair}`: write KEY=VALUE, as in since=24h"));
+            let pair =
+                |pair: &&str| super::pair(pair).map_err(|_| format!("`{pair}`: write KEY=VALUE, as in since=24h"));
             Command::Run(name.to_owned(), pairs.iter().map(pair).collect::<Result<_, _>>()?)
         }
         [".mode", mode] => Command::Mode(match mode {
             "table" => Output::Table,
             "csv" => Output::Csv,
             "json" => Output::Json,
-            "parquet" | "arrow" => return Err(format!("a terminal cannot show {mode}: .output FILE.{mode} writes a file")),
+            "parquet" | "arrow" => {
+                return Err(format!("a terminal cannot show {mode}: .output FILE.{mode} writes a file"));
+            }
             _ => return Err(format!("`{mode}` is no mode: use table, csv or json")),
         }),
         [".timing" | "\\timing", on @ ("on" | "off")] => Command::Timing(on == "on"),

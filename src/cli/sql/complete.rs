@@ -14,11 +14,72 @@ use super::command;
 use crate::query::{SavedQuery, tables};
 
 const KEYWORDS: &[&str] = &[
-    "ALL", "AND", "ANY", "AS", "ASC", "BETWEEN", "BY", "CASE", "CAST", "CREATE", "CROSS", "DESC", "DESCRIBE", "DISTINCT",
-    "ELSE", "END", "EXCEPT", "EXCLUDE", "EXISTS", "EXPLAIN", "FALSE", "FILTER", "FROM", "FULL", "GROUP", "HAVING", "ILIKE", "IN",
-    "INNER", "INTERSECT", "INTERVAL", "IS", "JOIN", "LATERAL", "LEFT", "LIKE", "LIMIT", "MACRO", "NOT", "NULL", "OFFSET", "ON", "OR",
-    "ORDER", "OVER", "PARTITION", "PIVOT", "QUALIFY", "RECURSIVE", "RIGHT", "SELECT", "SEMI", "SUMMARIZE", "TABLE", "TEMP",
-    "THEN", "TIMESTAMP", "TRUE", "UNION", "UNNEST", "USING", "VALUES", "WHEN", "WHERE", "WINDOW", "WITH",
+    "ALL",
+    "AND",
+    "ANY",
+    "AS",
+    "ASC",
+    "BETWEEN",
+    "BY",
+    "CASE",
+    "CAST",
+    "CREATE",
+    "CROSS",
+    "DESC",
+    "DESCRIBE",
+    "DISTINCT",
+    "ELSE",
+    "END",
+    "EXCEPT",
+    "EXCLUDE",
+    "EXISTS",
+    "EXPLAIN",
+    "FALSE",
+    "FILTER",
+    "FROM",
+    "FULL",
+    "GROUP",
+    "HAVING",
+    "ILIKE",
+    "IN",
+    "INNER",
+    "INTERSECT",
+    "INTERVAL",
+    "IS",
+    "JOIN",
+    "LATERAL",
+    "LEFT",
+    "LIKE",
+    "LIMIT",
+    "MACRO",
+    "NOT",
+    "NULL",
+    "OFFSET",
+    "ON",
+    "OR",
+    "ORDER",
+    "OVER",
+    "PARTITION",
+    "PIVOT",
+    "QUALIFY",
+    "RECURSIVE",
+    "RIGHT",
+    "SELECT",
+    "SEMI",
+    "SUMMARIZE",
+    "TABLE",
+    "TEMP",
+    "THEN",
+    "TIMESTAMP",
+    "TRUE",
+    "UNION",
+    "UNNEST",
+    "USING",
+    "VALUES",
+    "WHEN",
+    "WHERE",
+    "WINDOW",
+    "WITH",
 ];
 
 /// What can be completed.
@@ -51,9 +112,9 @@ impl Words {
         if line.starts_with('.') {
             return self.of_command(line);
         }
-        let start = line.rfind(|c: char| !(c.is_alphanumeric() || matches!(c, '_' | '.' | '@'))).map_or(0, |at| {
-            at + line[at..].chars().next().map_or(1, char::len_utf8)
-        });
+        let start = line
+            .rfind(|c: char| !(c.is_alphanumeric() || matches!(c, '_' | '.' | '@')))
+            .map_or(0, |at| at + line[at..].chars().next().map_or(1, char::len_utf8));
         let word = &line[start..];
         // Inside a text there is nothing to complete; an empty word could be anything.
         if word.is_empty() || line[..start].matches('\'').count() % 2 == 1 {
@@ -131,7 +192,19 @@ mod tests {
         let words = Words::new(vec!["count".into(), "count_if".into()], &query::pack());
         for (line, start, expected) in [
             ("SELECT sour", 7, &["source.", "sources"][..]),
-            ("SELECT source.", 7, &["source.as.", "source.bytes", "source.domain", "source.geo.", "source.ip", "source.packets", "source.port"]),
+            (
+                "SELECT source.",
+                7,
+                &[
+                    "source.as.",
+                    "source.bytes",
+                    "source.domain",
+                    "source.geo.",
+                    "source.ip",
+                    "source.packets",
+                    "source.port",
+                ],
+            ),
             ("SELECT source.geo.ci", 7, &["source.geo.city_name"]),
             ("SELECT e.source.po", 9, &["source.port"]),
             ("SELECT max(sou", 11, &["source.", "sources"]),
@@ -149,7 +222,11 @@ mod tests {
             (".mode ", 6, &["table", "csv", "json"]),
         ] {
             let (found, completed) = words.words(line);
-            assert_eq!((found, completed.iter().map(String::as_str).collect::<Vec<_>>()), (start, expected.to_vec()), "{line}");
+            assert_eq!(
+                (found, completed.iter().map(String::as_str).collect::<Vec<_>>()),
+                (start, expected.to_vec()),
+                "{line}"
+            );
         }
     }
 }

@@ -22,6 +22,8 @@ struct Running {
     pressed: u32,
     /// Whether it does nothing while no statement runs, or ends the program.
     stays: bool,
+    /// Whether a pager shows the answer, which has a use of its own for it.
+    paged: bool,
 }
 
 impl Interrupts {
@@ -55,11 +57,16 @@ impl Interrupts {
         (done, running.pressed > 0)
     }
 
+    /// Says that a pager has the terminal now, or has it no more.
+    pub(super) fn paged(&self, paged: bool) {
+        self.running().paged = paged;
+    }
+
     fn pressed(&self) {
         let mut running = self.running();
         running.pressed += 1;
         match &running.stopper {
-            Some(stopper) if running.pressed < ENOUGH => stopper.stop(),
+            Some(stopper) if running.paged || running.pressed < ENOUGH => stopper.stop(),
             None if running.stays => {}
             Some(_) | None => std::process::exit(EXIT.into()),
         }

@@ -2,6 +2,9 @@
 
 use std::io::{self, IsTerminal, Write};
 use std::process::{Child, Command, Stdio};
+use std::time::Instant;
+
+use super::interrupt::Interrupts;
 
 /// Shows an answer; through `$PAGER` once it is longer than the terminal is high.
 pub(super) struct Screen {
@@ -13,6 +16,9 @@ pub(super) struct Screen {
     way: Way,
     /// Bytes of a character that is not all there.
     part: Vec<u8>,
+    /// When the first text came.
+    begun: Option<Instant>,
+    interrupts: Interrupts,
 }
 
 enum Way {
@@ -25,10 +31,16 @@ enum Way {
 
 impl Screen {
     /// `height`: lines of the terminal; 0 for no pager.
-    pub(super) fn new(height: usize) -> Screen {
+    pub(super) fn new(height: usize, interrupts: &Interrupts) -> Screen {
         let way = if height == 0 { Way::Out } else { Way::Held };
         // The line of timing and the prompt come after it.
-        Screen { held: Vec::new(), lines: 0, height: height.saturating_sub(2), way, part: Vec::new() }
+        let (height, interrupts) = (height.saturating_sub(2), interrupts.clone());
+        Screen { held: Vec::new(), lines: 0, height, way, part: Vec::new(), begun: None, interrupts }
+    }
+
+    /// When the first text came: a table is written once it has all its rows, and then waits for the pager.
+    pub(super) fn begun(&self) -> Option<Instant> {
+        self.begun
     }
 
     /// Shows what is held and waits until the pager is left.
@@ -40,7 +52,9 @@ impl Screen {
             Way::Out => {}
             Way::Pager(child) => {
                 drop(child.stdin.take());
-                child.wait()?;
+                let left = child.wait();
+                self.interrupts.paged(false);
+                left?;
             }
         }
         io::stdout().flush()
@@ -48,8 +62,10 @@ impl Screen {
 
     /// Passes text on without what would command a terminal.
     fn pass(&mut self, text: &str) -> io::Result<()> {
-        let harmless: String =
-            text.chars().map(|c| if c.is_control() && !matches!(c, '\n' | '\t' | '\r') { '\u{fffd}' } else { c }).collect();
+        let harmless: String = text
+            .chars()
+            .map(|c| if c.is_control() && !matches!(c, '\n' | '\t' | '\r') { '\u{fffd}' } else { c })
+            .collect();
         let bytes = harmless.as_bytes();
         if let Way::Held = self.way {
             self.held.extend_from_slice(bytes);
@@ -58,6 +74,7 @@ impl Screen {
                 return Ok(());
             }
             self.way = pager().map_or(Way::Out, Way::Pager);
+            self.interrupts.paged(matches!(self.way, Way::Pager(_)));
             let held = std::mem::take(&mut self.held);
             return self.send(&held);
         }
@@ -74,6 +91,7 @@ impl Screen {
 
 impl Write for Screen {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.begun.get_or_insert_with(Instant::now);
         let mut text = std::mem::take(&mut self.part);
         text.extend_from_slice(bytes);
         let whole = match std::str::from_utf8(&text) {
@@ -119,7 +137,7 @@ mod tests {
 
     #[test]
     fn nothing_in_rows_commands_the_terminal() {
-        let mut screen = Screen::new(24);
+        let mut screen = Screen::new(24, &Interrupts::default());
         let text = "a\u{1b}[31m\tß\u{9b}2J\r\n";
         for byte in text.as_bytes() {
             screen.write_all(&[*byte]).unwrap();

@@ -106,8 +106,12 @@ impl Shell<'_> {
         let started = Instant::now();
         self.session.refresh()?;
         let target = self.next.clone().unwrap_or(Target { output: self.mode, file: None });
-        let run = || self.run(sql, values, &target);
+        let mut screen = Screen::new(self.terminal.map_or(0, |(_, height)| height), self.interrupts);
+        let run = || self.run(sql, values, &target, &mut screen);
         let (answered, pressed) = self.interrupts.during(self.session.stopper(), run);
+        let begun = screen.begun().filter(|_| target.output == Output::Table);
+        let seconds = begun.unwrap_or_else(Instant::now).duration_since(started).as_secs_f64();
+        screen.finish()?;
         let (count, more) = match answered {
             Err(_) if pressed => bail!("stopped"),
             // The pager was left before the end.
@@ -117,12 +121,12 @@ impl Shell<'_> {
         self.next = None;
         if self.timing {
             let place = target.file.map_or_else(String::new, |path| format!(" in {}", path.display()));
-            super::report(count, more, started, &place);
+            super::report(count, more, seconds, &place);
         }
         Ok(())
     }
 
-    fn run(&self, sql: &str, values: Values<'_>, target: &Target) -> anyhow::Result<(u64, bool)> {
+    fn run(&self, sql: &str, values: Values<'_>, target: &Target, screen: &mut Screen) -> anyhow::Result<(u64, bool)> {
         let mut rows = self.session.prepare(sql)?;
         let values = match values {
             Values::All(values) => values,
@@ -134,16 +138,12 @@ impl Shell<'_> {
         };
         let width = self.terminal.map(|(width, _)| width);
         if io::stdout().is_terminal() {
-            let mut screen = Screen::new(self.terminal.map_or(0, |(_, height)| height));
-            let answered = target.write(&mut rows, &values, width, &mut screen);
-            screen.finish()?;
-            answered
-        } else {
-            let mut out = BufWriter::new(io::stdout());
-            let answered = target.write(&mut rows, &values, width, &mut out);
-            out.flush()?;
-            answered
+            return target.write(&mut rows, &values, width, screen);
         }
+        let mut out = BufWriter::new(io::stdout());
+        let answered = target.write(&mut rows, &values, width, &mut out);
+        out.flush()?;
+        answered
     }
 
     fn schema(&self, view: Option<&str>) -> anyhow::Result<()> {
@@ -164,7 +164,7 @@ impl Shell<'_> {
     }
 
     fn show(&self, text: &str) -> anyhow::Result<()> {
-        let mut screen = Screen::new(self.terminal.map_or(0, |(_, height)| height));
+        let mut screen = Screen::new(self.terminal.map_or(0, |(_, height)| height), self.interrupts);
         let written = screen.write_all(text.as_bytes());
         screen.finish()?;
         match written {

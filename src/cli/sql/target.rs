@@ -78,10 +78,7 @@ impl Target {
 
 /// Writes under another name first: a reader sees all of the file or the one before it. What is no file (a pipe, a device) is
 /// written as it comes.
-fn to_file<T>(
-    path: &Path,
-    write: impl FnOnce(&mut (dyn Write + Send)) -> Result<T, QueryError>,
-) -> anyhow::Result<T> {
+fn to_file<T>(path: &Path, write: impl FnOnce(&mut (dyn Write + Send)) -> Result<T, QueryError>) -> anyhow::Result<T> {
     let cannot = || format!("cannot write {}", path.display());
     // A link stays one: what it leads to is replaced.
     let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());

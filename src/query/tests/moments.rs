@@ -3,11 +3,15 @@
 use super::*;
 
 fn count(session: &Session) -> String {
-    ask(session, "SELECT count(*) AS n, count(DISTINCT event.id) AS ids, count(event.original) AS lines FROM events", Format::Csv)
-        .unwrap()
-        .replace("n,ids,lines\r\n", "")
-        .trim_end()
-        .to_owned()
+    ask(
+        session,
+        "SELECT count(*) AS n, count(DISTINCT event.id) AS ids, count(event.original) AS lines FROM events",
+        Format::Csv,
+    )
+    .unwrap()
+    .replace("n,ids,lines\r\n", "")
+    .trim_end()
+    .to_owned()
 }
 
 #[test]
