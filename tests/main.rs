@@ -13,4 +13,5 @@ mod roster;
 mod run;
 mod sandbox;
 mod scan;
+mod sql;
 mod why;

@@ -48,6 +48,11 @@ pub(super) fn holds(dir: &Path) -> PathBuf {
     dir.join("holds.json")
 }
 
+/// `DIR/rules.ndjson`
+pub fn rules(dir: &Path) -> PathBuf {
+    dir.join("rules.ndjson")
+}
+
 /// `DIR/cluster.json`
 pub(super) fn role(dir: &Path) -> PathBuf {
     dir.join("cluster.json")

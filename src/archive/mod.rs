@@ -16,6 +16,7 @@
 //! DIR/alerts.ndjson                          every change of every alert, see `alerts`
 //! DIR/lists.ndjson                           what stood in lists, and from which event on, see `lists`
 //! DIR/holds.json                             what must be kept whatever its age, see `retention`
+//! DIR/rules.ndjson                           the rules that ran last, see `rules`
 //! DIR/cluster.json                           which of several processes it belongs to, see `role`
 //! ```
 
@@ -55,6 +56,7 @@ mod repair;
 mod retention;
 mod role;
 mod rows;
+mod rules;
 mod sink;
 mod slots;
 mod store;
@@ -73,14 +75,20 @@ pub use lists::{ListHistory, ListLog, ListTurn, Lists};
 pub use manifest::{Checkpoint, Manifest, StoredFile};
 pub use part::{Encoding, write_file};
 pub use reach::end_of_time;
-pub use read::{Reader, Snapshot, earlier, examine, files, greatest_time, is_archive, read, read_tables, snapshot};
+pub use read::{
+    Extent, Reader, Snapshot, earlier, examine, files, greatest_time, is_archive, read, read_tables, snapshot,
+};
 pub use retention::{Limit, Retention};
 pub use role::Role;
+pub use rules::{StoredRule, keep_rules};
 pub use store::{Archive, Settings};
 pub use transfer::{Copied, Selection, copy};
 
 /// Where alert changes are kept in a data folder.
 pub use layout::alerts as alerts_file;
+
+/// Where the rules that ran last are kept in a data folder.
+pub use layout::rules as rules_file;
 
 /// Why the archive could not do what it was asked.
 #[derive(Debug, thiserror::Error)]

@@ -26,6 +26,15 @@ pub struct Snapshot {
     segments: Vec<(PathBuf, File)>,
 }
 
+/// How much an archive holds at one moment: two that are equal hold the same events.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Extent {
+    /// Paths of the Parquet files, none of which is ever used again.
+    files: Vec<String>,
+    /// The log's segments and their lengths.
+    segments: Vec<(PathBuf, u64)>,
+}
+
 /// What counts in a data folder now.
 pub fn snapshot(dir: &Path) -> Result<Snapshot, ArchiveError> {
     let lease = Lease::take(dir);
@@ -92,6 +101,16 @@ pub fn files(dir: &Path) -> Result<Vec<PathBuf>, ArchiveError> {
 }
 
 impl Snapshot {
+    /// How much there is. What is read afterwards may hold more: the log grows.
+    pub fn extent(&self) -> Result<Extent, ArchiveError> {
+        let length = |(path, file): &(PathBuf, File)| {
+            let length = file.metadata().map_err(ArchiveError::io("read", path))?.len();
+            Ok((path.clone(), length))
+        };
+        let segments = self.segments.iter().map(length).collect::<Result<_, ArchiveError>>()?;
+        Ok(Extent { files: self.files.iter().map(|f| f.path.clone()).collect(), segments })
+    }
+
     /// Paths of the Parquet files.
     pub fn paths(&self) -> Vec<PathBuf> {
         self.files.iter().map(|f| self.dir.join(&f.path)).collect()

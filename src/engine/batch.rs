@@ -13,6 +13,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use super::EngineError;
 use super::findings::Findings;
 use super::judge::Judge;
+use super::record::record;
 use crate::archive::BulkWriter;
 use crate::correlate::spool::{Overflow, Spool, SpoolError};
 use crate::correlate::{self, Emit, Input, Outputs, changes};
@@ -173,6 +174,9 @@ fn attempt<T: Send>(
                 writer.finish()?;
                 let findings = alerts.as_mut().map_err(|_| EngineError::Stage("alert"))?;
                 findings.publish().map_err(disk(findings.folder()))?;
+                if let Some(data) = &settings.archive {
+                    record(data, program)?;
+                }
             }
             (Ok(None), Ok(())) => {}
             (Err(error), _) | (Ok(_), Err(error)) => return Err(error),

@@ -12,6 +12,7 @@ pub mod findings;
 pub mod judge;
 pub mod live;
 mod past;
+mod record;
 pub mod reload;
 pub mod replay;
 mod restart;

@@ -6,20 +6,26 @@
 
 use std::io;
 
+mod columnar;
+mod hints;
+mod instants;
 mod lean;
+pub mod lex;
+mod macros;
 mod output;
 pub mod sandbox;
 mod saved;
 mod search;
 mod session;
-mod sources;
+mod shown;
+pub mod tables;
 mod value;
 mod views;
 
-pub use output::{Format, TABLE_ROWS, write};
+pub use output::{Format, TABLE_ROWS, printable, write};
 pub use saved::{Kind, Parameter, SavedQuery, load, pack};
 pub use search::{Search, events_by_id, search};
-pub use session::{Each, Rows, Session};
+pub use session::{Each, Rows, Session, Stopper};
 pub use value::{Argument, parse};
 
 use crate::archive::ArchiveError;
@@ -94,7 +100,12 @@ impl QueryError {
             (Some(start), None) => text[..start].to_owned(),
             _ => text,
         };
-        QueryError::Sql(text.trim_end().to_owned())
+        // It may quote what is in events, and a terminal must not obey that.
+        let mut text = output::printable(text.trim_end());
+        if let Some(hint) = hints::hint(&text) {
+            text = format!("{text}\n\nhelp: {hint}");
+        }
+        QueryError::Sql(text)
     }
 }
 

@@ -1,4 +1,5 @@
-//! Rows as a table for people, as CSV, or as one JSON object a line. Rows are written as they come.
+//! Rows as a table for people, as CSV, as one JSON object a line, or in columns for programs ([`super::columnar`]).
+//! Rows are written as they come.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -8,8 +9,9 @@ use arrow::datatypes::SchemaRef;
 use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
 use serde_json::Value;
 
+use super::columnar::Columnar;
 use super::value::{Argument, bad, cell, json};
-use super::{Each, QueryError, Rows};
+use super::{Each, QueryError, Rows, instants};
 
 /// How rows are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,6 +22,12 @@ pub enum Format {
     Csv,
     /// One JSON object a line.
     Json,
+    /// A Parquet file.
+    Parquet,
+    /// An Arrow IPC file, as `.arrow` and Feather 2 files are.
+    ArrowFile,
+    /// An Arrow IPC stream, which can be read while it is written.
+    ArrowStream,
 }
 
 /// A table's columns are as wide as their widest cell, so a table is held in memory: this many rows at most.
@@ -32,48 +40,98 @@ pub fn write(
     arguments: &BTreeMap<String, Argument>,
     format: Format,
     width: Option<u16>,
-    out: &mut dyn Write,
+    out: &mut (dyn Write + Send),
 ) -> Result<(u64, bool), QueryError> {
     let values = bind(rows, arguments)?;
     print(&mut |each| rows.run(&values, each), format, width, out)
 }
 
-/// Writes the rows that `run` gives.
+/// Writes the rows that `run` gives, as [`write`] does.
 pub(super) fn print(
     run: &mut dyn FnMut(&mut Each<'_>) -> Result<(), QueryError>,
     format: Format,
     width: Option<u16>,
-    out: &mut dyn Write,
+    out: &mut (dyn Write + Send),
 ) -> Result<(u64, bool), QueryError> {
-    let written = |source| QueryError::Io { action: "cannot write the answer", source };
-    let (mut count, mut more, mut names) = (0, false, Vec::new());
-    let mut table = table(width);
+    let (mut count, mut more) = (0, false);
+    let (mut out, mut sink) = (Some(out), None);
     run(&mut |schema, batch| {
-        let Some(batch) = batch else {
-            names = member_names(schema);
-            head(schema, format, &mut table, out).map_err(written)?;
-            return Ok(true);
+        let sink = match out.take() {
+            Some(out) => sink.insert(Sink::new(schema, format, width, out)?),
+            None => sink.as_mut().expect("it was made when the columns came"),
         };
-        for row in 0..batch.num_rows() {
-            if format == Format::Table && count >= TABLE_ROWS as u64 {
-                more = true;
-                return Ok(false);
-            }
-            match format {
-                Format::Table => add_row(&mut table, schema, &batch, row),
-                Format::Csv => csv_row(schema, &batch, row, out).map_err(written)?,
-                Format::Json => json_row(&names, &batch, row, out).map_err(written)?,
-            }
-            count += 1;
-        }
-        Ok(true)
+        let Some(batch) = batch else { return Ok(true) };
+        let room = if format == Format::Table { TABLE_ROWS - count as usize } else { usize::MAX };
+        more = batch.num_rows() > room;
+        let taken = batch.num_rows().min(room);
+        sink.write(schema, &batch.slice(0, taken))?;
+        count += taken as u64;
+        Ok(!more)
     })?;
-    if format == Format::Table {
-        align(&mut table);
-        writeln!(out, "{table}").map_err(written)?;
-    }
-    out.flush().map_err(written)?;
+    sink.map_or(Ok(()), Sink::finish)?;
     Ok((count, more))
+}
+
+/// Where rows go.
+enum Sink<'out> {
+    Table(Table, &'out mut (dyn Write + Send)),
+    Csv(&'out mut (dyn Write + Send)),
+    /// With the names of members.
+    Json(Vec<String>, &'out mut (dyn Write + Send)),
+    Columnar(Columnar<'out>),
+}
+
+impl<'out> Sink<'out> {
+    fn new(
+        schema: &SchemaRef,
+        format: Format,
+        width: Option<u16>,
+        out: &'out mut (dyn Write + Send),
+    ) -> Result<Sink<'out>, QueryError> {
+        Ok(match format {
+            Format::Table => {
+                let mut table = table(width);
+                table.set_header(schema.fields().iter().map(|f| Cell::new(printable(f.name()))));
+                Sink::Table(table, out)
+            }
+            Format::Csv => {
+                csv_line(schema.fields().iter().map(|f| f.name().clone()), out).map_err(written)?;
+                Sink::Csv(out)
+            }
+            Format::Json => Sink::Json(member_names(schema), out),
+            Format::Parquet => Sink::Columnar(Columnar::parquet(schema, out)?),
+            Format::ArrowFile => Sink::Columnar(Columnar::file(schema, out)?),
+            Format::ArrowStream => Sink::Columnar(Columnar::stream(schema, out)?),
+        })
+    }
+
+    fn write(&mut self, schema: &SchemaRef, batch: &RecordBatch) -> Result<(), QueryError> {
+        let mut rows = 0..batch.num_rows();
+        match self {
+            Sink::Table(table, _) => {
+                rows.for_each(|row| add_row(table, schema, batch, row));
+                Ok(())
+            }
+            Sink::Csv(out) => rows.try_for_each(|row| csv_row(schema, batch, row, out)).map_err(written),
+            Sink::Json(names, out) => rows.try_for_each(|row| json_row(names, batch, row, out)).map_err(written),
+            Sink::Columnar(columnar) => columnar.write(batch),
+        }
+    }
+
+    fn finish(self) -> Result<(), QueryError> {
+        match self {
+            Sink::Table(mut table, out) => {
+                align(&mut table);
+                writeln!(out, "{table}").and_then(|()| out.flush()).map_err(written)
+            }
+            Sink::Csv(out) | Sink::Json(_, out) => out.flush().map_err(written),
+            Sink::Columnar(columnar) => columnar.finish(),
+        }
+    }
+}
+
+fn written(source: io::Error) -> QueryError {
+    QueryError::Io { action: "cannot write the answer", source }
 }
 
 /// The values in the order of the statement's parameters.
@@ -82,21 +140,15 @@ pub(super) fn bind(rows: &Rows<'_>, arguments: &BTreeMap<String, Argument>) -> R
     if let Some(name) = arguments.keys().find(|name| !names.contains(name)) {
         return Err(bad(name, &format!("the statement has no ${name}")));
     }
-    let value = |name: &String| {
-        arguments.get(name).cloned().ok_or_else(|| bad(name, &format!("must be given: --param {name}=…")))
+    let value = |name: &String| match arguments.get(name).cloned() {
+        None => Err(bad(name, &format!("must be given: --param {name}=…"))),
+        Some(Argument::Text(text)) => {
+            instants::value(&text).map_err(|why| bad(name, &why))?;
+            Ok(Argument::Text(text))
+        }
+        Some(value) => Ok(value),
     };
     names.iter().map(value).collect()
-}
-
-fn head(schema: &SchemaRef, format: Format, table: &mut Table, out: &mut dyn Write) -> io::Result<()> {
-    match format {
-        Format::Table => {
-            table.set_header(schema.fields().iter().map(|f| Cell::new(printable(f.name()))));
-            Ok(())
-        }
-        Format::Csv => csv_line(schema.fields().iter().map(|f| f.name().clone()), out),
-        Format::Json => Ok(()),
-    }
 }
 
 fn table(width: Option<u16>) -> Table {
@@ -127,8 +179,8 @@ fn align(table: &mut Table) {
     }
 }
 
-/// Log text may hold escape sequences; a terminal must not obey them.
-fn printable(text: &str) -> String {
+/// A text without control characters: log text may hold escape sequences, and a terminal must not obey them.
+pub fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() && c != '\n' { '\u{fffd}' } else { c }).collect()
 }
 

@@ -1,57 +1,31 @@
-//! A session: DuckDB in memory, with views over one moment of an archive.
+//! A session: DuckDB in memory, with views over one moment of an archive, which can be moved on.
 //!
-//! `events` is all Parquet files of the manifest and what is only in the log yet, `alerts` the alerts
-//! that stand, `alert_changes` everything that was ever said of them. Times are UTC without a zone,
-//! since this DuckDB has no ICU; `now()` and its like are macros of the same kind.
+//! `events` is all Parquet files of the manifest and what is only in the log yet; [`super::tables`] has the other
+//! views. Times are UTC without a zone, since this DuckDB has no ICU; `now()` and its like are macros of the same kind.
 //!
 //! A statement that cannot see raw lines is run where the view `events` does not put them together: a session has one
 //! database, and a connection for each form of that view.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
-use duckdb::{ArrowStream, Config, Connection, Statement, params_from_iter};
+use duckdb::{ArrowStream, Config, Connection, InterruptHandle, Statement, params_from_iter};
 
-use super::QueryError;
 use super::lean::{self, Sight};
-use super::sources::{Sources, real};
+use super::shown::{Files, Shown, list, real, temporary};
 use super::value::Argument;
 use super::views::{self, Form};
-use crate::archive::Snapshot;
+use super::{QueryError, instants, macros, tables};
+use crate::archive::{self, Snapshot};
 
 /// Of the machine's memory, what a query may use before it spills to temporary files.
 const MEMORY_SHARE: u64 = 2;
 const LEAST_MEMORY: u64 = 512 << 20;
-
-const MACROS: &str = "
-CREATE MACRO now() AS system.main.now()::TIMESTAMP;
-CREATE MACRO get_current_timestamp() AS system.main.now()::TIMESTAMP;
-CREATE MACRO current_localtimestamp() AS system.main.now()::TIMESTAMP;
-CREATE MACRO localtimestamp() AS system.main.now()::TIMESTAMP;
-CREATE MACRO today() AS system.main.now()::TIMESTAMP::DATE;
-CREATE MACRO current_date() AS system.main.now()::TIMESTAMP::DATE;
-";
-
-const ALERTS: &str = r#"
-CREATE VIEW alert_changes AS
-SELECT n, change, cause, "at"::TIMESTAMP AS changed_at, "by" AS superseded_by, alert.id AS id, alert.rule AS rule,
-    alert.severity AS severity, alert.title AS title, alert.key AS key,
-    alert.first::TIMESTAMP AS first, alert.last::TIMESTAMP AS last, alert.count AS count,
-    alert.evidence AS evidence, alert.attack AS attack, alert.tags AS tags, alert.runbook AS runbook, alert.risk AS risk
-FROM (SELECT row_number() OVER () AS n, * FROM stored_alerts);
-CREATE VIEW alerts AS
-SELECT id, rule, severity, title, key, first, last, count, evidence, attack, tags, runbook, risk, change, changed_at
-FROM (FROM alert_changes QUALIFY row_number() OVER (PARTITION BY id ORDER BY n DESC) = 1)
-WHERE change IN ('added', 'changed');
-"#;
-
-const ALERT_COLUMNS: &str = "{change: 'VARCHAR', cause: 'VARCHAR', \"at\": 'VARCHAR', \"by\": 'VARCHAR', alert: 'STRUCT(id VARCHAR, \
-    rule VARCHAR, severity VARCHAR, title VARCHAR, \"key\" MAP(VARCHAR, VARCHAR), \"first\" VARCHAR, \"last\" VARCHAR, \"count\" UBIGINT, \
-    evidence UUID[], attack VARCHAR[], tags VARCHAR[], runbook VARCHAR, risk BIGINT)'}";
 
 /// What a session may use.
 pub(super) struct Room<'a> {
@@ -76,18 +50,38 @@ pub(super) enum Reads<'a> {
     Anything,
 }
 
-/// DuckDB over an archive as it was when the session was opened.
+/// The data folder of a session, as it is shown.
+struct Live {
+    data: PathBuf,
+    /// What of the archive is shown.
+    shown: RefCell<Shown>,
+    /// Keeps its files from being removed.
+    held: RefCell<Option<Snapshot>>,
+    /// Holds the log's tail and what DuckDB spills.
+    temporary: tempfile::TempDir,
+}
+
+/// DuckDB over an archive as it was when the session was opened, or refreshed.
 pub struct Session {
+    /// None where it is over files alone.
+    live: Option<Live>,
     /// One for each form of `events`, in their order.
     places: [Place; 3],
     /// Parses statements, and runs none of them.
     parser: Connection,
     /// Whether a statement may have left something that only one connection knows.
     settled: Cell<bool>,
-    /// Keeps the files from being removed.
-    _snapshot: Option<Snapshot>,
-    /// Holds the log's tail and what DuckDB spills.
-    _temporary: Option<tempfile::TempDir>,
+}
+
+/// Stops what a session runs, from another thread.
+#[derive(Clone)]
+pub struct Stopper([Arc<InterruptHandle>; 3]);
+
+impl Stopper {
+    /// Stops the statement that runs, if any; the session is good for others.
+    pub fn stop(&self) {
+        self.0.iter().for_each(|handle| handle.interrupt());
+    }
 }
 
 /// A connection that sees `events` in one form.
@@ -110,7 +104,7 @@ impl Place {
 
     fn prepare(&self, sql: &str) -> Result<Rows<'_>, QueryError> {
         if !self.made.get() {
-            let make = views::events(self.form);
+            let make = [views::events(self.form), tables::sources(self.form.schema())].join(";");
             self.connection.execute_batch(&make).map_err(|e| QueryError::Setup(e.to_string()))?;
             self.made.set(true);
         }
@@ -121,25 +115,18 @@ impl Place {
 impl Session {
     /// Opens a session over a data folder, beside whoever writes to it.
     pub fn open(data: &Path) -> Result<Session, QueryError> {
-        let sources = Sources::of(data)?;
-        let folders = [real(data), sources.temporary.path().to_owned()];
-        let room = Room {
-            memory: memory(),
-            threads: None,
-            spill: Some(sources.temporary.path()),
-            reads: Reads::Folders(&folders),
-        };
-        let session = Session::over(connect(&room)?, &sources.events, &sources.alerts, &room)?;
-        Ok(Session { _snapshot: Some(sources.snapshot), _temporary: Some(sources.temporary), ..session })
+        let (snapshot, temporary) = (archive::snapshot(data)?, temporary()?);
+        let shown = Shown::new(data, &snapshot, temporary.path(), 0)?;
+        let folders = [real(data), temporary.path().to_owned()];
+        let reads = Reads::Folders(&folders);
+        let room = Room { memory: memory(), threads: None, spill: Some(temporary.path()), reads };
+        let session = Session::over(connect(&room)?, &shown.files, &room)?;
+        let (data, shown, held) = (data.to_owned(), RefCell::new(shown), RefCell::new(Some(snapshot)));
+        Ok(Session { live: Some(Live { data, shown, held, temporary }), ..session })
     }
 
     /// Opens a session over files, in a database of [`connect`].
-    pub(super) fn over(
-        parser: Connection,
-        events: &[PathBuf],
-        alerts: &Path,
-        room: &Room<'_>,
-    ) -> Result<Session, QueryError> {
+    pub(super) fn over(parser: Connection, files: &Files, room: &Room<'_>) -> Result<Session, QueryError> {
         let setup = || {
             if let Some(threads) = room.threads {
                 parser.execute_batch(&format!("SET threads = {threads}; SET async_threads = {threads}"))?;
@@ -147,24 +134,16 @@ impl Session {
             if room.spill.is_none() {
                 parser.execute_batch("SET temp_directory = ''")?;
             }
-            parser.execute_batch(MACROS)?;
-            parser.execute_batch(&format!(
-                "CREATE VIEW stored_events AS FROM read_parquet({}, union_by_name = true, hive_partitioning = false)",
-                list(events)?
-            ))?;
-            parser.execute_batch(&format!(
-                "CREATE VIEW stored_alerts AS FROM read_json({}, format = 'newline_delimited', ignore_errors = true, \
-                 columns = {ALERT_COLUMNS})",
-                literal(alerts)?
-            ))?;
-            parser.execute_batch(ALERTS)?;
+            parser.execute_batch(macros::MACROS)?;
+            parser.execute_batch(&files.views()?)?;
+            parser.execute_batch(&tables::make())?;
             let place = |form| Place::new(form, &parser);
             let places = [place(Form::Whole)?, place(Form::Lean)?, place(Form::Lines)?];
             // Depth, not a wall: the session reads these and nothing else.
             let reads = match room.reads {
                 Reads::Folders(folders) => format!("allowed_directories = {}", list(folders)?),
                 Reads::Sources => {
-                    let files: Vec<PathBuf> = events.iter().cloned().chain([alerts.to_owned()]).collect();
+                    let files: Vec<PathBuf> = files.all().collect();
                     format!("allowed_paths = {}", list(&files)?)
                 }
                 #[cfg(test)]
@@ -176,7 +155,47 @@ impl Session {
             Ok(places)
         };
         let places = setup().map_err(|e: duckdb::Error| QueryError::Setup(e.to_string()))?;
-        Ok(Session { places, parser, settled: Cell::new(false), _snapshot: None, _temporary: None })
+        Ok(Session { live: None, places, parser, settled: Cell::new(false) })
+    }
+
+    /// Shows the archive as it is now. What statements left behind (tables, macros) stays.
+    pub fn refresh(&self) -> Result<(), QueryError> {
+        let Some(Live { data, shown, held, temporary }) = &self.live else { return Ok(()) };
+        let snapshot = archive::snapshot(data)?;
+        let next = match shown.borrow().next(data, &snapshot)? {
+            Some(number) => Some(Shown::new(data, &snapshot, temporary.path(), number)?),
+            None => None,
+        };
+        if let Some(next) = next {
+            let show = || self.parser.execute_batch(&next.files.views()?);
+            show().map_err(|e: duckdb::Error| QueryError::Setup(e.to_string()))?;
+            shown.replace(next).forget();
+        }
+        held.replace(Some(snapshot));
+        Ok(())
+    }
+
+    /// Lets the files go, which may be replaced by others then: before the next statement comes [`Session::refresh`].
+    pub fn rest(&self) {
+        if let Some(live) = &self.live {
+            live.held.replace(None);
+        }
+    }
+
+    /// Names of all functions and macros.
+    pub fn functions(&self) -> Result<Vec<String>, QueryError> {
+        let sql = "SELECT DISTINCT function_name FROM duckdb_functions() \
+                   WHERE regexp_full_match(function_name, '[a-z][a-z0-9_]*') ORDER BY ALL";
+        let names = |parser: &Connection| {
+            let mut statement = parser.prepare(sql)?;
+            statement.query_map([], |row| row.get(0))?.collect::<duckdb::Result<Vec<String>>>()
+        };
+        names(&self.parser).map_err(|e| QueryError::sql(&e))
+    }
+
+    /// What stops the statements of this session.
+    pub fn stopper(&self) -> Stopper {
+        Stopper(self.places.each_ref().map(|place| place.connection.interrupt_handle()))
     }
 
     /// Prepares a statement; of several, all but the last are run.
@@ -184,6 +203,7 @@ impl Session {
         if sql.trim().is_empty() {
             return Err(QueryError::Sql("there is no statement".to_owned()));
         }
+        instants::check(sql).map_err(QueryError::Sql)?;
         let sight = if self.settled.get() { Sight::Lasting } else { self.sight(sql) };
         self.settled.set(sight == Sight::Lasting);
         let form = match sight {
@@ -224,13 +244,13 @@ impl Session {
         limit: Duration,
         work: impl FnOnce(&Session) -> Result<T, QueryError>,
     ) -> Result<T, QueryError> {
-        let handles = self.places.each_ref().map(|place| place.connection.interrupt_handle());
+        let stopper = self.stopper();
         let (done, waiting) = std::sync::mpsc::channel::<()>();
         std::thread::scope(|scope| {
             let watch = scope.spawn(move || {
                 let expired = waiting.recv_timeout(limit) == Err(std::sync::mpsc::RecvTimeoutError::Timeout);
                 if expired {
-                    handles.iter().for_each(|handle| handle.interrupt());
+                    stopper.stop();
                 }
                 expired
             });
@@ -316,17 +336,4 @@ pub(super) fn memory() -> u64 {
     let total =
         meminfo.lines().find_map(|l| l.strip_prefix("MemTotal:")?.split_whitespace().next()?.parse::<u64>().ok());
     (total.unwrap_or(4 << 20) * 1024 / MEMORY_SHARE).max(LEAST_MEMORY)
-}
-
-/// A path as an SQL text literal. It is ours or the user's own, and cannot be bound where views are defined.
-fn literal(path: &Path) -> duckdb::Result<String> {
-    match path.to_str() {
-        Some(text) => Ok(format!("'{}'", text.replace('\'', "''"))),
-        None => Err(duckdb::Error::InvalidPath(path.to_owned())),
-    }
-}
-
-fn list(paths: &[PathBuf]) -> duckdb::Result<String> {
-    let paths: Vec<String> = paths.iter().map(|path| literal(path)).collect::<duckdb::Result<_>>()?;
-    Ok(format!("[{}]", paths.join(", ")))
 }

@@ -359,8 +359,12 @@ fn what_takes_too_long_is_stopped() {
     assert_eq!(ask(&session, "SELECT 1 AS one", Format::Csv).unwrap(), "one\r\n1\r\n");
 }
 
+mod columnar;
 mod lean;
+mod moments;
 mod pieces;
+mod tables;
+mod times;
 
 /// One file for each value, which its events have alone; every field is asked of all of them.
 #[test]

@@ -22,7 +22,7 @@ use check::{assert_same, held};
 use load::{Files, Place, RULES, Seen, mixed};
 
 use crate::program::weir;
-use crate::run::{PATIENCE, Server, append};
+use crate::run::{PATIENCE, Server};
 
 /// How many kills, and their seed.
 fn crashes(default: u64) -> (u64, u64) {

@@ -50,6 +50,7 @@ impl Stage {
                 let found = archived.iter().filter(|event| wanted.contains(&event["event.id"])).cloned().collect();
                 async move { Ok(found) }.boxed()
             }),
+            sql: Arc::new(|_| async { Err(weir::query::sandbox::SandboxError::Busy) }.boxed()),
             rules: RwLock::new(rules),
             reload: Arc::new(|| Box::pin(async { Ok(Default::default()) })),
             limits: Limits::default(),

@@ -11,6 +11,7 @@ use std::sync::{Arc, PoisonError};
 
 use super::super::EngineError;
 use super::super::past::{Filled, Filler, Past};
+use super::super::record::record;
 use super::super::reload::{Change, Relisted, Way};
 use super::super::restart;
 use super::super::rules::{Rules, list_changes};
@@ -65,6 +66,9 @@ impl Pipeline {
     }
 
     fn run_rules(&mut self, rules: Arc<Rules>, matcher: Matcher) {
+        if let Err(error) = record(&self.data, &rules.program) {
+            tracing::warn!("SQL will show the rules of before: {error}");
+        }
         self.running.lock().unwrap_or_else(PoisonError::into_inner).rules = rules.clone();
         self.reach = restart::reach(&rules.program);
         (self.rules, self.matcher) = (rules, matcher);

@@ -7,6 +7,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::super::alerts::{Alerts, Told};
 use super::super::past::Past;
+use super::super::record::record;
 use super::super::reload::{Reloader, Running, Runs};
 use super::super::{EngineError, restart};
 use super::gather::{Inlets, Pulse};
@@ -55,6 +56,7 @@ pub(super) fn open(settings: Settings, hub: Arc<Hub>, metrics: Arc<Metrics>) -> 
     // What is archived was judged by the lists as they were.
     let watermark = restart::watermark(&archive, lists.history(), settings.lateness);
     lists.record(archive.cut(), time::now(), watermark.unwrap_or(i64::MIN), &rules.lists)?;
+    record(&settings.data, &rules.program)?;
     let together = settings.cluster.is_some();
     let (input, mut outputs) = together::start(settings.cluster.as_ref(), &settings.data, &rules, settings.workers)?;
     // INVARIANT: goes before the outputs, whose end waits for it.

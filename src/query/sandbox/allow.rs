@@ -13,7 +13,7 @@ use super::functions;
 const LONGEST_MESSAGE: usize = 300;
 
 /// What a stranger may read.
-const VIEWS: [&str; 3] = ["events", "alerts", "alert_changes"];
+const VIEWS: [&str; 5] = ["events", "alerts", "alert_changes", "rules", "sources"];
 
 /// Beginnings of names that DuckDB's own tables have.
 const TAKEN: [&str; 6] = ["duckdb_", "pg_", "pragma_", "sqlite_", "stored_", "information_schema"];
@@ -62,7 +62,7 @@ pub(super) enum Refusal {
     Wrong(String),
     #[error("there is no statement")]
     Nothing,
-    #[error("only a SELECT is run here, one, over events, alerts and alert_changes")]
+    #[error("only a SELECT is run here, one, over events, alerts, alert_changes, rules and sources")]
     NoSelect,
     #[error("there are {0} statements, and one SELECT is run here: send them one by one")]
     Several(usize),
@@ -72,9 +72,11 @@ pub(super) enum Refusal {
     Kind(String),
     #[error("the function `{0}` is not allowed here")]
     Function(String),
-    #[error("the table function `{0}` is not allowed here: read from events, alerts, alert_changes, or of {known}", known = functions::TABLES.join(", "))]
+    #[error("the table function `{0}` is not allowed here: read from events, alerts, alert_changes, rules, sources, or of {known}", known = functions::TABLES.join(", "))]
     TableFunction(String),
-    #[error("there is no table `{0}` here: there are events, alerts, alert_changes, and what WITH defines before")]
+    #[error(
+        "there is no table `{0}` here: there are events, alerts, alert_changes, rules, sources, and what WITH defines before"
+    )]
     Table(String),
     #[error(
         "`{0}` cannot be defined by WITH here: choose a name of letters, digits and _ that is none of DuckDB's own"

@@ -6,10 +6,10 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
-use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::super::shown::Files;
 use super::Limits;
 use super::value::Argument;
 
@@ -31,10 +31,7 @@ const FAILURE: u8 = 3;
 pub(super) struct Job {
     pub(super) sql: String,
     pub(super) arguments: BTreeMap<String, Argument>,
-    /// Parquet files, the first one without rows and with all columns.
-    pub(super) events: Vec<PathBuf>,
-    /// The file of alert changes.
-    pub(super) alerts: PathBuf,
+    pub(super) files: Files,
     pub(super) limits: Limits,
 }
 

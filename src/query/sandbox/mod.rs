@@ -35,9 +35,10 @@ mod worker;
 pub use worker::work;
 
 use super::session::memory;
-use super::sources::Sources;
+use super::shown::{Shown, temporary};
 use super::value::{self, Argument};
 use super::{Format, QueryError, output};
+use crate::archive;
 use job::{Failure, Job};
 use launch::Launcher;
 
@@ -179,12 +180,12 @@ impl Sandbox {
             return Err(SandboxError::Refused("the statement has a NUL character in it: leave it out".to_owned()));
         }
         // The worker cannot write, so whatever it needs is made for it here.
-        let sources = Sources::of(&self.data)?;
+        let (snapshot, temporary) = (archive::snapshot(&self.data).map_err(QueryError::from)?, temporary()?);
+        let shown = Shown::new(&self.data, &snapshot, temporary.path(), 0)?;
         let job = Job {
             sql: sql.to_owned(),
             arguments: arguments.clone(),
-            events: sources.events.clone(),
-            alerts: sources.alerts.clone(),
+            files: shown.files.clone(),
             limits: self.limits.clone(),
         };
         let reply = self.launcher.run(&job, self.limits.time.saturating_sub(started.elapsed()));
@@ -242,7 +243,12 @@ impl Answer {
     }
 
     /// Writes the rows, as [`output::write`] does. Returns how many, and whether there are more.
-    pub fn write(&self, format: Format, width: Option<u16>, out: &mut dyn Write) -> Result<(u64, bool), QueryError> {
+    pub fn write(
+        &self,
+        format: Format,
+        width: Option<u16>,
+        out: &mut (dyn Write + Send),
+    ) -> Result<(u64, bool), QueryError> {
         let mut run = |each: &mut super::Each<'_>| {
             let mut more = each(&self.schema, None)?;
             for batch in &self.batches {

@@ -56,14 +56,13 @@ fn answer(check: Check, out: &mut dyn Write) -> Result<End, Failure> {
             "this process runs SQL for weir, and is not started by hand: its job cannot be read: {e}"
         ))
     })?;
-    let reads = job.events.iter().cloned().chain([job.alerts.clone()]);
     let bounds = confine::bound(&job.limits).map_err(unconfined)?;
     let room =
         Room { memory: job.limits.memory, threads: Some(job.limits.threads as i64), spill: None, reads: check.reads() };
     // DuckDB looks at the machine when it starts, and then has no need to any more.
     let database = connect(&room).map_err(failure)?;
-    let weaknesses = bounds.lock(reads).map_err(unconfined)?;
-    let session = Session::over(database, &job.events, &job.alerts, &room).map_err(failure)?;
+    let weaknesses = bounds.lock(job.files.all()).map_err(unconfined)?;
+    let session = Session::over(database, &job.files, &room).map_err(failure)?;
     confine::no_more_threads().map_err(unconfined)?;
     if check == Check::Tree {
         allow::check(&session.tree(&job.sql).map_err(failure)?)

@@ -1,0 +1,134 @@
+//! One moment of an archive as DuckDB sees it: views over files.
+//!
+//! In comes a snapshot, out come the statements that show it: `stored_events` over the Parquet files and what is only in the
+//! log yet, `stored_alerts` and `stored_rules` over the lines beside them. The alert log is read as it is when a statement runs.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::{QueryError, tables};
+use crate::archive::{self, Encoding, Extent, Snapshot};
+use crate::event::schema::Columns;
+
+/// The files that the views are made of. All paths are absolute and have no links in them.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Files {
+    /// Parquet, the first one without rows and with all columns.
+    pub(super) events: Vec<PathBuf>,
+    /// A change of an alert a line.
+    pub(super) alerts: PathBuf,
+    /// A rule a line.
+    pub(super) rules: PathBuf,
+}
+
+impl Files {
+    /// All of them.
+    pub(super) fn all(&self) -> impl Iterator<Item = PathBuf> {
+        self.events.iter().chain([&self.alerts, &self.rules]).cloned()
+    }
+
+    /// The statements that show them.
+    pub(super) fn views(&self) -> duckdb::Result<String> {
+        let json = |path: &Path, columns: &str| -> duckdb::Result<String> {
+            let path = literal(path)?;
+            Ok(format!("read_json({path}, format = 'newline_delimited', ignore_errors = true, columns = {columns})"))
+        };
+        let events = list(&self.events)?;
+        let views = [
+            ("events", format!("read_parquet({events}, union_by_name = true, hive_partitioning = false)")),
+            ("alerts", json(&self.alerts, tables::ALERT_COLUMNS)?),
+            ("rules", json(&self.rules, tables::RULE_COLUMNS)?),
+        ];
+        Ok(views.map(|(name, from)| format!("CREATE OR REPLACE VIEW main.stored_{name} AS FROM {from};")).concat())
+    }
+}
+
+/// A moment of an archive.
+pub(super) struct Shown {
+    extent: Extent,
+    /// Whether there were alerts, and a record of rules.
+    beside: [bool; 2],
+    /// Tells its files from those of other moments.
+    number: u64,
+    pub(super) files: Files,
+    /// The log's tail.
+    tail: PathBuf,
+}
+
+impl Shown {
+    /// Shows a snapshot. `number` is used once in this temporary folder: DuckDB remembers what was in a file.
+    pub(super) fn new(data: &Path, snapshot: &Snapshot, temporary: &Path, number: u64) -> Result<Shown, QueryError> {
+        let (extent, beside) = (snapshot.extent()?, beside(data));
+        let tail = temporary.join(format!("tail-{number}.parquet"));
+        let events = event_files(snapshot, temporary, &tail)?;
+        let empty = temporary.join("empty.ndjson");
+        fs::write(&empty, "").map_err(|source| QueryError::Io { action: "cannot write a temporary file", source })?;
+        let file = |path: PathBuf, exists: bool| real(if exists { &path } else { &empty });
+        let alerts = file(archive::alerts_file(data), beside[0]);
+        let rules = file(archive::rules_file(data), beside[1]);
+        Ok(Shown { extent, beside, number, files: Files { events, alerts, rules }, tail })
+    }
+
+    /// The number of the next moment; `None` when nothing has changed since this one.
+    pub(super) fn next(&self, data: &Path, snapshot: &Snapshot) -> Result<Option<u64>, QueryError> {
+        let same = snapshot.extent()? == self.extent && beside(data) == self.beside;
+        Ok((!same).then_some(self.number + 1))
+    }
+
+    /// Removes its file, which nobody reads any more.
+    pub(super) fn forget(self) {
+        // There is none where the log was empty.
+        drop(fs::remove_file(self.tail));
+    }
+}
+
+fn beside(data: &Path) -> [bool; 2] {
+    [archive::alerts_file(data).exists(), archive::rules_file(data).exists()]
+}
+
+/// A folder for what is made for a session, removed when it is dropped.
+pub(super) fn temporary() -> Result<tempfile::TempDir, QueryError> {
+    let made = tempfile::Builder::new().prefix("weir-sql-").tempdir();
+    made.map_err(|source| QueryError::Io { action: "cannot make a temporary folder", source })
+}
+
+/// The Parquet files, after one that is empty and has all columns: it gives them their order and types. The log's tail
+/// becomes a file like the others.
+fn event_files(snapshot: &Snapshot, temporary: &Path, tail_file: &Path) -> Result<Vec<PathBuf>, QueryError> {
+    let encoding = Encoding { level: 1, bloom: false, ..Encoding::default() };
+    let schema = temporary.join("schema.parquet");
+    if !schema.exists() {
+        archive::write_file(&schema, &[], &Columns::all(), &encoding)?;
+    }
+    let mut files = vec![schema];
+    files.extend(snapshot.paths());
+    let tail = snapshot.tail()?;
+    if !tail.is_empty() {
+        let mut columns = Columns::none();
+        tail.iter().for_each(|batch| columns.extend(&Columns::of(batch)));
+        archive::write_file(tail_file, &tail, &columns, &encoding)?;
+        files.push(tail_file.to_owned());
+    }
+    Ok(files.iter().map(|path| real(path)).collect())
+}
+
+/// A path as an SQL text literal. It is ours or the user's own, and cannot be bound where views are defined.
+pub(super) fn literal(path: &Path) -> duckdb::Result<String> {
+    match path.to_str() {
+        Some(text) => Ok(format!("'{}'", text.replace('\'', "''"))),
+        None => Err(duckdb::Error::InvalidPath(path.to_owned())),
+    }
+}
+
+/// Paths as an SQL list.
+pub(super) fn list(paths: &[PathBuf]) -> duckdb::Result<String> {
+    let paths: Vec<String> = paths.iter().map(|path| literal(path)).collect::<duckdb::Result<_>>()?;
+    Ok(format!("[{}]", paths.join(", ")))
+}
+
+/// Where a path really leads; a file that is missing is told of by whoever opens it.
+pub(super) fn real(path: &Path) -> PathBuf {
+    fs::canonicalize(path).unwrap_or_else(|_| path.to_owned())
+}
