@@ -9,6 +9,7 @@ mod page;
 mod program;
 mod reference;
 mod reload;
+mod replay;
 mod roster;
 mod run;
 mod sandbox;

@@ -13,6 +13,7 @@ use super::alerts;
 use super::input::{Rules, Workers, instant, zone};
 use crate::archive::Mapping;
 use crate::engine::batch::Feed;
+use crate::engine::counted;
 use crate::engine::replay::{AsOf, Replay, Settings};
 
 mod diff;
@@ -124,7 +125,7 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let range = if output == Output::Diff { diff::widened(&asked, &rules.program) } else { asked.clone() };
     let sources = Sources::open(&arguments.sources, mapping)?;
     let against = match output {
-        Output::Diff => Some(diff::Standing::read(sources.only_archive()?, &asked, &rules.program)?),
+        Output::Diff => Some(diff::Standing::read(sources.raised()?, &asked, &rules.program)?),
         Output::Text | Output::Json | Output::Parquet => None,
     };
     let Lists { history, as_of, end } = sources.lists(arguments.as_of)?;
@@ -134,10 +135,8 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     // What cannot be opened is said before anything is read.
     sources.examine(&replay)?;
     if replay.changes() > 0 {
-        eprintln!(
-            "weir: lists as they were: they changed {} times (--as-of now takes them as they are)",
-            replay.changes()
-        );
+        let times = counted(replay.changes(), "time");
+        eprintln!("weir: lists as they were: they changed {times} (--as-of now takes them as they are)");
     }
     let settings = Settings { workers: arguments.workers.count(), from: *range.start(), until };
     if let Speed::Times(times) = arguments.speed {

@@ -276,7 +276,7 @@ impl Course {
                 waiting = spool.next_epoch()?.map_or(Vec::new(), |(rows, _)| rows);
             }
             self.go(due, now)?;
-            watch.reached.store(now, Ordering::Relaxed);
+            watch.reached.store(now.min(end), Ordering::Relaxed);
             std::thread::sleep(TICK);
         }
         if watch.stop.load(Ordering::Relaxed) { Ok(()) } else { self.go(Vec::new(), end) }
@@ -310,7 +310,7 @@ impl Course {
 
     fn send(&mut self, rows: Vec<MatchRow>, watermark: i64) -> Result<(), EngineError> {
         // Whoever hears of it may have stopped; the dataflow says so.
-        self.times.send(watermark).unwrap_or_default();
+        self.times.send(watermark).ok();
         self.input.send(rows, watermark)?;
         Ok(())
     }

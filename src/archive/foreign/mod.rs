@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, FixedSizeBinaryArray, RecordBatch, StringArray, TimestampMicrosecondArray, UInt32Array,
+    Array, ArrayRef, AsArray, FixedSizeBinaryArray, RecordBatch, StringArray, TimestampMicrosecondArray, UInt32Array,
 };
 use arrow::datatypes::DataType;
 use parquet::arrow::ProjectionMask;
@@ -108,7 +108,7 @@ pub(super) fn examine(
     let mut first = None;
     for path in paths {
         let metadata = open(path)?.1;
-        if is_ours(&metadata) && mapping.is_empty() {
+        if is_ours(&metadata, mapping) {
             continue;
         }
         outlook.files += 1;
@@ -140,15 +140,16 @@ fn open(path: &Path) -> Result<(File, ArrowReaderMetadata), ArchiveError> {
     Ok((file, metadata))
 }
 
-/// Whether a file has the columns of ours, ids included: it was written by us, or copied from what we wrote.
-fn is_ours(metadata: &ArrowReaderMetadata) -> bool {
+/// Whether a file has the columns of ours, ids included: it was written by us, or copied from what we wrote and nobody says
+/// what its columns are.
+fn is_ours(metadata: &ArrowReaderMetadata, mapping: &Mapping) -> bool {
     let schema = metadata.schema();
     let time = schema.field_with_name(field::TIMESTAMP.name()).map(|f| f.data_type().clone());
     let by_us = metadata.metadata().file_metadata().created_by().is_some_and(|by| by.starts_with("weir "));
     let id = schema.field_with_name("event").is_ok_and(
         |event| matches!(event.data_type(), DataType::Struct(children) if children.iter().any(|c| c.name() == "id")),
     );
-    matches!(time, Ok(DataType::Timestamp(_, None))) && (by_us || id)
+    matches!(time, Ok(DataType::Timestamp(_, None))) && (by_us || id && mapping.is_empty())
 }
 
 /// A file that is being read.
@@ -161,12 +162,14 @@ pub(super) struct Foreign {
     fields: Vec<(FieldRef, Origin)>,
     /// The column with ids, if it has one.
     id: Option<usize>,
+    /// Somebody asks for what is in its map `fields`.
+    extras: bool,
 }
 
 impl Foreign {
     /// Whether this file is read as ours.
     pub(super) fn is_ours(path: &Path, tables: &Tables) -> Result<bool, ArchiveError> {
-        Ok(tables.mapping.is_empty() && is_ours(&open(path)?.1))
+        Ok(is_ours(&open(path)?.1, &tables.mapping))
     }
 
     /// Opens a file to read these fields (all without them) of the events in this range, µs.
@@ -193,10 +196,11 @@ impl Foreign {
         .filter(|field| !apart.contains(field))
         .filter_map(|field| columns.origin(&field, mapping).map(|origin| (field, origin)))
         .collect();
-        let extras = fields.is_empty() || wanted.is_none_or(|w| w.iter().any(|f| matches!(f, FieldRef::Extra(_))));
+        let extras = wanted.is_none_or(|wanted| wanted.iter().any(|field| matches!(field, FieldRef::Extra(_))));
+        let extras = extras && columns.has_extras();
         let used = |number: usize, column: &Column| {
             let read = |(_, origin): &(FieldRef, Origin)| matches!(origin, Origin::Column(at, _) if *at == number);
-            let map = columns.has_extras() && column.name == schema::EXTRA && extras;
+            let map = extras && column.name == schema::EXTRA;
             id.is_none() || number == time.0 || id == Some(number) || map || fields.iter().any(read)
         };
         let read: Vec<&str> =
@@ -214,7 +218,7 @@ impl Foreign {
             .with_projection(mask)
             .build()
             .map_err(ArchiveError::parquet(path))?;
-        Ok(Foreign { path: path.to_owned(), reader, columns, time, fields, id })
+        Ok(Foreign { path: path.to_owned(), reader, columns, time, fields, id, extras })
     }
 
     /// The next batch; rows outside the range, and those without a time, are left out.
@@ -259,7 +263,7 @@ impl Foreign {
             (field::EVENT_ID, Arc::new(FixedSizeBinaryArray::new(16, ids.into(), None))),
         ];
         let mut extras: Vec<(Arc<str>, Dictionary)> = Vec::new();
-        if let Some(map) = record.column_by_name(schema::EXTRA).filter(|_| self.columns.has_extras()) {
+        if let Some(map) = record.column_by_name(schema::EXTRA).filter(|_| self.extras) {
             let alone = RecordBatch::try_from_iter([(schema::EXTRA, map.clone())])?;
             let of_map = schema::from_record_batch(&alone)?;
             extras.extend(of_map.extras().iter().cloned());
@@ -281,7 +285,7 @@ impl Foreign {
                 FieldRef::Column(id) => arrays.push((*id, made)),
                 FieldRef::Extra(name) => {
                     extras.retain(|(known, _)| known != name);
-                    extras.push((name.clone(), convert::texts(&values, ", ")?));
+                    extras.push((name.clone(), made.as_dictionary().clone()));
                 }
             }
         }

@@ -34,10 +34,8 @@ pub(super) struct Standing {
     outside: usize,
     /// How many there are of rules that are not loaded.
     unloaded: BTreeMap<String, usize>,
-    /// Began before the range and may reach into it.
-    before: Vec<Alert>,
-    /// How far back rules look, µs.
-    reach: i64,
+    /// By rule and key, until when those may go on that began before the range, µs.
+    before: BTreeMap<(String, String), i64>,
 }
 
 /// How two sets of alerts differ.
@@ -77,7 +75,7 @@ impl Standing {
         let end = *widened(asked, program).end();
         let reach = program.horizon();
         let open_from = if end == i64::MAX { i64::MAX } else { end.saturating_sub(reach) };
-        let (mut unloaded, mut outside, mut before) = (BTreeMap::new(), 0, Vec::new());
+        let (mut unloaded, mut outside, mut before) = (BTreeMap::new(), 0, BTreeMap::new());
         let mut alerts = archive::standing(folder)?;
         alerts.retain(|_, alert| {
             let loaded = program.position(&alert.rule).is_some();
@@ -86,61 +84,76 @@ impl Standing {
                 *unloaded.entry(alert.rule.clone()).or_default() += 1;
             } else if !inside {
                 outside += 1;
-                if alert.first < *asked.start() && alert.last.saturating_add(reach) >= *asked.start() {
-                    before.push(alert.clone());
+                if alert.first < *asked.start() {
+                    let until: &mut i64 = before.entry(of(alert)).or_insert(i64::MIN);
+                    *until = alert.last.saturating_add(reach).max(*until);
                 }
             }
             loaded && inside
         });
-        Ok(Standing { alerts, asked: asked.clone(), open_from, outside, unloaded, before, reach })
+        Ok(Standing { alerts, asked: asked.clone(), open_from, outside, unloaded, before })
     }
 
     /// Compares with what a replay found.
     pub(super) fn compare(mut self, found: &mut Findings) -> io::Result<Differences> {
         let mut all = Vec::new();
         let mut rules: BTreeMap<String, Count> = BTreeMap::new();
-        let mut cut = 0;
+        let (mut cut, mut added) = (0, BTreeMap::<(String, String), Vec<Alert>>::new());
         found.for_each(|json| {
             let alert: Alert = serde_json::from_slice(json)?;
             if !self.asked.contains(&alert.first) {
                 return Ok(());
             }
             let live = self.alerts.remove(&alert.id);
-            let began_before = |other: &Alert| {
-                other.rule == alert.rule
-                    && other.key == alert.key
-                    && other.last.saturating_add(self.reach) >= alert.first
-            };
-            if alert.last >= self.open_from || live.is_none() && self.before.iter().any(began_before) {
+            let goes_on = || self.before.get(&of(&alert)).is_some_and(|until| *until >= alert.first);
+            if alert.last >= self.open_from || live.is_none() && goes_on() {
                 cut += 1;
                 return Ok(());
             }
             let count = rules.entry(alert.rule.clone()).or_default();
             count.replayed += 1;
             match live {
-                None => {
-                    count.added += 1;
-                    all.push(Difference::Added(alert));
-                }
+                None => added.entry(of(&alert)).or_default().push(alert),
                 Some(live) => {
                     count.live += 1;
                     if live != alert {
-                        count.changed += 1;
                         all.push(Difference::Changed(live, alert));
                     }
                 }
             }
             Ok(())
         })?;
-        for alert in std::mem::take(&mut self.alerts).into_values() {
-            let count = rules.entry(alert.rule.clone()).or_default();
-            count.live += 1;
-            count.missing += 1;
-            all.push(Difference::Missing(alert));
+        for live in std::mem::take(&mut self.alerts).into_values() {
+            rules.entry(live.rule.clone()).or_default().live += 1;
+            // One that begins at another event has another id, and is the same to whoever reads it.
+            let others = added.get_mut(&of(&live));
+            let moved = others.and_then(|others| {
+                let at = others.iter().position(|now| now.first <= live.last && live.first <= now.last)?;
+                Some(others.remove(at))
+            });
+            all.push(match moved {
+                Some(now) => Difference::Changed(live, now),
+                None => Difference::Missing(live),
+            });
+        }
+        all.extend(added.into_values().flatten().map(Difference::Added));
+        for difference in &all {
+            let count = rules.entry(difference.alert().rule.clone()).or_default();
+            match difference {
+                Difference::Added(_) => count.added += 1,
+                Difference::Missing(_) => count.missing += 1,
+                Difference::Changed(..) => count.changed += 1,
+            }
         }
         all.sort_by(|a, b| order(a.alert()).cmp(&order(b.alert())));
         Ok(Differences { all, rules, outside: self.outside, unloaded: self.unloaded, cut })
     }
+}
+
+/// Its rule and key.
+fn of(alert: &Alert) -> (String, String) {
+    let key: Vec<String> = alert.key.iter().map(|(field, value)| format!("{field}={value}")).collect();
+    (alert.rule.clone(), key.join(" "))
 }
 
 fn order(alert: &Alert) -> (i64, &str, AlertId) {
@@ -197,7 +210,7 @@ impl Differences {
         }
         table.add_row(row("all", &sum));
         (1..6).filter_map(|at| table.column_mut(at).map(|c| c.set_cell_alignment(CellAlignment::Right))).for_each(drop);
-        let text: String = table.lines().map(|line| format!("{}\n", line.trim_end())).collect();
+        let text: String = table.lines().map(|line| format!("{}\n", line.trim())).collect();
         out.write_all(text.as_bytes())
     }
 

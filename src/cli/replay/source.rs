@@ -57,24 +57,31 @@ impl Sources {
         Ok(Sources { archives, tables, mapping, outlook: Mutex::default() })
     }
 
-    /// The data folder, where it is all there is.
-    pub(super) fn only_archive(&self) -> anyhow::Result<&Path> {
-        match (&self.archives[..], &self.tables[..]) {
-            ([folder], []) => Ok(folder),
-            _ => bail!("--output diff compares with what a run of weir raised: name its data folder, and nothing else"),
+    /// The data folder with the alerts that were raised live; of several processes one has those of all.
+    pub(super) fn raised(&self) -> anyhow::Result<&Path> {
+        let has_alerts = |folder: &&PathBuf| std::fs::metadata(archive::alerts_file(folder)).is_ok_and(|m| m.len() > 0);
+        let mut with_alerts = self.archives.iter().filter(has_alerts);
+        match (&self.archives[..], with_alerts.next(), with_alerts.next()) {
+            (_, Some(folder), None) if self.tables.is_empty() => Ok(folder),
+            ([folder], None, _) if self.tables.is_empty() => Ok(folder),
+            _ => bail!(
+                "--output diff compares with what a run of weir raised: name its data folder, or those of all its processes, and nothing else"
+            ),
         }
     }
 
     pub(super) fn lists(&self, as_of: AsOf) -> anyhow::Result<Lists> {
+        // An archive tells how far the run that wrote it had come; the last commit may have been before the last change of lists.
+        let mut end = None;
+        for folder in self.archives.iter().filter(|_| self.tables.is_empty()) {
+            let changed = ListHistory::read(folder)?.watermark();
+            end = end.max(archive::end_of_time(folder)?.map(|end| changed.map_or(end, |changed| changed.max(end))));
+        }
         if let [folder] = &self.archives[..] {
-            let history = ListHistory::read(folder)?;
-            // An archive tells how far the run that wrote it had come; the last commit may have been before the last change of lists.
-            let end = if self.tables.is_empty() { archive::end_of_time(folder)? } else { None };
-            let end = end.map(|end| history.watermark().map_or(end, |changed| changed.max(end)));
-            return Ok(Lists { history, as_of, end });
+            return Ok(Lists { history: ListHistory::read(folder)?, as_of, end });
         }
         if let AsOf::Time(_) = as_of {
-            bail!("--as-of asks for lists as they stood at a time, which only a data folder tells: name one");
+            bail!("--as-of asks for lists as they stood at a time, which a data folder tells: name one");
         }
         for folder in &self.archives {
             if ListHistory::read(folder)?.watermark().is_some() && as_of == AsOf::Live {
@@ -82,7 +89,7 @@ impl Sources {
                 break;
             }
         }
-        Ok(Lists { history: ListHistory::default(), as_of: AsOf::Now, end: None })
+        Ok(Lists { history: ListHistory::default(), as_of: AsOf::Now, end })
     }
 
     /// Looks whether all can be read.
@@ -95,6 +102,11 @@ impl Sources {
         let mut outlook = Outlook::default();
         for path in &self.tables {
             archive::examine(path, &self.mapping, &wanted, &mut outlook).with_context(|| cannot(path))?;
+        }
+        if outlook.files == 0 && !self.mapping.is_empty() {
+            bail!(
+                "weir wrote all of these files, so that their columns are fields: --map and --set are for files of others"
+            );
         }
         if let Ok(mut known) = self.outlook.lock() {
             *known = (outlook, wanted);

@@ -38,6 +38,7 @@ fn a_list_reaches_back_and_rules_over_alerts_follow() {
     let above = of_rule(dir.path(), "f");
     assert_eq!((above.first(), above.last()), (Some(&listed("added")), Some(&listed("withdrawn"))));
     assert!(current(dir.path()).is_empty());
+    assert!(replayed::replay(dir.path(), 1, None).is_empty());
 }
 
 #[test]
@@ -90,6 +91,7 @@ fn what_came_too_late_for_windows_stays_judged_by_the_lists_of_then() {
     assert_eq!(known.values().map(|a| a.rule.as_str()).collect::<Vec<_>>(), ["s"; 2], "{known:?}");
     for _ in 0..2 {
         assert_eq!(current(&Run::open(dir.path()).end()), known);
+        assert_eq!(replayed::replay(dir.path(), 1, None), replayed::log(dir.path()));
     }
 }
 

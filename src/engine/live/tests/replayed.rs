@@ -45,13 +45,13 @@ fn lay(dir: &Path, shape: &Shape, lists: [u8; 2]) {
 }
 
 /// The alerts as they stand in the log, as JSON, in their order.
-fn log(dir: &Path) -> Vec<String> {
+pub(super) fn log(dir: &Path) -> Vec<String> {
     let mut alerts: Vec<Alert> = current(dir).into_values().collect();
     alerts.sort_by(|a, b| crate::correlate::changes::order(a).cmp(&crate::correlate::changes::order(b)));
     alerts.iter().map(|alert| serde_json::to_string(alert).unwrap()).collect()
 }
 
-fn replay(dir: &Path, workers: usize, speed: Option<f64>) -> Vec<String> {
+pub(super) fn replay(dir: &Path, workers: usize, speed: Option<f64>) -> Vec<String> {
     let data = dir.join("data");
     let history = ListHistory::read(&data).unwrap();
     let end = end_of_time(&data).unwrap().max(history.watermark());
