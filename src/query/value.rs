@@ -105,7 +105,8 @@ pub(super) fn json(field: &Field, array: &dyn Array, row: usize) -> Value {
     }
 }
 
-fn is_json(field: &Field) -> bool {
+/// Whether a column holds JSON as text.
+pub(super) fn is_json(field: &Field) -> bool {
     field.metadata().get("ARROW:extension:name").is_some_and(|name| name == "arrow.json")
 }
 

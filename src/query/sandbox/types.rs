@@ -2,13 +2,11 @@
 
 use arrow::datatypes::{DataType, Field, IntervalUnit};
 
+use super::value;
+
 /// What SQL calls the type of a column.
 pub(super) fn name(field: &Field) -> String {
-    match field.metadata().get("ARROW:extension:name").map(String::as_str) {
-        Some("arrow.json") => "JSON".to_owned(),
-        Some("arrow.uuid") => "UUID".to_owned(),
-        Some(_) | None => of(field.data_type()),
-    }
+    if value::is_json(field) { "JSON".to_owned() } else { of(field.data_type()) }
 }
 
 fn of(ty: &DataType) -> String {
