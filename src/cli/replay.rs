@@ -177,7 +177,8 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         0 => String::new(),
         skipped => format!(", {skipped} more left unread: no rule can match them"),
     };
-    eprintln!("{} events replayed in {:.2} s{unread}; {count} alerts", read.events, started.elapsed().as_secs_f64());
+    let (events, alerts) = (counted(read.events as usize, "event"), counted(count, "alert"));
+    eprintln!("{events} replayed in {:.2} s{unread}; {alerts}", started.elapsed().as_secs_f64());
     Ok(code(broken, written))
 }
 

@@ -7,7 +7,7 @@ use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::datatypes::{DataType, Fields, Schema};
 
 use super::convert::is_text;
-use super::mapping::{Mapping, Pair, did_you_mean};
+use super::mapping::{Mapping, Pair};
 use super::times::Unit;
 use crate::archive::ArchiveError;
 use crate::event::field::{self, EXTRA_PREFIX, FieldRef};
@@ -107,7 +107,7 @@ impl Columns {
             path: path.to_owned(),
             field: pair.field.name(),
             column: pair.column.clone(),
-            near: did_you_mean(&near),
+            near: near.map_or(String::new(), |near| format!(" (did you mean `{near}`?)")),
             columns: self.named(),
         }
     }

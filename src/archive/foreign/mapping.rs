@@ -20,7 +20,7 @@ pub enum MappingError {
         wanted: &'static str,
     },
     /// There is no such field.
-    #[error("there is no field `{name}`{}; what no field is for is `fields.{name}` to rules", did_you_mean(near))]
+    #[error("there is no field `{name}`{}; a value without a field of its own is `fields.{name}`", did_you_mean(near))]
     Field {
         /// What was written.
         name: String,
@@ -32,8 +32,8 @@ pub enum MappingError {
     Twice(String),
 }
 
-pub(super) fn did_you_mean(near: &Option<impl AsRef<str>>) -> String {
-    near.as_ref().map_or(String::new(), |near| format!(": did you mean `{}`?", near.as_ref()))
+fn did_you_mean(near: &Option<&str>) -> String {
+    near.map_or(String::new(), |near| format!(" (did you mean `{near}`?)"))
 }
 
 /// What other people's columns are.

@@ -12,6 +12,7 @@ use super::source::Sources;
 use super::{Range, alerts};
 use crate::alert::{AlertChange, Change};
 use crate::engine::batch::Feed;
+use crate::engine::counted;
 use crate::engine::replay::{Replay, Settings, Watch};
 use crate::event::time::rfc3339;
 
@@ -85,7 +86,7 @@ pub(super) fn run(
         0 => String::new(),
         reached => format!(" at {}", &rfc3339(reached)[..19].replace('T', " ")),
     };
-    eprintln!("{} events, {ended}{at}; {came} alerts", read.events);
+    eprintln!("{}, {ended}{at}; {}", counted(read.events as usize, "event"), counted(came as usize, "alert"));
     Ok(came)
 }
 

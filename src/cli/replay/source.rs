@@ -101,7 +101,7 @@ impl Sources {
             replay.judges(false).next().map(|(_, judge)| judge.columns().clone()).unwrap_or_default();
         let mut outlook = Outlook::default();
         for path in &self.tables {
-            archive::examine(path, &self.mapping, &wanted, &mut outlook).with_context(|| cannot(path))?;
+            archive::examine(path, &self.mapping, &wanted, &mut outlook)?;
         }
         if outlook.files == 0 && !self.mapping.is_empty() {
             bail!(
@@ -153,7 +153,7 @@ impl Sources {
         for path in &self.tables {
             let judge: Judge = replay.judge(paced);
             let reader = archive::read_tables(path, Some(judge.columns()), range.clone(), tables);
-            let mut reader = reader.with_context(|| cannot(path))?.only(judge.keep());
+            let mut reader = reader?.only(judge.keep());
             feed.judged_by(judge, u64::MAX);
             let sent = send(&mut reader, feed)?;
             tables = reader.into_tables();
@@ -189,7 +189,9 @@ impl Read {
             };
             eprintln!("weir: {field} from {column}: {count} of {rows} rows have {what}, e.g. {example}; {then}");
         }
-        let absent: Vec<&str> = self.absent.iter().map(String::as_str).filter(|name| *name != "tags").collect();
+        // weir itself makes ids and tags.
+        let made = ["event.id", "tags"];
+        let absent: Vec<&str> = self.absent.iter().map(String::as_str).filter(|name| !made.contains(name)).collect();
         if !absent.is_empty() && !replay.program().rules.is_empty() {
             let named = absent.iter().take(NAMED).copied().collect::<Vec<_>>().join(", ");
             let more = absent.len().saturating_sub(NAMED);
