@@ -162,8 +162,13 @@ impl Place {
         self.changed.notify_all();
     }
 
+    /// Which one is known; it grows.
+    pub(crate) fn number(&self) -> u64 {
+        self.address.lock().unwrap().0
+    }
+
     /// Waits for another place than the one that was last tried.
-    fn after(&self, tried: u64) -> (u64, String) {
+    pub(crate) fn after(&self, tried: u64) -> (u64, String) {
         let until = Instant::now() + PATIENCE;
         let mut place = self.address.lock().unwrap();
         loop {
@@ -186,6 +191,16 @@ pub(crate) struct Seen {
     pub(crate) duplicates: u64,
     /// Requests that had to be sent again.
     pub(crate) again: u64,
+}
+
+impl Seen {
+    pub(crate) fn and(self, other: Seen) -> Seen {
+        Seen {
+            events: self.events + other.events,
+            duplicates: self.duplicates + other.duplicates,
+            again: self.again + other.again,
+        }
+    }
 }
 
 /// Sends a request until it is answered with 200. `careless`: the first answer is not waited for.

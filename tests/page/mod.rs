@@ -75,7 +75,7 @@ pub(crate) fn is_live() {
         browser.open(&format!("{}#alert/{}", stage.url(), raised.id)).await;
         browser.eval("location.reload()").await;
         browser.says("#drawer-title", "SSH brute force from 203.0.113.7").await;
-        stage.hub.trouble(Some("the disk is full: free some space".to_owned()));
+        stage.hub.trouble(weir::serve::live::Stage::Parquet, Some("the disk is full: free some space".to_owned()));
         browser.says("#trouble", "the disk is full").await;
         assert_content(&browser);
         stage.stop().await;
