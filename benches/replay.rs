@@ -11,7 +11,7 @@ mod cpu;
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use child::run;
 

@@ -15,6 +15,10 @@ use crate::event::time::SECOND;
 /// What is archived survives a crash: started again on the same folder, weir goes on where it was, reads
 /// what files gained meanwhile, and raises no alert twice.
 ///
+/// A receipt over HTTP means that all of the request is on disk; 503 with Retry-After (a full disk, or too much at once), like no
+/// answer, that it is to be sent again. An event with an event.id, or a request with an Idempotency-Key, is then taken once: the
+/// last 900,000 ids are remembered, over restarts.
+///
 /// Rules are read again when a file of theirs changes, on SIGHUP, and on POST /api/v1/rules/reload: new and changed ones
 /// are filled from the archive, the others go on. While there is an error in the folder, the rules that run go on.
 #[derive(clap::Args)]

@@ -140,6 +140,7 @@ struct Pipeline {
 
 /// A block on its way to disk.
 struct Accepted {
+    source: Arc<str>,
     batches: Vec<EventBatch>,
     checkpoint: Option<Checkpoint>,
     acknowledge: Option<Acknowledge>,
@@ -250,7 +251,7 @@ impl Pipeline {
         let checkpoint = checkpoint(&block);
         let ingest::Counts { events, parse_failures, duplicates, .. } = counts;
         let receipt = Receipt { events, parse_failures, duplicates };
-        Accepted { batches, checkpoint, acknowledge: block.acknowledge, receipt }
+        Accepted { source: source.name, batches, checkpoint, acknowledge: block.acknowledge, receipt }
     }
 
     fn mark(&mut self, source: &Source, batch: EventBatch, received: i64) -> EventBatch {

@@ -68,6 +68,14 @@ impl Occurrences {
         before
     }
 
+    /// Counts `n` fewer lines with this hash: they did not come after all.
+    pub(crate) fn give_back(&mut self, hash: u64, n: u64) {
+        let generations = std::iter::once(&mut self.youngest).chain(self.older.iter_mut().rev());
+        if let Some(count) = generations.into_iter().find_map(|generation| generation.find(hash)) {
+            *count = count.saturating_sub(n);
+        }
+    }
+
     fn retire(&mut self) {
         let fresh = Generation { counts: HashTable::with_capacity(LINES), ..Generation::default() };
         self.older.push_back(std::mem::replace(&mut self.youngest, fresh));
@@ -98,6 +106,9 @@ mod tests {
         }
         assert_eq!(seen.count(0, hash(0), 1, || 9), 3);
         assert_eq!((seen.count(0, hash(many), 1, || 9), seen.count(0, hash(many), 1, || 0)), (9, 10));
+        seen.give_back(hash(many), 1);
+        seen.give_back(hash(0), 3);
+        assert_eq!((seen.count(0, hash(many), 1, || 0), seen.count(0, hash(0), 1, || 0)), (10, 1));
     }
 
     #[test]

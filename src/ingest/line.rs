@@ -79,6 +79,9 @@ impl Ingest {
         let path = self.builder.row_text(field::LOG_FILE_PATH).unwrap_or(&self.source.name);
         let earlier = || self.earlier.count(time, raw.as_bytes(), path);
         let before = self.occurrences.count(time, hash as u64, made, earlier);
+        if pass.taken.is_some() {
+            self.tentative.push((hash as u64, made));
+        }
         for n in before..before + made {
             let id = if n == 0 { EventId::from_hash(time, hash) } else { EventId::new(time, raw.as_bytes(), n) };
             self.builder.set_id(id);

@@ -96,6 +96,8 @@ pub struct Ingest {
     clock: Clock,
     json: crate::parse::json::Reader,
     occurrences: Occurrences,
+    /// What was counted there of blocks that may still be refused: a line's hash, and how often.
+    tentative: Vec<(u64, u64)>,
     earlier: Arc<Earlier>,
     /// A hash of the source's name.
     name: u128,
@@ -120,6 +122,7 @@ impl Ingest {
             clock: Clock::new(settings.zone, source.reference_time.unwrap_or(0)),
             json: Default::default(),
             occurrences: Occurrences::default(),
+            tentative: Vec::new(),
             earlier: Arc::default(),
             name: xxhash_rust::xxh3::xxh3_128(source.name.as_bytes()),
             builder: BatchBuilder::new(),
@@ -144,9 +147,22 @@ impl Ingest {
         self.pass(block, None, out)
     }
 
-    /// The same for a block that may have been sent before: an event that has an `event.id` and was taken makes no other.
+    /// The same for a block that may have been sent before: an event that has an `event.id` and was taken makes no other. It may
+    /// also be refused, and come again: [`Ingest::settle`] or [`Ingest::give_back`] is told which.
     pub fn push_once(&mut self, block: &RawLog, taken: &mut Taken, out: &mut Vec<EventBatch>) -> Counts {
         self.pass(block, Some(taken), out)
+    }
+
+    /// What came since the last call is kept.
+    pub fn settle(&mut self) {
+        self.tentative.clear();
+    }
+
+    /// Blocks that could be refused since the last call were: their lines will have the same ids when they come again.
+    pub fn give_back(&mut self) {
+        for (hash, n) in self.tentative.drain(..) {
+            self.occurrences.give_back(hash, n);
+        }
     }
 
     fn pass(&mut self, block: &RawLog, taken: Option<&mut Taken>, out: &mut Vec<EventBatch>) -> Counts {

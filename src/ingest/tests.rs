@@ -127,6 +127,26 @@ fn what_has_an_id_of_its_sender_is_taken_once() {
 }
 
 #[test]
+fn what_was_refused_has_the_same_ids_when_it_comes_again() {
+    let block = block_of("http", "Dec 10 06:55:46 h p: a\n".repeat(2), received());
+    let mut ingest = Ingest::new(utc(), block.source.clone());
+    let mut push = |refused: bool| {
+        let mut out = Vec::new();
+        ingest.push_once(&block, &mut Taken::default(), &mut out);
+        if refused {
+            ingest.give_back()
+        } else {
+            ingest.settle()
+        }
+        values(&out, field::EVENT_ID)
+    };
+    let first = push(true);
+    assert_eq!(push(true), first);
+    assert_eq!(push(false), first);
+    assert_ne!(push(true), first);
+}
+
+#[test]
 fn equal_lines_are_numbered_on_after_a_restart() {
     let line = "Dec 10 06:55:46 h p: a\n";
     let json = "{\"@timestamp\":\"2026-01-15T10:00:00Z\",\"log\":{\"file\":{\"path\":\"/its/own\"}}}\n";

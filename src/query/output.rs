@@ -74,7 +74,7 @@ pub(super) fn print(
 
 /// Where rows go.
 enum Sink<'out> {
-    Table(Table, &'out mut (dyn Write + Send)),
+    Table(Box<Table>, &'out mut (dyn Write + Send)),
     Csv(&'out mut (dyn Write + Send)),
     /// With the names of members.
     Json(Vec<String>, &'out mut (dyn Write + Send)),
@@ -92,7 +92,7 @@ impl<'out> Sink<'out> {
             Format::Table => {
                 let mut table = table(width);
                 table.set_header(schema.fields().iter().map(|f| Cell::new(printable(f.name()))));
-                Sink::Table(table, out)
+                Sink::Table(Box::new(table), out)
             }
             Format::Csv => {
                 csv_line(schema.fields().iter().map(|f| f.name().clone()), out).map_err(written)?;

@@ -86,13 +86,13 @@ pub(crate) fn posts(step: u64) -> Vec<Post> {
         .collect();
     let events = "/api/v1/events".to_owned();
     let mut posts = vec![Post { path: events, key: None, kind: "application/x-ndjson", body: with_ids }];
-    if step % 2 == 0 {
+    if step.is_multiple_of(2) {
         // No event has an id, and two are the same: the request has one.
         let body = format!("[{0},{0},{1}]", event(step, 20, "key"), event(step, 21, "key"));
         let (path, key) = ("/api/v1/events?source=keyed".to_owned(), Some(format!("\"{step}\"")));
         posts.push(Post { path, key, kind: "application/json", body });
     }
-    if step % 5 == 0 {
+    if step.is_multiple_of(5) {
         let lines = format!("{}{}", event(step, 30, "file") + "\n", event(step, 31, "upload"));
         let body = format!(
             "--b\r\ncontent-disposition: form-data; name=\"source\"\r\n\r\nup\r\n--b\r\n\
@@ -162,8 +162,13 @@ impl Place {
         self.changed.notify_all();
     }
 
+    /// Which one is known; it grows.
+    pub(crate) fn number(&self) -> u64 {
+        self.address.lock().unwrap().0
+    }
+
     /// Waits for another place than the one that was last tried.
-    fn after(&self, tried: u64) -> (u64, String) {
+    pub(crate) fn after(&self, tried: u64) -> (u64, String) {
         let until = Instant::now() + PATIENCE;
         let mut place = self.address.lock().unwrap();
         loop {
@@ -186,6 +191,16 @@ pub(crate) struct Seen {
     pub(crate) duplicates: u64,
     /// Requests that had to be sent again.
     pub(crate) again: u64,
+}
+
+impl Seen {
+    pub(crate) fn and(self, other: Seen) -> Seen {
+        Seen {
+            events: self.events + other.events,
+            duplicates: self.duplicates + other.duplicates,
+            again: self.again + other.again,
+        }
+    }
 }
 
 /// Sends a request until it is answered with 200. `careless`: the first answer is not waited for.

@@ -69,9 +69,14 @@ impl World {
         let server = serve(&self.arguments(&data));
         let place = Place::default();
         place.set(Some(server.address.clone()));
-        let mut seen = Seen::default();
-        (0..steps).flat_map(load::posts).for_each(|post| load::send(&place, &post, false, &mut seen));
-        assert_eq!((seen.duplicates, seen.again), (0, 0));
+        let (step, over) = (AtomicU64::new(steps), AtomicBool::new(true));
+        let seen = std::thread::scope(|scope| {
+            let (place, step, over) = (&place, &step, &over);
+            let clients: Vec<_> =
+                (0..CLIENTS).map(|n| scope.spawn(move || client(place, n, false, step, over))).collect();
+            clients.into_iter().map(|client| client.join().expect("a client ends")).fold(Seen::default(), Seen::and)
+        });
+        assert_eq!(seen.duplicates, 0);
         settle(&server);
         server.stop();
         held(&data)
@@ -154,6 +159,51 @@ impl Drop for Mortal {
     }
 }
 
+/// Clients at a time; each has steps of its own.
+const CLIENTS: u64 = 4;
+
+/// Sends the requests of a client's steps as they come, until no more do.
+fn client(place: &Place, number: u64, careless: bool, step: &AtomicU64, over: &AtomicBool) -> Seen {
+    let (mut seen, mut next) = (Seen::default(), number);
+    loop {
+        // What is known after the end is all there is.
+        let ended = over.load(Ordering::SeqCst);
+        while next < step.load(Ordering::SeqCst) {
+            for (n, post) in load::posts(next).iter().enumerate() {
+                let careless = careless && mixed(next, 50 + n as u64).is_multiple_of(6);
+                load::send(place, post, careless, &mut seen);
+            }
+            next += CLIENTS;
+        }
+        if ended {
+            return seen;
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// Kills it at a moment of its life; what it had said.
+fn kill_at_random(server: Mortal, place: &Place, before: u64, crash: u64, seed: u64) -> String {
+    let roll = mixed(seed, crash);
+    match crash % 4 {
+        // From the start on, which may be before it serves.
+        0 => std::thread::sleep(Duration::from_micros(roll % 60_000)),
+        // While it serves.
+        1 | 2 => {
+            place.after(before);
+            std::thread::sleep(Duration::from_micros(roll % 150_000));
+        }
+        // While it stops, which turns the log into Parquet.
+        _ => {
+            place.after(before);
+            std::thread::sleep(Duration::from_micros(roll % 60_000));
+            drop(std::process::Command::new("kill").args(["-INT", &server.child.id().to_string()]).status());
+            std::thread::sleep(Duration::from_micros((roll >> 32) % 80_000));
+        }
+    }
+    server.kill()
+}
+
 #[test]
 fn killed_at_random_points_under_load_it_ends_as_if_it_had_not_been() {
     let (crashes, seed) = crashes(12);
@@ -161,64 +211,49 @@ fn killed_at_random_points_under_load_it_ends_as_if_it_had_not_been() {
     let data = world.path("data");
     let arguments = world.arguments(&data);
     let (place, over, step) = (Arc::new(Place::default()), AtomicBool::new(false), AtomicU64::new(0));
-    let (mut served, mut stopped) = (0, 0);
+    let started = Instant::now();
+    let mut served = 0;
     let seen = std::thread::scope(|scope| {
-        // Files grow at their own pace, and the client sends as fast as it is answered.
-        scope.spawn(|| {
+        // Files grow at their own pace, and clients send as fast as they are answered.
+        let writer = scope.spawn(|| {
             while !over.load(Ordering::SeqCst) {
-                world.files.write(step.fetch_add(1, Ordering::SeqCst));
-                std::thread::sleep(Duration::from_millis(10));
+                world.files.write(step.load(Ordering::SeqCst));
+                step.fetch_add(1, Ordering::SeqCst);
+                std::thread::sleep(Duration::from_millis(20));
             }
         });
-        let client = scope.spawn(|| {
-            let (mut seen, mut sent) = (Seen::default(), 0);
-            loop {
-                let known = step.load(Ordering::SeqCst);
-                if sent == known && over.load(Ordering::SeqCst) && known == step.load(Ordering::SeqCst) {
-                    return (seen, sent);
-                }
-                if sent == known {
-                    std::thread::sleep(Duration::from_millis(2));
-                    continue;
-                }
-                for (n, post) in load::posts(sent).iter().enumerate() {
-                    load::send(&place, post, mixed(sent, 50 + n as u64).is_multiple_of(6), &mut seen);
-                }
-                sent += 1;
-            }
-        });
+        let clients: Vec<_> = (0..CLIENTS)
+            .map(|n| {
+                scope.spawn({
+                    let (place, step, over) = (&place, &step, &over);
+                    move || client(place, n, true, step, over)
+                })
+            })
+            .collect();
         for crash in 0..crashes {
-            let roll = mixed(seed, crash);
+            let before = place.number();
             let server = Mortal::start(&arguments, place.clone());
-            // Short lives are as likely as such in which something comes about.
-            let longest = [40, 120, 400][crash as usize % 3];
-            std::thread::sleep(Duration::from_micros(roll % (longest * 1000)));
-            if crash % 5 == 4 {
-                let id = server.child.id().to_string();
-                drop(std::process::Command::new("kill").args(["-INT", &id]).status());
-                std::thread::sleep(Duration::from_micros((roll >> 32) % 60_000));
-                stopped += 1;
-            }
-            let said = server.kill();
+            let said = kill_at_random(server, &place, before, crash, seed);
             assert!(!said.contains("panicked"), "{said}");
             served += u64::from(said.contains("http://"));
         }
         over.store(true, Ordering::SeqCst);
-        // The writer may be in the midst of a step.
+        writer.join().expect("the writer ends");
         let server = Mortal::start(&arguments, place.clone());
-        let seen = client.join().expect("the client ends");
+        let seen =
+            clients.into_iter().map(|client| client.join().expect("a client ends")).fold(Seen::default(), Seen::and);
         server.kill();
         seen
     });
-    let (seen, steps) = seen;
-    assert_eq!(steps, step.load(Ordering::SeqCst));
+    let steps = step.load(Ordering::SeqCst);
     world.files.end();
     let server = serve(&arguments);
     settle(&server);
     server.stop();
+    let took = started.elapsed();
     let (interrupted, reference) = (held(&data), world.uninterrupted(steps));
     println!(
-        "{crashes} kills ({served} while it served, {stopped} while it stopped), {steps} steps, {} events, {} alerts, {seen:?}",
+        "{crashes} kills in {took:.1?}, {served} of them once it served; {steps} steps, {} events, {} alerts, {seen:?}",
         reference.events.len(),
         reference.alerts.len()
     );

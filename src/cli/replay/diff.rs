@@ -52,7 +52,7 @@ enum Difference {
     Added(Alert),
     Missing(Alert),
     /// As it was live and as it is now.
-    Changed(Alert, Alert),
+    Changed(Box<(Alert, Alert)>),
 }
 
 #[derive(Default)]
@@ -117,7 +117,7 @@ impl Standing {
                 Some(live) => {
                     count.live += 1;
                     if live != alert {
-                        all.push(Difference::Changed(live, alert));
+                        all.push(Difference::Changed(Box::new((live, alert))));
                     }
                 }
             }
@@ -132,7 +132,7 @@ impl Standing {
                 Some(others.remove(at))
             });
             all.push(match moved {
-                Some(now) => Difference::Changed(live, now),
+                Some(now) => Difference::Changed(Box::new((live, now))),
                 None => Difference::Missing(live),
             });
         }
@@ -142,7 +142,7 @@ impl Standing {
             match difference {
                 Difference::Added(_) => count.added += 1,
                 Difference::Missing(_) => count.missing += 1,
-                Difference::Changed(..) => count.changed += 1,
+                Difference::Changed(_) => count.changed += 1,
             }
         }
         all.sort_by(|a, b| order(a.alert()).cmp(&order(b.alert())));
@@ -163,7 +163,8 @@ fn order(alert: &Alert) -> (i64, &str, AlertId) {
 impl Difference {
     fn alert(&self) -> &Alert {
         match self {
-            Difference::Added(alert) | Difference::Missing(alert) | Difference::Changed(_, alert) => alert,
+            Difference::Added(alert) | Difference::Missing(alert) => alert,
+            Difference::Changed(both) => &both.1,
         }
     }
 }
@@ -179,11 +180,12 @@ impl Differences {
             let sign = match difference {
                 Difference::Added(_) => '+',
                 Difference::Missing(_) => '-',
-                Difference::Changed(..) => '~',
+                Difference::Changed(_) => '~',
             };
             write!(out, "{sign} ")?;
             alerts::line(&mut out, difference.alert(), color)?;
-            if let Difference::Changed(live, now) = difference {
+            if let Difference::Changed(both) = difference {
+                let (live, now) = &**both;
                 for (field, before, after) in fields(live, now) {
                     writeln!(
                         out,

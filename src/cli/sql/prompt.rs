@@ -29,7 +29,7 @@ pub(super) fn run(shell: &mut Shell<'_>, words: Words) -> anyhow::Result<()> {
     }
     let (mut prompt, mut entry) = (FIRST, String::new());
     loop {
-        let size = editor.dimensions().map(|(columns, lines)| (columns as u16, lines as usize));
+        let size = editor.dimensions().map(|(columns, lines)| (columns, lines as usize));
         shell.terminal = Some(size.filter(|(columns, lines)| *columns > 0 && *lines > 0).unwrap_or((80, 24)));
         let line = match editor.readline(prompt) {
             Ok(line) => line,

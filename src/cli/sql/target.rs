@@ -25,6 +25,9 @@ pub(in crate::cli) enum Output {
     Arrow,
 }
 
+/// Writes rows in a form, for a terminal of this width if it is for one.
+type Writes<'a, T> = dyn FnMut(Format, Option<u16>, &mut (dyn Write + Send)) -> Result<T, QueryError> + 'a;
+
 /// Where an answer goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Target {
@@ -77,7 +80,7 @@ impl Target {
         &self,
         screen: &mut (dyn Write + Send),
         width: Option<u16>,
-        write: &mut dyn FnMut(Format, Option<u16>, &mut (dyn Write + Send)) -> Result<T, QueryError>,
+        write: &mut Writes<'_, T>,
     ) -> anyhow::Result<T> {
         match &self.file {
             None => Ok(write(self.format(), width, screen)?),
@@ -164,6 +167,11 @@ mod tests {
         assert_eq!(Target::new(None, None).unwrap().format(), Format::Table);
     }
 
+    fn written(out: &mut (dyn Write + Send), text: &[u8]) -> Result<(), QueryError> {
+        out.write_all(text).unwrap();
+        Ok(())
+    }
+
     #[test]
     fn a_file_is_whole_or_not_there() {
         let folder = tempfile::tempdir().unwrap();
@@ -173,13 +181,13 @@ mod tests {
             Err(QueryError::Sql("no".to_owned()))
         });
         assert!(failed.is_err() && std::fs::read_dir(folder.path()).unwrap().next().is_none());
-        to_file(&path, |out| Ok(out.write_all(b"1").unwrap())).unwrap();
+        to_file(&path, |out| written(out, b"1")).unwrap();
         let link = folder.path().join("link.csv");
         std::os::unix::fs::symlink(&path, &link).unwrap();
-        to_file(&link, |out| Ok(out.write_all(b"2").unwrap())).unwrap();
+        to_file(&link, |out| written(out, b"2")).unwrap();
         assert_eq!(std::fs::read(&path).unwrap(), b"2");
         assert!(std::fs::symlink_metadata(&link).unwrap().is_symlink());
-        to_file(Path::new("/dev/null"), |out| Ok(out.write_all(b"3").unwrap())).unwrap();
+        to_file(Path::new("/dev/null"), |out| written(out, b"3")).unwrap();
         assert!(to_file(folder.path(), |_| Ok(())).unwrap_err().to_string().contains("is a folder"));
         assert!(to_file(&folder.path().join("no/a.csv"), |_| Ok(())).unwrap_err().to_string().contains("cannot write"));
     }

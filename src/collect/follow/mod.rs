@@ -163,7 +163,7 @@ impl Follower {
                 }
                 Ok(Look::Truncated { rest }) => {
                     busy = true;
-                    self.truncated(at, rest)?;
+                    self.truncated(at, rest.map(|rest| *rest))?;
                 }
                 Err(Failure::Stopped) => return Err(Closed),
                 Err(Failure::Read(source)) => {

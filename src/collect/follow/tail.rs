@@ -44,7 +44,7 @@ pub(super) enum Look {
     /// Blocks of lines were sent; when `more`, others are waiting.
     Sent { more: bool },
     /// It was emptied or written anew since. `rest` is the unfinished line it ended in.
-    Truncated { rest: Option<RawLog> },
+    Truncated { rest: Option<Box<RawLog>> },
 }
 
 /// A send that failed ends following; a read that failed ends this file.
@@ -99,7 +99,7 @@ impl Tail {
         let size = self.meta.len();
         if size < self.splitter.position() {
             let rest = self.splitter.rest();
-            return Ok(Look::Truncated { rest: rest.map(|block| self.raw(block)) });
+            return Ok(Look::Truncated { rest: rest.map(|block| Box::new(self.raw(block))) });
         }
         let modified = self.meta.modified().ok();
         if size == self.splitter.position() && modified == self.judged {

@@ -22,6 +22,13 @@ pub(super) struct Refusal {
     reason: String,
 }
 
+impl Accepted {
+    /// Whether whoever sent it can be told to send it again.
+    fn is_refusable(&self) -> bool {
+        self.acknowledge.as_ref().is_some_and(|waiting| !waiting.is_patient)
+    }
+}
+
 impl Pipeline {
     /// Makes an epoch durable. While the disk refuses, blocks that somebody waits for are given back to them with the
     /// reason, and the others are held until it takes them.
@@ -31,22 +38,38 @@ impl Pipeline {
             match self.write(accepted) {
                 Ok(()) => {
                     self.metrics.committed(started.elapsed().as_secs_f64());
+                    self.settle(accepted);
                     return self.takes_again();
                 }
                 Err(error) => {
                     let reason = self.refuses(&error);
-                    accepted.retain_mut(|a| match a.acknowledge.take_if(|waiting| !waiting.is_patient) {
-                        Some(waiting) => {
-                            // Whoever waited may be gone, which changes nothing.
-                            drop(waiting.send(Err(reason.clone())));
-                            false
-                        }
-                        None => true,
-                    });
+                    self.give_back(accepted);
+                    for block in accepted.extract_if(.., |block| block.is_refusable()) {
+                        // Whoever waited may be gone, which changes nothing.
+                        drop(block.acknowledge.map(|waiting| waiting.send(Err(reason.clone()))));
+                    }
                     if !accepted.is_empty() {
                         std::thread::sleep(RETRY);
                     }
                 }
+            }
+        }
+    }
+
+    /// Blocks that could be refused were not.
+    fn settle(&mut self, accepted: &[Accepted]) {
+        for block in accepted.iter().filter(|block| block.is_refusable()) {
+            if let Some((ingest, _)) = self.sources.get_mut(&block.source) {
+                ingest.settle();
+            }
+        }
+    }
+
+    /// Blocks that can be refused are.
+    fn give_back(&mut self, accepted: &[Accepted]) {
+        for block in accepted.iter().filter(|block| block.is_refusable()) {
+            if let Some((ingest, _)) = self.sources.get_mut(&block.source) {
+                ingest.give_back();
             }
         }
     }

@@ -140,11 +140,15 @@ pub(super) fn read(input: &mut dyn Read, most: usize) -> Result<Option<Result<Re
 /// Reads until the frames begin; whether they do.
 fn passed(input: &mut dyn Read) -> io::Result<bool> {
     let mut seen = Vec::with_capacity(BEGINNING.len());
-    for byte in input.take(PREAMBLE).bytes() {
+    for _ in 0..PREAMBLE {
+        let mut byte = [0];
+        if input.read(&mut byte)? == 0 {
+            return Ok(false);
+        }
         if seen.len() == BEGINNING.len() {
             seen.remove(0);
         }
-        seen.push(byte?);
+        seen.push(byte[0]);
         if seen == BEGINNING {
             return Ok(true);
         }
