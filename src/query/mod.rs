@@ -13,6 +13,7 @@ mod lean;
 pub mod lex;
 mod macros;
 mod output;
+mod record;
 mod saved;
 mod search;
 mod session;
