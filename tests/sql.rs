@@ -279,3 +279,26 @@ fn ctrl_c_stops_a_statement_and_long_answers_are_paged() {
     at.ask(".quit", "");
     assert_eq!(at.code(), Some(0));
 }
+
+#[test]
+fn rules_that_are_read_again_are_seen() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let rule =
+        |name: &str| format!("rule {name} {{ severity low attack T1110 when any where event.code == \"{name}\" }}\n");
+    std::fs::create_dir(path("rules")).unwrap();
+    std::fs::write(path("rules/a.weir"), rule("a")).unwrap();
+    let server = Server::start(&["run", "--data", &path("data"), "--rules", &path("rules")]);
+    let names = || {
+        let sql = "SELECT string_agg(name || ' ' || tactics[1], ', ' ORDER BY name) AS names FROM rules WHERE enabled";
+        json(&run(["sql", "--data", &path("data"), "--output", "json", sql]))[0]["names"].clone()
+    };
+    assert_eq!(names(), "a credential-access");
+    std::fs::write(path("rules/a.weir"), rule("b") + &rule("c")).unwrap();
+    let started = Instant::now();
+    while names() != "b credential-access, c credential-access" {
+        assert!(started.elapsed() < PATIENCE, "{}", names());
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    server.stop();
+}

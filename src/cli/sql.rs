@@ -59,7 +59,7 @@ pub(super) struct Arguments {
     /// Data folder
     #[arg(long, value_name = "DIR", default_value = "weir-data", env = "WEIR_DATA")]
     data: PathBuf,
-    /// How rows are written; a table shows the first 1,000. Without it: as the name of --out says, else a table
+    /// How rows are written; a table shows the first 1,000 (rows too wide for the terminal as lists of values). Without it: as the name of --out says, else a table
     #[arg(long, value_enum, value_name = "FORMAT")]
     output: Option<Output>,
     /// Write the rows to this file, which is replaced only once they are all written

@@ -13,6 +13,7 @@ mod lean;
 pub mod lex;
 mod macros;
 mod output;
+mod record;
 pub mod sandbox;
 mod saved;
 mod search;

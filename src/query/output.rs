@@ -11,12 +11,12 @@ use serde_json::Value;
 
 use super::columnar::Columnar;
 use super::value::{Argument, bad, cell, json};
-use super::{Each, QueryError, Rows, instants};
+use super::{Each, QueryError, Rows, instants, record};
 
 /// How rows are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
-    /// A table, of at most [`TABLE_ROWS`] rows.
+    /// A table, of at most [`TABLE_ROWS`] rows; a list of values a row where it would be too narrow.
     Table,
     /// Comma-separated values with a head line.
     Csv,
@@ -75,6 +75,8 @@ pub(super) fn print(
 /// Where rows go.
 enum Sink<'out> {
     Table(Box<Table>, &'out mut (dyn Write + Send)),
+    /// With the number of the last row.
+    Records(u64, &'out mut (dyn Write + Send)),
     Csv(&'out mut (dyn Write + Send)),
     /// With the names of members.
     Json(Vec<String>, &'out mut (dyn Write + Send)),
@@ -89,6 +91,7 @@ impl<'out> Sink<'out> {
         out: &'out mut (dyn Write + Send),
     ) -> Result<Sink<'out>, QueryError> {
         Ok(match format {
+            Format::Table if !record::is_table(schema.fields().len(), width) => Sink::Records(0, out),
             Format::Table => {
                 let mut table = table(width);
                 table.set_header(schema.fields().iter().map(|f| Cell::new(printable(f.name()))));
@@ -112,6 +115,10 @@ impl<'out> Sink<'out> {
                 rows.for_each(|row| add_row(table, schema, batch, row));
                 Ok(())
             }
+            Sink::Records(number, out) => rows.try_for_each(|row| {
+                *number += 1;
+                record::write(batch, row, *number, out).map_err(written)
+            }),
             Sink::Csv(out) => rows.try_for_each(|row| csv_row(schema, batch, row, out)).map_err(written),
             Sink::Json(names, out) => rows.try_for_each(|row| json_row(names, batch, row, out)).map_err(written),
             Sink::Columnar(columnar) => columnar.write(batch),
@@ -124,7 +131,7 @@ impl<'out> Sink<'out> {
                 align(&mut table);
                 writeln!(out, "{table}").and_then(|()| out.flush()).map_err(written)
             }
-            Sink::Csv(out) | Sink::Json(_, out) => out.flush().map_err(written),
+            Sink::Records(_, out) | Sink::Csv(out) | Sink::Json(_, out) => out.flush().map_err(written),
             Sink::Columnar(columnar) => columnar.finish(),
         }
     }

@@ -1,4 +1,4 @@
-//! Answers as Parquet and Arrow: the types of the statement, and its rows.
+//! Answers as Parquet and Arrow, with the types of the statement and its rows; and rows that are too wide for a table.
 
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{DataType, TimeUnit, TimestampMicrosecondType, UInt16Type};
@@ -85,4 +85,34 @@ fn what_parquet_cannot_hold_is_told_before_anything_is_written() {
     assert!(out.is_empty());
     let arrow = written(&session, "SELECT now() - ts AS since FROM events", Format::ArrowStream);
     assert_eq!(read(Format::ArrowStream, arrow).iter().map(RecordBatch::num_rows).sum::<usize>(), 102);
+}
+
+#[test]
+fn rows_too_wide_for_the_terminal_are_lists_of_values() {
+    let (_dir, session) = opened();
+    let shown = |sql: &str, width| {
+        let mut out = Vec::new();
+        write(&mut session.prepare(sql).unwrap(), &Default::default(), Format::Table, width, &mut out).unwrap();
+        String::from_utf8(out).unwrap()
+    };
+    expect_test::expect![[r#"
+        ── 1 ──
+        ts              2026-01-15T10:30:45.000000Z
+        @timestamp      2026-01-15T10:30:45.000000Z
+        message         Failed password for u0 from 10.0.0.0 port 22 ssh2
+        event.category  authentication
+        event.dataset   system.auth
+        event.id        019bc135-2808-8418-b795-3c048f57e5ca
+        event.original  Jan 15 10:30:45 web1 sshd[7]: Failed password for u0 from 10.0.0.0 port 22 ssh2
+        event.outcome   success
+        user.name       u0
+        source.ip       10.0.0.0
+        source.port     22
+        fields.note     it's "x"
+    "#]]
+    .assert_eq(&shown("FROM events ORDER BY ts LIMIT 1", Some(120)));
+    assert!(shown("SELECT 1 AS a, 'x\u{1b}' AS b", Some(19)).contains("── 1 ──\na  1\nb  x\u{fffd}\n"));
+    for table in [shown("SELECT 1 AS a, 2 AS b", Some(20)), shown("FROM events LIMIT 1", None)] {
+        assert!(table.starts_with('┌'), "{table}");
+    }
 }
