@@ -7,6 +7,14 @@ use super::manifest::StoredFile;
 use super::sink::Sink;
 use super::{ArchiveError, repair};
 
+/// A segment that takes no more.
+#[derive(Clone, Copy)]
+pub(super) struct Sealed {
+    pub(super) number: u64,
+    /// What lies behind this byte does not count.
+    pub(super) committed: u64,
+}
+
 /// What was made of a segment.
 pub(super) struct Converted {
     pub(super) files: Vec<StoredFile>,

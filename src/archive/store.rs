@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use super::convert::{self, Converted};
+use super::convert::{self, Converted, Sealed};
 use super::log::{self, Frame, Frames, Head, Segment};
 use super::manifest::{Checkpoint, Manifest};
 use super::part::Encoding;
@@ -127,14 +127,6 @@ pub struct Archive {
     passed: bool,
     greatest_time: Option<i64>,
     lock: Arc<File>,
-}
-
-/// A segment that takes no more.
-#[derive(Clone, Copy)]
-struct Sealed {
-    number: u64,
-    /// What lies behind this byte does not count.
-    committed: u64,
 }
 
 struct Current {
