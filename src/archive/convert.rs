@@ -7,6 +7,14 @@ use super::log::{Frame, Frames};
 use super::sink::Sink;
 use super::{ArchiveError, repair};
 
+/// A segment that takes no more.
+#[derive(Clone, Copy)]
+pub(super) struct Sealed {
+    pub(super) number: u64,
+    /// What lies behind this byte does not count.
+    pub(super) committed: u64,
+}
+
 /// Turns a segment into Parquet, up to a byte.
 pub(super) fn convert(path: &Path, committed: u64, sink: impl Fn() -> Sink) -> Result<Done, ArchiveError> {
     if let Some(converted) = convert_sound(path, committed, sink())? {

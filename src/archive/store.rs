@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::background::Background;
+use super::convert::Sealed;
 use super::log::{self, Head, Segment};
 use super::manifest::{Checkpoint, Manifest};
 use super::part::Encoding;
@@ -82,14 +83,6 @@ pub struct Archive {
     passed: bool,
     greatest_time: Option<i64>,
     pub(super) lock: Arc<File>,
-}
-
-/// A segment that takes no more.
-#[derive(Clone, Copy)]
-pub(super) struct Sealed {
-    pub(super) number: u64,
-    /// What lies behind this byte does not count.
-    pub(super) committed: u64,
 }
 
 pub(super) struct Current {

@@ -3,8 +3,9 @@
 //! The work itself is done beside (`background`); here it is started, and what came of it is published.
 
 use super::background::{self, Background, Task, Tidy};
+use super::convert::Sealed;
 use super::sink::Sink;
-use super::store::{Archive, Current, Sealed};
+use super::store::{Archive, Current};
 use super::{ArchiveError, convert, layout};
 use crate::event::time;
 

@@ -76,8 +76,10 @@ impl Ingest {
             return;
         }
         let made = times.min(REPEATED);
-        let path = self.builder.row_text(field::LOG_FILE_PATH).unwrap_or(&self.source.name);
-        let earlier = || self.earlier.count(time, raw.as_bytes(), path);
+        let earlier = || {
+            let path = self.builder.row_text(field::LOG_FILE_PATH).unwrap_or(&self.source.name);
+            self.earlier.count(time, raw.as_bytes(), path)
+        };
         let before = self.occurrences.count(time, hash as u64, made, earlier);
         if pass.taken.is_some() {
             self.tentative.push((hash as u64, made));
