@@ -103,6 +103,8 @@ pub(super) fn lock(dir: &Path) -> Result<File, ArchiveError> {
     for folder in [dir.to_owned(), log_folder(dir), events_folder(dir)] {
         make_folder(&folder)?;
     }
+    let readers = readers(dir);
+    OpenOptions::new().create(true).append(true).open(&readers).map_err(ArchiveError::io("open", &readers))?;
     let path = dir.join("lock");
     let file = OpenOptions::new()
         .create(true)

@@ -1,29 +1,26 @@
-//! One syslog connection: its bytes in, blocks out, and its last byte left to the system until all is durable.
+//! One syslog connection: its bytes in, blocks out, and an end that says whether all of them are durable.
 //!
 //! Syslog has no answers, but TCP tells a sender whether its connection was closed or broken off. While anything of a
-//! connection would not survive power loss, the last byte of it is looked at and not taken: should weir be
-//! killed, the system breaks the connection off, as it does where something was not read. So a sender that ends its side and
-//! then sees the connection closed knows that everything is kept; one that sees it broken off has to send again what it
-//! holds.
+//! connection would not survive power loss, the socket is set to linger for no time (`SO_LINGER`, see socket(7)): should weir be
+//! killed, the system breaks the connection off, as it also does where something was not read. So a sender that ends its side
+//! and then sees the connection closed knows that everything is kept; one that sees it broken off has to send again
+//! what it holds.
 
 use std::collections::VecDeque;
 use std::io;
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, Interest};
+use socket2::SockRef;
 use tokio::net::TcpStream;
 use tokio::sync::mpsc::Sender;
 use tokio::sync::oneshot;
-use tokio::time::Instant;
 
 use super::frame::Framer;
-use crate::collect::live::{PATIENCE, Pending};
+use crate::collect::live::Pending;
 use crate::event::raw::{RawLog, Receipt};
 
-/// Bytes looked at in one go.
+/// Bytes read in one go.
 const LOOK: usize = 64 << 10;
-/// While the last byte is held, the system cannot say that more have come: it is asked this often.
-const ASK: Duration = PATIENCE;
 
 type Durable = oneshot::Receiver<Result<Receipt, String>>;
 
@@ -35,12 +32,10 @@ pub(super) struct Connection {
     buffer: Vec<u8>,
     /// Blocks on their way to disk.
     under_way: VecDeque<Durable>,
-    /// The last byte was looked at and is still the system's.
-    held: bool,
+    /// It would be broken off.
+    armed: bool,
     /// Something will never be known to be durable.
     lost: bool,
-    /// When to ask again, while a byte is held.
-    ask: Instant,
 }
 
 /// What came of a look.
@@ -55,55 +50,40 @@ pub(super) enum Looked {
 
 impl Connection {
     pub(super) fn new(stream: TcpStream, framer: Framer, pending: Pending) -> Connection {
-        let (under_way, ask) = (VecDeque::new(), Instant::now());
-        Connection { stream, framer, pending, buffer: vec![0; LOOK], under_way, held: false, lost: false, ask }
+        let under_way = VecDeque::new();
+        Connection { stream, framer, pending, buffer: vec![0; LOOK], under_way, armed: false, lost: false }
     }
 
     /// Waits for bytes, for a block to be durable or for lines to be due, whichever is first, and does what is to be done. May be
     /// given up at any time.
     pub(super) async fn look(&mut self, sender: &Sender<RawLog>) -> io::Result<Looked> {
-        let (due, ask) = (self.pending.due(), self.ask);
+        let due = self.pending.due();
         tokio::select! {
             biased;
             durable = first(&mut self.under_way), if !self.under_way.is_empty() => {
                 self.under_way.pop_front();
                 self.lost |= !durable;
-                self.let_go().await?;
+                self.settle()?;
+                Ok(Looked::On)
             }
-            () = tokio::time::sleep_until(due) => return Ok(self.send(sender).await),
-            () = tokio::time::sleep_until(ask), if self.held => return self.take(sender).await,
-            readable = self.stream.readable(), if !self.held => {
+            () = tokio::time::sleep_until(due) => Ok(self.send(sender).await),
+            readable = self.stream.readable() => {
                 readable?;
-                return self.take(sender).await;
+                self.take(sender).await
             }
         }
-        Ok(Looked::On)
     }
 
-    /// Takes what is there, but for the last byte.
+    /// Takes what is there.
     async fn take(&mut self, sender: &Sender<RawLog>) -> io::Result<Looked> {
-        self.ask = Instant::now() + ASK;
-        loop {
-            let ready = self.stream.ready(Interest::READABLE).await?;
-            let there = self.stream.peek(&mut self.buffer).await?;
-            let known = usize::from(self.held);
-            if there <= known {
-                // Whether more can come is known without taking the held byte.
-                let ended = if self.held { ready.is_read_closed() } else { there == 0 };
-                return Ok(if ended { Looked::End } else { Looked::On });
-            }
-            self.framer.push(&self.buffer[known..there], self.pending.lines());
-            self.stream.read_exact(&mut self.buffer[..there - 1]).await?;
-            self.held = true;
-            if self.pending.is_full()
-                && let Looked::Stopped = self.send(sender).await
-            {
-                return Ok(Looked::Stopped);
-            }
-            if there < LOOK {
-                return Ok(Looked::On);
-            }
+        self.arm()?;
+        match self.stream.try_read(&mut self.buffer) {
+            Ok(0) => return Ok(Looked::End),
+            Ok(there) => self.framer.push(&self.buffer[..there], self.pending.lines()),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.settle()?,
+            Err(error) => return Err(error),
         }
+        if self.pending.is_full() { Ok(self.send(sender).await) } else { Ok(Looked::On) }
     }
 
     async fn send(&mut self, sender: &Sender<RawLog>) -> Looked {
@@ -116,12 +96,21 @@ impl Connection {
         Looked::On
     }
 
-    /// Takes the last byte, once everything before it is durable.
-    async fn let_go(&mut self) -> io::Result<()> {
+    /// From here on something may be read that is not durable.
+    fn arm(&mut self) -> io::Result<()> {
+        if !self.armed {
+            SockRef::from(&self.stream).set_linger(Some(Duration::ZERO))?;
+            self.armed = true;
+        }
+        Ok(())
+    }
+
+    /// Once everything that was read is durable, the connection may be closed in peace.
+    fn settle(&mut self) -> io::Result<()> {
         let is_safe = self.under_way.is_empty() && self.pending.is_empty() && self.framer.is_empty() && !self.lost;
-        if self.held && is_safe {
-            self.stream.read_exact(&mut [0]).await?;
-            self.held = false;
+        if self.armed && is_safe {
+            SockRef::from(&self.stream).set_linger(None)?;
+            self.armed = false;
         }
         Ok(())
     }
@@ -136,7 +125,7 @@ impl Connection {
         }
         if let Looked::On = sent {
             // An error is the sender's: it has gone.
-            drop(self.let_go().await);
+            self.settle().unwrap_or_default();
         }
         self.framer
     }
