@@ -281,7 +281,7 @@ SELECT repeat('x', 200000000) AS x
 
 -- attack: joins without end
 -- told: time
-SELECT count(*) FROM range(1000000000) a(x), range(1000000000) b(y) WHERE x * y % 7919 = 3
+SELECT count(*) FROM range(100000) a(x), range(100000) b(y), range(100000) c(z) WHERE x * y * z % 7919 = 3
 
 -- attack: recurs without end
 -- told: time

@@ -16,7 +16,7 @@ SELECT time_bucket(INTERVAL '5 minutes', ts) AS span, count(*) FILTER (WHERE eve
 SELECT source.ip, ts - lag(ts) OVER (PARTITION BY source.ip ORDER BY ts) AS gap, row_number() OVER w, sum(1) OVER (w ROWS BETWEEN 2 PRECEDING AND CURRENT ROW) FROM events WINDOW w AS (PARTITION BY user.name ORDER BY ts) QUALIFY row_number() OVER w <= 3
 
 -- query: definitions
-WITH failed AS MATERIALIZED (SELECT source.ip AS ip, count(*) AS n FROM events WHERE event.outcome = 'failure' GROUP BY 1), top AS (FROM failed ORDER BY n DESC LIMIT 5) SELECT * FROM top UNION ALL SELECT NULL, sum(n) FROM failed
+WITH failed AS MATERIALIZED (SELECT source.ip AS ip, count(*) AS n FROM events WHERE event.outcome = 'failure' GROUP BY 1), top AS (FROM failed ORDER BY n DESC, ip LIMIT 5) SELECT * FROM (FROM top UNION ALL SELECT NULL, sum(n) FROM failed) ORDER BY n, ip
 
 -- query: a recursive definition
 WITH RECURSIVE days(d) AS (SELECT DATE '2026-01-10' UNION ALL SELECT d + 1 FROM days WHERE d < DATE '2026-01-20') SELECT d, count(ts) FROM days LEFT JOIN events ON ts::DATE = d GROUP BY d ORDER BY d
