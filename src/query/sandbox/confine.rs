@@ -6,6 +6,7 @@
 //! file. Where the kernel has no Landlock, or neither way to cut the network off, nothing is run.
 
 use std::fs;
+use std::os::fd::RawFd;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -76,6 +77,7 @@ pub(super) fn bound(limits: &Limits) -> Result<Bounds, ConfineError> {
     // It shall not outlive whoever asked, and be the first to go when memory is short. Both are only manners.
     let _ = prctl::set_pdeathsig(Signal::SIGKILL);
     let _ = fs::write("/proc/self/oom_score_adj", "1000");
+    close_inherited();
     // Root may go into a network of its own at once; others in a user namespace, in which root would lose its rights on
     // files.
     let alone = unshare(CloneFlags::CLONE_NEWNET).is_ok()
@@ -106,6 +108,16 @@ impl Bounds {
         }
         let missing = NEWER.iter().filter(|(since, _)| version < *since && !(self.alone && *since == TCP));
         Ok(missing.map(|(_, what)| (*what).to_owned()).collect())
+    }
+}
+
+/// Whoever started weir may have left files or sockets open for it, and so for what it starts.
+fn close_inherited() {
+    let Ok(open) = fs::read_dir("/proc/self/fd") else { return };
+    let open: Vec<RawFd> = open.filter_map(|fd| fd.ok()?.file_name().to_str()?.parse().ok()).collect();
+    // One of them was that of the folder, which is closed by now.
+    for fd in open.into_iter().filter(|fd| *fd > 2) {
+        let _ = nix::unistd::close(fd);
     }
 }
 
