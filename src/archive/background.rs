@@ -10,7 +10,8 @@ use std::thread::JoinHandle;
 
 use super::holds::Holds;
 use super::lists::ListHistory;
-use super::manifest::StoredFile;
+use super::log::Head;
+use super::manifest::{Checkpoint, Manifest, StoredFile};
 use super::part::count_datasets;
 use super::retention::{Goes, Retention};
 use super::sink::Sink;
@@ -36,10 +37,36 @@ pub(super) struct Done {
     pub(super) replaced: BTreeSet<String>,
     /// Files of which it is known now what datasets they hold.
     pub(super) counted: BTreeMap<String, BTreeMap<String, u64>>,
-    /// Number of the event after the last one that became Parquet.
-    pub(super) sequence: Option<u64>,
+    /// Where the segment that became Parquet ends.
+    pub(super) reached: Reached,
+    /// The holds that were looked at.
+    pub(super) holds: Holds,
+    /// Files that cannot be put in order, and why.
+    pub(super) failed: Option<(BTreeSet<String>, ArchiveError)>,
+    /// Events up to this time were removed, µs.
+    pub(super) expired: Option<i64>,
     /// Ids that senders gave to what became Parquet.
     pub(super) ids: Vec<u128>,
+}
+
+/// What the frames of a segment say at their end.
+#[derive(Default)]
+pub(super) struct Reached {
+    /// Number of the event after the last one.
+    pub(super) sequence: u64,
+    pub(super) checkpoints: Vec<Checkpoint>,
+    pub(super) watermark: Option<i64>,
+    pub(super) promise: Option<i64>,
+}
+
+impl Reached {
+    /// After one more frame.
+    pub(super) fn follow(&mut self, head: Head) {
+        self.sequence = head.sequence + head.events;
+        self.checkpoints.extend(head.checkpoints);
+        self.watermark = self.watermark.max(head.watermark);
+        self.promise = self.promise.max(head.promise);
+    }
 }
 
 impl Done {
@@ -98,20 +125,30 @@ pub(super) struct Tidy {
     pub(super) now: i64,
     /// Events from this time on are needed, µs.
     pub(super) needed: i64,
+    /// Files that could not be put in order before.
+    pub(super) set_aside: BTreeSet<String>,
 }
 
 impl Tidy {
     /// One step. There may be more to do when something changes with it.
     pub(super) fn step(mut self, sink: Sink, stop: &AtomicBool) -> Result<Done, ArchiveError> {
         let holds = Holds::load(&self.dir)?;
-        let mut done = Done { counted: self.count(&holds, stop)?, ..Done::default() };
+        let mut done = Done::default();
+        if let Err((file, error)) = self.count(&holds, stop, &mut done.counted) {
+            done.failed = Some((BTreeSet::from([file]), error));
+            return Ok(done);
+        }
         let mut part = None;
         for (at, goes) in self.retention.expired(&self.files, &holds, self.now, self.needed) {
+            let file = &self.files[at];
             match goes {
-                Goes::All => done.replaced.extend([self.files[at].path.clone()]),
+                Goes::All => done.replaced.extend([file.path.clone()]),
+                Goes::Datasets(_) if self.set_aside.contains(&file.path) => continue,
                 Goes::Datasets(datasets) => part = part.or(Some((at, datasets))),
             }
+            done.expired = done.expired.max(Some(file.max_time));
         }
+        done.holds = holds;
         if !done.replaced.is_empty() {
             self.tell(&done.replaced);
             return Ok(done);
@@ -123,7 +160,14 @@ impl Tidy {
                 None => return Ok(done),
             },
         };
-        if let Some(files) = compact::rewrite(&self.dir, &old, &without, sink, stop)? {
+        let rewritten = match compact::rewrite(&self.dir, &old, &without, sink, stop) {
+            Ok(rewritten) => rewritten,
+            Err(error) => {
+                done.failed = Some((old.into_iter().map(|f| f.path).collect(), error));
+                return Ok(done);
+            }
+        };
+        if let Some(files) = rewritten {
             let rows = |files: &[StoredFile]| files.iter().map(|f| f.rows).sum::<u64>();
             match without.is_empty() {
                 true => tracing::debug!("{} files with {} events became {}", old.len(), rows(&old), files.len()),
@@ -143,24 +187,19 @@ impl Tidy {
         &mut self,
         holds: &Holds,
         stop: &AtomicBool,
-    ) -> Result<BTreeMap<String, BTreeMap<String, u64>>, ArchiveError> {
-        let mut counted = BTreeMap::new();
+        counted: &mut BTreeMap<String, BTreeMap<String, u64>>,
+    ) -> Result<(), (String, ArchiveError)> {
         if !self.retention.asks_datasets(holds) {
-            return Ok(counted);
+            return Ok(());
         }
-        let columns = BTreeSet::from([FieldRef::Column(field::EVENT_DATASET)]);
-        for file in self.files.iter_mut().filter(|f| f.datasets.is_none()) {
-            let mut datasets = BTreeMap::new();
-            for batch in read::read(&self.dir.join(&file.path), Some(&columns), i64::MIN..=i64::MAX)? {
-                if stop.load(Ordering::Relaxed) {
-                    return Ok(counted);
-                }
-                count_datasets(&batch?, &mut datasets);
-            }
+        for file in self.files.iter_mut().filter(|f| f.datasets.is_none() && !self.set_aside.contains(&f.path)) {
+            let Some(datasets) = datasets(&self.dir, file, stop).map_err(|e| (file.path.clone(), e))? else {
+                return Ok(());
+            };
             counted.insert(file.path.clone(), datasets.clone());
             file.datasets = Some(datasets);
         }
-        Ok(counted)
+        Ok(())
     }
 
     fn tell(&self, gone: &BTreeSet<String>) {
@@ -177,19 +216,34 @@ impl Tidy {
             let age = written.and_then(|at| at.elapsed().ok());
             age.map_or(0, |age| i64::try_from(age.as_micros()).unwrap_or(i64::MAX))
         };
-        Ok(compact::plan(&self.files, &cuts, self.now, &age))
+        let whole = |file: &&StoredFile| !self.set_aside.contains(&file.path);
+        let files: Vec<StoredFile> = self.files.iter().filter(whole).cloned().collect();
+        Ok(compact::plan(&files, &cuts, self.now, &age))
     }
 }
 
-/// What would go of an archive by these limits at a time (µs): by file, how many events and about how many bytes. What running rules
-/// need is not looked at.
+/// How many events of which dataset are in a file; `None` when it was told to stop.
+fn datasets(dir: &Path, file: &StoredFile, stop: &AtomicBool) -> Result<Option<BTreeMap<String, u64>>, ArchiveError> {
+    let columns = BTreeSet::from([FieldRef::Column(field::EVENT_DATASET)]);
+    let mut datasets = BTreeMap::new();
+    for batch in read::read(&dir.join(&file.path), Some(&columns), i64::MIN..=i64::MAX)? {
+        if stop.load(Ordering::Relaxed) {
+            return Ok(None);
+        }
+        count_datasets(&batch?, &mut datasets);
+    }
+    Ok(Some(datasets))
+}
+
+/// What would go of an archive by these limits at a time (µs): by file, how many events and about how many bytes.
 pub fn expired(dir: &Path, retention: &Retention, now: i64) -> Result<BTreeMap<String, (u64, u64)>, ArchiveError> {
     let held = read::snapshot(dir)?;
     let (retention, files) = (retention.clone(), held.files().to_vec());
-    let mut tidy = Tidy { dir: dir.to_owned(), files, retention, now, needed: i64::MAX };
+    let needed = Manifest::load(dir)?.and_then(|manifest| manifest.needed).unwrap_or(i64::MAX);
+    let mut tidy = Tidy { dir: dir.to_owned(), files, retention, now, needed, set_aside: BTreeSet::new() };
     let holds = Holds::load(dir)?;
-    tidy.count(&holds, &AtomicBool::new(false))?;
-    let verdicts = tidy.retention.expired(&tidy.files, &holds, now, i64::MAX);
+    tidy.count(&holds, &AtomicBool::new(false), &mut BTreeMap::new()).map_err(|(_, error)| error)?;
+    let verdicts = tidy.retention.expired(&tidy.files, &holds, now, needed);
     let gone = verdicts.into_iter().map(|(at, goes)| {
         let file = &tidy.files[at];
         let rows = match (goes, &file.datasets) {

@@ -2,6 +2,8 @@
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::manifest::Manifest;
 use super::part::Encoding;
@@ -13,6 +15,7 @@ use crate::event::EventBatch;
 pub struct BulkWriter {
     dir: PathBuf,
     manifest: Manifest,
+    next_file: Arc<AtomicU64>,
     sink: Sink,
     _lock: File,
 }
@@ -28,8 +31,9 @@ impl BulkWriter {
         let lock = layout::lock(dir)?;
         let recovered = recover::recover(dir)?;
         let manifest = recovered.manifest;
-        let sink = Sink::new(dir, encoding, manifest.next_file, recovered.sequence);
-        Ok(BulkWriter { dir: dir.to_owned(), manifest, sink, _lock: lock })
+        let next_file = Arc::new(AtomicU64::new(manifest.next_file));
+        let sink = Sink::new(dir, encoding, next_file.clone(), recovered.sequence);
+        Ok(BulkWriter { dir: dir.to_owned(), manifest, next_file, sink, _lock: lock })
     }
 
     /// Takes a batch.
@@ -41,7 +45,7 @@ impl BulkWriter {
     pub fn finish(mut self) -> Result<(), ArchiveError> {
         let sequence = self.sink.sequence();
         let files = self.sink.finish()?;
-        self.manifest.next_file += files.len() as u64;
+        self.manifest.next_file = self.next_file.load(Ordering::Relaxed);
         self.manifest.files.extend(files);
         self.manifest.sequence = sequence;
         self.manifest.publish(&self.dir)

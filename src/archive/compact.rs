@@ -96,6 +96,9 @@ pub(super) fn rewrite(
     let mut kept = 0;
     for file in &old {
         let path = dir.join(&file.path);
+        if !path.exists() {
+            return Err(ArchiveError::Lost(path));
+        }
         let mut rows = 0;
         for batch in read::read(&path, None, i64::MIN..=i64::MAX)? {
             if stop.load(Ordering::Relaxed) {

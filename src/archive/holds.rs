@@ -1,11 +1,15 @@
 //! Legal holds: events that must be kept whatever their age, until the hold is released.
 
+use std::fs::{File, OpenOptions};
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
 use super::{ArchiveError, layout};
 use crate::event::time;
+
+/// Why a damaged file must not be put aside.
+const HELD: &str = "it says what must be kept, and until it can be read no event is removed";
 
 /// What must be kept, and why.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,7 +52,7 @@ impl Holds {
         match std::fs::read(&path) {
             Ok(text) => serde_json::from_slice(&text)
                 .map(Holds)
-                .map_err(|error| ArchiveError::Damaged { path, what: error.to_string() }),
+                .map_err(|error| ArchiveError::Needed { path, what: error.to_string(), why: HELD }),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Holds::default()),
             Err(error) => Err(ArchiveError::io("read", &path)(error)),
         }
@@ -61,6 +65,7 @@ impl Holds {
 
     /// Adds one to a data folder; false when there is one of that name. Durable once it returns.
     pub fn add(dir: &Path, hold: Hold) -> Result<bool, ArchiveError> {
+        let _alone = Holds::alone(dir)?;
         let mut holds = Holds::load(dir)?;
         if holds.0.iter().any(|h| h.name == hold.name) {
             return Ok(false);
@@ -72,6 +77,7 @@ impl Holds {
 
     /// Takes one from a data folder; false when there is none of that name.
     pub fn release(dir: &Path, name: &str) -> Result<bool, ArchiveError> {
+        let _alone = Holds::alone(dir)?;
         let mut holds = Holds::load(dir)?;
         let before = holds.0.len();
         holds.0.retain(|h| h.name != name);
@@ -80,6 +86,14 @@ impl Holds {
         }
         holds.store(dir)?;
         Ok(true)
+    }
+
+    /// While what this returns is open, nobody else changes them.
+    pub(super) fn alone(dir: &Path) -> Result<File, ArchiveError> {
+        let path = layout::holds_lock(dir);
+        let open = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
+        let locked = open.and_then(|file| file.lock().map(|()| file));
+        locked.map_err(ArchiveError::io("lock", &path))
     }
 
     #[cfg(test)]

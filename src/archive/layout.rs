@@ -48,6 +48,11 @@ pub(super) fn holds(dir: &Path) -> PathBuf {
     dir.join("holds.json")
 }
 
+/// `DIR/holds.lock`
+pub(super) fn holds_lock(dir: &Path) -> PathBuf {
+    dir.join("holds.lock")
+}
+
 /// `DIR/rules.ndjson`
 pub fn rules(dir: &Path) -> PathBuf {
     dir.join("rules.ndjson")
@@ -90,9 +95,12 @@ fn numbered(dir: &Path, suffix: &str) -> Result<Vec<u64>, ArchiveError> {
     };
     let mut numbers = Vec::new();
     for entry in entries {
-        let name = entry.map_err(ArchiveError::io("read", &folder))?.file_name();
+        let entry = entry.map_err(ArchiveError::io("read", &folder))?;
+        let name = entry.file_name();
         let number: Option<u64> = name.to_str().and_then(|n| n.strip_suffix(suffix)).and_then(|n| n.parse().ok());
-        numbers.extend(number);
+        // What others put there is theirs.
+        let is_ours = |number: &u64| *name == *format!("{number:012}{suffix}") && entry.path().is_file();
+        numbers.extend(number.filter(is_ours));
     }
     numbers.sort_unstable();
     Ok(numbers)
@@ -165,27 +173,51 @@ pub(super) fn temporary(path: &Path) -> PathBuf {
 }
 
 /// Removes what an interrupted writer left: temporary files, and Parquet files that were never published.
-pub(super) fn sweep(dir: &Path, is_live: impl Fn(&str) -> bool, next_file: u64) -> Result<(), ArchiveError> {
-    let events = events_folder(dir);
-    remove_if(dir, &|name| name.ends_with(TEMPORARY_SUFFIX))?;
-    remove_if(&log_folder(dir), &|name| name.ends_with(TEMPORARY_SUFFIX))?;
-    for entry in fs::read_dir(&events).map_err(ArchiveError::io("read", &events))? {
-        let folder = entry.map_err(ArchiveError::io("read", &events))?.path();
-        let Some(day) = folder.file_name().and_then(|n| n.to_str()?.strip_prefix("date=")) else { continue };
-        remove_if(&folder, &|name| {
-            let unpublished = |number: u64| number >= next_file && !is_live(&part(day, number));
-            let number = name.strip_prefix("part-").and_then(|n| n.strip_suffix(".parquet")?.parse().ok());
-            name.ends_with(TEMPORARY_SUFFIX) || number.is_some_and(unpublished)
+pub(super) fn sweep(dir: &Path, is_known: impl Fn(&str) -> bool) -> Result<(), ArchiveError> {
+    // Holds are made beside a writer.
+    let holds = temporary(&holds(dir));
+    remove_if(dir, &|path, name| name.ends_with(TEMPORARY_SUFFIX) && *path != holds)?;
+    remove_if(&log_folder(dir), &|_, name| name.ends_with(TEMPORARY_SUFFIX))?;
+    for (day, folder) in days(dir)? {
+        remove_if(&folder, &|_, name| {
+            name.ends_with(TEMPORARY_SUFFIX) || part_number(name).is_some_and(|number| !is_known(&part(&day, number)))
         })?;
     }
     Ok(())
 }
 
-fn remove_if(folder: &Path, unwanted: &dyn Fn(&str) -> bool) -> Result<(), ArchiveError> {
+/// How many Parquet files there are, whether they count or not.
+pub(super) fn parts(dir: &Path) -> Result<usize, ArchiveError> {
+    let mut count = 0;
+    for (_, folder) in days(dir)? {
+        let entries = fs::read_dir(&folder).map_err(ArchiveError::io("read", &folder))?;
+        count += entries.flatten().filter(|e| e.file_name().to_str().and_then(part_number).is_some()).count();
+    }
+    Ok(count)
+}
+
+fn part_number(name: &str) -> Option<u64> {
+    let number = name.strip_prefix("part-")?.strip_suffix(".parquet")?.parse().ok()?;
+    (name == format!("part-{number}.parquet")).then_some(number)
+}
+
+/// The days that have folders.
+fn days(dir: &Path) -> Result<Vec<(String, PathBuf)>, ArchiveError> {
+    let events = events_folder(dir);
+    let mut days = Vec::new();
+    for entry in fs::read_dir(&events).map_err(ArchiveError::io("read", &events))? {
+        let folder = entry.map_err(ArchiveError::io("read", &events))?.path();
+        let day = folder.file_name().and_then(|n| n.to_str()?.strip_prefix("date=").map(str::to_owned));
+        days.extend(day.filter(|_| folder.is_dir()).map(|day| (day, folder)));
+    }
+    Ok(days)
+}
+
+fn remove_if(folder: &Path, unwanted: &dyn Fn(&Path, &str) -> bool) -> Result<(), ArchiveError> {
     for entry in fs::read_dir(folder).map_err(ArchiveError::io("read", folder))? {
-        let entry = entry.map_err(ArchiveError::io("read", folder))?;
-        if entry.file_name().to_str().is_some_and(unwanted) && entry.path().is_file() {
-            fs::remove_file(entry.path()).map_err(ArchiveError::io("remove", &entry.path()))?;
+        let path = entry.map_err(ArchiveError::io("read", folder))?.path();
+        if path.file_name().and_then(|n| n.to_str()).is_some_and(|name| unwanted(&path, name)) && path.is_file() {
+            fs::remove_file(&path).map_err(ArchiveError::io("remove", &path))?;
         }
     }
     Ok(())

@@ -1,16 +1,20 @@
 //! The log: segments of committed epochs, each one frame that counts wholly or not at all.
 //!
 //! ```text
-//! segment   8 bytes "weirlog1", then frames
-//! frame     u64 length of the payload, u64 xxh3 of the payload, payload          (little-endian)
+//! segment   8 bytes "weirlog2", u64 seed three times, then frames; or 8 bytes "weirlog1", of which the seed is 0
+//! frame     u64 length of the payload, u64 xxh3 of the payload with the seed, payload          (little-endian)
 //! payload   u32 length of the head, head (JSON), ids that senders gave (16 bytes each, as many as the head says),
 //!           then for each batch u64 length, Arrow IPC stream
 //! ```
 //!
+//! The seed is a random number. What is in an event was written by somebody else, and must not be taken for a frame where
+//! frames are looked for in a damaged file. Of its three copies each bit is what two of them say.
+//!
 //! A batch is written flat, one Arrow column a field by its dotted name, only those that it has.
 
 use std::fs::{File, OpenOptions};
-use std::io::{BufReader, Read, Write};
+use std::hash::{BuildHasher, RandomState};
+use std::io::{BufReader, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -20,14 +24,17 @@ use arrow::ipc::MetadataVersion;
 use arrow::ipc::reader::StreamReader;
 use arrow::ipc::writer::{IpcWriteOptions, StreamWriter};
 use serde::{Deserialize, Serialize};
-use xxhash_rust::xxh3::xxh3_64;
+use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::manifest::Checkpoint;
 use super::{ArchiveError, layout};
 use crate::event::field::{self, EXTRA_PREFIX};
 use crate::event::{EventBatch, FieldId};
 
-pub(super) const MAGIC: &[u8; 8] = b"weirlog1";
+const MAGIC: [u8; 8] = *b"weirlog2";
+/// Bytes that a file begins with.
+const LENGTH: u64 = 32;
+const MAGIC_WITHOUT_SEED: [u8; 8] = *b"weirlog1";
 pub(super) const FRAME_HEAD: u64 = 16;
 
 /// Bytes of an id.
@@ -60,6 +67,56 @@ fn is_none(ids: &u32) -> bool {
     *ids == 0
 }
 
+/// What a file of frames begins with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Opening {
+    /// What checksums are made with.
+    seed: u64,
+    /// Bytes of it.
+    length: u64,
+}
+
+impl Opening {
+    /// One that nobody can foresee.
+    fn new() -> Opening {
+        let seed = RandomState::new().hash_one(std::process::id());
+        Opening { seed, length: LENGTH }
+    }
+
+    fn bytes(self) -> Vec<u8> {
+        let seed = self.seed.to_le_bytes();
+        [MAGIC, seed, seed, seed].concat()
+    }
+
+    /// That of a file of this length; `None` when it is shorter, as one is that was being created.
+    fn read(file: &mut impl Read, length: u64, path: &Path) -> Result<Option<Opening>, ArchiveError> {
+        let mut word = || -> std::io::Result<[u8; 8]> {
+            let mut word = [0; 8];
+            file.read_exact(&mut word).map(|()| word)
+        };
+        let failed = ArchiveError::io("read", path);
+        let mut read = || match length {
+            ..8 => Ok(None),
+            8.. => match word()? {
+                MAGIC_WITHOUT_SEED => Ok(Some(Ok(Opening { seed: 0, length: 8 }))),
+                MAGIC if length < LENGTH => Ok(None),
+                MAGIC => {
+                    let [a, b, c] = [word()?, word()?, word()?].map(u64::from_le_bytes);
+                    Ok(Some(Ok(Opening { seed: a & b | a & c | b & c, length: LENGTH })))
+                }
+                _ => Ok(Some(Err("it does not begin like a log of weir"))),
+            },
+        };
+        let damaged = |what: &str| ArchiveError::Damaged { path: path.to_owned(), what: what.to_owned() };
+        read().map_err(failed)?.transpose().map_err(damaged)
+    }
+
+    /// The checksum of a payload.
+    pub(super) fn checksum(self, payload: &[u8]) -> u64 {
+        xxh3_64_with_seed(payload, self.seed)
+    }
+}
+
 /// One committed epoch.
 pub(super) struct Frame {
     pub(super) head: Head,
@@ -72,6 +129,7 @@ pub(super) struct Frame {
 pub(super) struct Segment {
     file: File,
     path: PathBuf,
+    opening: Opening,
     pub(super) number: u64,
     /// Length up to which everything is durable.
     pub(super) committed: u64,
@@ -82,32 +140,27 @@ pub(super) struct Segment {
 impl Segment {
     /// A new, empty segment.
     pub(super) fn create(dir: &Path, number: u64) -> Result<Segment, ArchiveError> {
-        let path = layout::segment(dir, number);
+        let (path, opening) = (layout::segment(dir, number), Opening::new());
         let create = || {
             let mut file = OpenOptions::new().create(true).append(true).open(&path)?;
             file.set_len(0)?;
-            file.write_all(MAGIC)?;
+            file.write_all(&opening.bytes())?;
             file.sync_all()?;
             Ok(file)
         };
         let file = create().map_err(ArchiveError::io("write", &path))?;
         layout::sync_folder(&layout::log_folder(dir))?;
-        Ok(Segment { file, path, number, committed: MAGIC.len() as u64, dirty: false })
+        Ok(Segment { file, path, opening, number, committed: opening.length, dirty: false })
     }
 
     /// Goes on with a file of frames that are all sound; makes it where there is none.
     pub(super) fn reopen(path: PathBuf, number: u64) -> Result<Segment, ArchiveError> {
-        let open = || {
-            let mut file = OpenOptions::new().create(true).append(true).open(&path)?;
-            if file.metadata()?.len() == 0 {
-                file.write_all(MAGIC)?;
-                file.sync_all()?;
-            }
-            Ok((file.metadata()?.len(), file))
-        };
-        let (committed, file) = open().map_err(ArchiveError::io("write", &path))?;
+        let io = || ArchiveError::io("write", &path);
+        let (mut file, opening) = open_or_begin(&path, Opening::new())?;
+        file.sync_all().map_err(io())?;
+        let committed = file.seek(SeekFrom::End(0)).map_err(io())?;
         layout::sync_folder(path.parent().unwrap_or(Path::new(".")))?;
-        Ok(Segment { file, path, number, committed, dirty: false })
+        Ok(Segment { file, path, opening, number, committed, dirty: false })
     }
 
     /// Cuts off what an error left behind the last commit, if anything.
@@ -122,7 +175,7 @@ impl Segment {
 
     /// Appends a frame; once this returns it survives power loss. After an error nothing of it counts.
     pub(super) fn commit(&mut self, head: &Head, ids: &[u128], batches: &[u8]) -> Result<(), ArchiveError> {
-        let frame = frame(head, ids, batches);
+        let frame = frame(self.opening, head, ids, batches);
         let done = self.append(&frame);
         match done {
             Ok(()) => {
@@ -158,17 +211,23 @@ pub(super) fn spill(path: &Path, batches: &[EventBatch]) -> Result<(), ArchiveEr
     for batch in batches {
         encode(batch, &mut encoded).map_err(ArchiveError::arrow(path))?;
     }
-    let write = || {
-        let mut file = OpenOptions::new().create(true).append(true).open(path)?;
-        if file.metadata()?.len() == 0 {
-            file.write_all(MAGIC)?;
-        }
-        file.write_all(&frame(&Head::default(), &[], &encoded))
-    };
-    write().map_err(ArchiveError::io("write", path))
+    let (mut file, opening) = open_or_begin(path, Opening::new())?;
+    file.write_all(&frame(opening, &Head::default(), &[], &encoded)).map_err(ArchiveError::io("write", path))
 }
 
-fn frame(head: &Head, ids: &[u128], batches: &[u8]) -> Vec<u8> {
+/// Opens a file of sound frames to append some; one that is empty or not there begins like this.
+fn open_or_begin(path: &Path, otherwise: Opening) -> Result<(File, Opening), ArchiveError> {
+    let io = || ArchiveError::io("write", path);
+    let mut file = OpenOptions::new().create(true).read(true).append(true).open(path).map_err(io())?;
+    let length = file.metadata().map_err(io())?.len();
+    if let Some(opening) = Opening::read(&mut file, length, path)? {
+        return Ok((file, opening));
+    }
+    file.set_len(0).and_then(|()| file.write_all(&otherwise.bytes())).map_err(io())?;
+    Ok((file, otherwise))
+}
+
+fn frame(opening: Opening, head: &Head, ids: &[u128], batches: &[u8]) -> Vec<u8> {
     let head = Head { ids: ids.len() as u32, ..head.clone() };
     let head = serde_json::to_vec(&head).expect("a frame's head has text keys only");
     let length = 4 + head.len() + ids.len() * ID + batches.len();
@@ -179,7 +238,7 @@ fn frame(head: &Head, ids: &[u128], batches: &[u8]) -> Vec<u8> {
     frame.extend_from_slice(&head);
     ids.iter().for_each(|id| frame.extend_from_slice(&id.to_le_bytes()));
     frame.extend_from_slice(batches);
-    let checksum = xxh3_64(&frame[FRAME_HEAD as usize..]);
+    let checksum = opening.checksum(&frame[FRAME_HEAD as usize..]);
     frame[8..16].copy_from_slice(&checksum.to_le_bytes());
     frame
 }
@@ -227,6 +286,8 @@ fn unflatten(record: &RecordBatch) -> EventBatch {
 pub(super) struct Frames {
     file: BufReader<File>,
     path: PathBuf,
+    /// `None` of a file that was being created.
+    pub(super) opening: Option<Opening>,
     length: u64,
     /// Everything before this byte is sound.
     pub(super) sound: u64,
@@ -242,26 +303,10 @@ impl Frames {
     /// Reads what the file holds now.
     pub(super) fn new(file: File, path: &Path) -> Result<Frames, ArchiveError> {
         let length = file.metadata().map_err(ArchiveError::io("read", path))?.len();
-        let mut frames = Frames {
-            file: BufReader::with_capacity(1 << 18, file),
-            path: path.to_owned(),
-            length,
-            sound: 0,
-            ended: false,
-        };
-        let mut magic = [0; MAGIC.len()];
-        // A shorter file is a segment that was being created.
-        if length < magic.len() as u64 {
-            frames.ended = true;
-            return Ok(frames);
-        }
-        frames.file.read_exact(&mut magic).map_err(ArchiveError::io("read", path))?;
-        if magic != *MAGIC {
-            let what = "it does not begin like a log of weir".to_owned();
-            return Err(ArchiveError::Damaged { path: path.to_owned(), what });
-        }
-        frames.sound = magic.len() as u64;
-        Ok(frames)
+        let mut file = BufReader::with_capacity(1 << 18, file);
+        let opening = Opening::read(&mut file, length, path)?;
+        let (sound, ended) = (opening.map_or(0, |opening| opening.length), opening.is_none());
+        Ok(Frames { file, path: path.to_owned(), opening, length, sound, ended })
     }
 
     /// Reads no further than this byte.
@@ -283,9 +328,7 @@ impl Frames {
 
     fn payload(&mut self) -> std::io::Result<Option<Vec<u8>>> {
         let left = self.length - self.sound;
-        if left < FRAME_HEAD {
-            return Ok(None);
-        }
+        let Some(opening) = self.opening.filter(|_| left >= FRAME_HEAD) else { return Ok(None) };
         let mut head = [0; FRAME_HEAD as usize];
         self.file.read_exact(&mut head)?;
         let number = |bytes: &[u8]| u64::from_le_bytes(bytes.try_into().expect("eight bytes were cut out"));
@@ -295,7 +338,7 @@ impl Frames {
         }
         let mut payload = vec![0; length as usize];
         self.file.read_exact(&mut payload)?;
-        if xxh3_64(&payload) != checksum || length < 4 {
+        if opening.checksum(&payload) != checksum || length < 4 {
             return Ok(None);
         }
         self.sound += FRAME_HEAD + length;

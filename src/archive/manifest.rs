@@ -27,6 +27,12 @@ pub struct Manifest {
     /// The watermark at that time, µs, if a live run wrote the archive.
     #[serde(default)]
     pub watermark: Option<i64>,
+    /// Events from this time on were what the running rules still needed, µs, if any ran.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) needed: Option<i64>,
+    /// Events up to this time may have been removed, µs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) expired: Option<i64>,
     /// Files that no longer count, and are removed once nobody reads them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) retired: Vec<String>,
@@ -93,6 +99,8 @@ impl Default for Manifest {
             sequence: 0,
             checkpoints: Vec::new(),
             watermark: None,
+            needed: None,
+            expired: None,
             retired: Vec::new(),
             promise: None,
         }
@@ -112,7 +120,8 @@ impl Manifest {
         struct Head {
             format: u32,
         }
-        let damaged = |e: serde_json::Error| ArchiveError::Damaged { path: path.clone(), what: e.to_string() };
+        let why = "without it nobody knows which events count; nothing was changed";
+        let damaged = |e: serde_json::Error| ArchiveError::Needed { path: path.clone(), what: e.to_string(), why };
         let Head { format } = serde_json::from_slice(&text).map_err(damaged)?;
         if format > FORMAT {
             return Err(ArchiveError::Version { path, found: format, known: FORMAT });

@@ -9,6 +9,7 @@
 //! ```text
 //! DIR/lock                                   held by the one writer
 //! DIR/readers                                held by whoever reads, see `lease`
+//! DIR/holds.json, DIR/holds.lock             what must be kept, see `holds`; held while it is changed
 //! DIR/manifest.json                          what counts: files, segments that became files, checkpoints
 //! DIR/log/000000000001.log                   committed epochs, see `log`
 //! DIR/log/000000000001.ids                   ids of requests and events that may be sent again, see `taken`
@@ -124,6 +125,31 @@ pub enum ArchiveError {
         path: PathBuf,
         /// What is wrong with it.
         what: String,
+    },
+    /// A file that nothing can stand in for is not what it should be.
+    #[error("{} is damaged: {what}; put it back from a backup: {why}", path.display())]
+    Needed {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        what: String,
+        /// What cannot be done without it.
+        why: &'static str,
+    },
+    /// A listed file is not there.
+    #[error("{} is listed and is not there: put it back from a backup, or take it off the list with `weir archive forget`", .0.display())]
+    Lost(PathBuf),
+    /// There are events, and nothing says which of them count.
+    #[error(
+        "{0} holds {parts} Parquet files and no manifest.json, which says what of them counts: put it back from a backup; \
+         or move {0}/events away, and bring its events in again with `weir archive import EVENTS --data {0}`",
+        dir.display()
+    )]
+    Unlisted {
+        /// The data folder.
+        dir: PathBuf,
+        /// How many files.
+        parts: usize,
     },
     /// A file was written by a later weir.
     #[error("{} was written by a later version of weir (format {found}, this one reads up to {known}): upgrade weir", path.display())]

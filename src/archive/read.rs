@@ -24,6 +24,8 @@ pub struct Snapshot {
     dir: PathBuf,
     files: Vec<StoredFile>,
     segments: Vec<(PathBuf, File)>,
+    expired: Option<i64>,
+    retired: usize,
 }
 
 /// How much an archive holds at one moment: two that are equal hold the same events.
@@ -52,7 +54,9 @@ pub fn snapshot(dir: &Path) -> Result<Snapshot, ArchiveError> {
         // A segment that became Parquet meanwhile may have been missed, or would count twice.
         let now = Manifest::load(dir)?.map(|m| m.archived_through);
         if now == Some(manifest.archived_through) {
-            return Ok(Snapshot { lease, dir: dir.to_owned(), files: manifest.files, segments });
+            let Manifest { files, expired, retired, .. } = manifest;
+            let retired = retired.len();
+            return Ok(Snapshot { lease, dir: dir.to_owned(), files, segments, expired, retired });
         }
     }
 }
@@ -109,6 +113,16 @@ impl Snapshot {
         };
         let segments = self.segments.iter().map(length).collect::<Result<_, ArchiveError>>()?;
         Ok(Extent { files: self.files.iter().map(|f| f.path.clone()).collect(), segments })
+    }
+
+    /// Events up to this time (µs) may have been removed.
+    pub fn expired(&self) -> Option<i64> {
+        self.expired
+    }
+
+    /// How many files were replaced, and stay until nobody reads them.
+    pub fn retired(&self) -> usize {
+        self.retired
     }
 
     /// Paths of the Parquet files.

@@ -1,6 +1,6 @@
 //! What a writer finds in a folder, and how it makes that sound.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use super::log::{Frame, Frames};
@@ -24,8 +24,13 @@ pub(super) struct Recovered {
 
 /// Makes a locked folder sound: removes what an interrupted writer left, cuts torn tails off.
 pub(super) fn recover(dir: &Path) -> Result<Recovered, ArchiveError> {
-    let manifest = Manifest::load(dir)?.unwrap_or_default();
-    layout::sweep(dir, |name| manifest.files.iter().any(|f| f.path == name), manifest.next_file)?;
+    let manifest = match Manifest::load(dir)? {
+        Some(manifest) => manifest,
+        None => begin(dir)?,
+    };
+    let known: HashSet<&str> =
+        manifest.files.iter().map(|f| f.path.as_str()).chain(manifest.retired.iter().map(String::as_str)).collect();
+    layout::sweep(dir, |name| known.contains(name))?;
     let mut recovered = Recovered {
         segments: Vec::new(),
         sequence: manifest.sequence,
@@ -60,4 +65,16 @@ pub(super) fn recover(dir: &Path) -> Result<Recovered, ArchiveError> {
         recovered.segments.push(number);
     }
     Ok(recovered)
+}
+
+/// The manifest of a new folder, which is written before anything else is: whatever lies there without one is of an archive
+/// that lost it.
+fn begin(dir: &Path) -> Result<Manifest, ArchiveError> {
+    let parts = layout::parts(dir)?;
+    if parts > 0 {
+        return Err(ArchiveError::Unlisted { dir: dir.to_owned(), parts });
+    }
+    let manifest = Manifest::default();
+    manifest.publish(dir)?;
+    Ok(manifest)
 }

@@ -5,6 +5,8 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::log::{self, Frames};
 use super::manifest::StoredFile;
@@ -31,7 +33,8 @@ const OPEN_FILES: usize = 32;
 pub(super) struct Sink {
     dir: PathBuf,
     encoding: Encoding,
-    next_file: u64,
+    /// Shared with whoever makes the next sink: no number is used twice, whatever becomes of the files.
+    next_file: Arc<AtomicU64>,
     first_sequence: u64,
     sequence: u64,
     gathered: Vec<EventBatch>,
@@ -55,8 +58,8 @@ struct Day {
 }
 
 impl Sink {
-    /// A sink whose files are numbered from `next_file` on, and whose first event has the number `sequence`.
-    pub(super) fn new(dir: &Path, encoding: Encoding, next_file: u64, sequence: u64) -> Sink {
+    /// A sink whose files are numbered by `next_file`, and whose first event has the number `sequence`.
+    pub(super) fn new(dir: &Path, encoding: Encoding, next_file: Arc<AtomicU64>, sequence: u64) -> Sink {
         Sink {
             dir: dir.to_owned(),
             encoding,
@@ -212,8 +215,8 @@ impl Sink {
         }
         if state.part.is_none() {
             let name = time::day(day.saturating_mul(time::DAY));
-            state.part = Some(Part::create(&self.dir, &name, self.next_file, columns, &self.encoding, rows.len())?);
-            self.next_file += 1;
+            let number = self.next_file.fetch_add(1, Ordering::Relaxed);
+            state.part = Some(Part::create(&self.dir, &name, number, columns, &self.encoding, rows.len())?);
         }
         state.part.as_mut().map_or(Ok(()), |part| part.write(rows))
     }

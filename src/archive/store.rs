@@ -7,10 +7,11 @@
 //! Parquet file, never in both and, once committed, never in neither: the manifest that lists the files
 //! of a segment is the one that moves `archived_through` past it.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use super::background::Background;
 use super::convert::Sealed;
@@ -66,6 +67,13 @@ pub struct Archive {
     pub(super) tidy_at: i64,
     /// Replaced files are not removed before this, µs.
     pub(super) remove_at: i64,
+    /// Number of the next Parquet file.
+    pub(super) next_file: Arc<AtomicU64>,
+    /// Files that cannot be merged or cleared, until the next start, and why the last of them cannot.
+    pub(super) set_aside: BTreeSet<String>,
+    pub(super) untidy: Option<String>,
+    /// The segment whose ids were kept.
+    pub(super) ids_kept: Option<u64>,
     /// Events from this time on are needed, µs.
     pub(super) needed: i64,
     /// What senders may send again.
@@ -97,13 +105,13 @@ impl Archive {
         let lock = layout::lock(dir)?;
         let recovered = recover(dir)?;
         let last = recovered.segments.last().copied().unwrap_or_default().max(recovered.manifest.archived_through);
-        if Manifest::load(dir)?.is_none() {
-            recovered.manifest.publish(dir)?;
-        }
         let mut taken = Taken::default();
         let taken_log = TakenLog::open(dir, &mut taken)?;
         taken.restore(recovered.ids);
         let whole = |number| Sealed { number, committed: u64::MAX };
+        let next_file = Arc::new(AtomicU64::new(recovered.manifest.next_file));
+        // Nobody says what rules need where none run: then it is what those needed that ran last.
+        let needed = recovered.manifest.needed.unwrap_or(i64::MAX);
         let mut archive = Archive {
             dir: dir.to_owned(),
             settings,
@@ -115,7 +123,11 @@ impl Archive {
             retry_at: None,
             tidy_at: i64::MIN,
             remove_at: i64::MIN,
-            needed: i64::MAX,
+            next_file,
+            set_aside: BTreeSet::new(),
+            untidy: None,
+            ids_kept: None,
+            needed,
             taken,
             taken_log,
             refused: 0,

@@ -2,8 +2,13 @@
 //!
 //! The work itself is done beside (`background`); here it is started, and what came of it is published.
 
-use super::background::{self, Background, Task, Tidy};
+use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
+
+use super::background::{self, Background, Reached, Task, Tidy};
 use super::convert::Sealed;
+use super::holds::Holds;
+use super::manifest::StoredFile;
 use super::sink::Sink;
 use super::store::{Archive, Current};
 use super::{ArchiveError, convert, layout};
@@ -15,7 +20,8 @@ const RETRY: i64 = 10 * time::SECOND;
 const TIDY: i64 = 600 * time::SECOND;
 
 impl Archive {
-    /// Events from this time on (µs) are needed by what runs, and are kept whatever their age; until it is said, none are.
+    /// Events from this time on (µs) are needed by what runs, and are kept whatever their age; until it is said, those that were
+    /// needed by what ran last are.
     pub fn needs(&mut self, from: i64) {
         self.needed = from;
     }
@@ -37,7 +43,14 @@ impl Archive {
                 Task::Convert(_) => self.tidy_at = now,
                 Task::Tidy => self.tidy_at = if matches!(ended, Ok(true)) { now } else { now.saturating_add(TIDY) },
             }
-            ended?;
+            match (task, ended) {
+                (Task::Convert(_), ended) => drop(ended?),
+                (Task::Tidy, Ok(_)) => {}
+                (Task::Tidy, Err(error)) => {
+                    tracing::error!("{error}; old and small files stay as they are, and it is tried again in ten minutes");
+                    self.untidy = Some(error.to_string());
+                }
+            }
         }
         if self.retry_at.is_none_or(|at| now >= at) {
             self.start_rolling()?;
@@ -55,6 +68,31 @@ impl Archive {
     /// Whether the last conversion failed, and none succeeded since.
     pub fn is_behind(&self) -> bool {
         self.retry_at.is_some()
+    }
+
+    /// Takes a Parquet file (its path in the data folder) off the list: one that is lost or damaged for good. What is left of
+    /// it goes to the folder `unlisted`. Its number of events; `None` when no such file is listed.
+    pub fn forget(&mut self, path: &str) -> Result<Option<u64>, ArchiveError> {
+        self.roll()?;
+        let Some(at) = self.manifest.files.iter().position(|file| file.path == path) else { return Ok(None) };
+        let mut manifest = self.manifest.clone();
+        let file = manifest.files.remove(at);
+        // What was said of its events stands.
+        manifest.expired = manifest.expired.max(Some(file.max_time));
+        let (from, to) = (self.dir.join(path), self.dir.join("unlisted").join(path));
+        if from.exists() {
+            layout::make_folder(to.parent().unwrap_or(&self.dir))?;
+            std::fs::hard_link(&from, &to).map_err(ArchiveError::io("keep a copy of", &from))?;
+        }
+        manifest.publish(&self.dir)?;
+        self.manifest = manifest;
+        layout::remove(&from)?;
+        Ok(Some(file.rows))
+    }
+
+    /// Why some files cannot be merged or removed, if that is so; nothing is lost by it.
+    pub fn untidy(&self) -> Option<&str> {
+        self.untidy.as_deref()
     }
 
     /// Turns the whole log into Parquet, and waits for it. What else is under way is left off.
@@ -96,11 +134,10 @@ impl Archive {
         self.remove_retired()
     }
 
-    /// Makes sinks for new files.
-    fn sinks(&self) -> impl Fn() -> Sink + Send + 'static {
-        let (dir, encoding) = (self.dir.clone(), self.settings.encoding.clone());
-        let (next_file, sequence) = (self.manifest.next_file, self.manifest.sequence);
-        move || Sink::new(&dir, encoding.clone(), next_file, sequence)
+    /// Makes sinks for new files, whose first event has a number.
+    fn sinks(&self) -> impl Fn(u64) -> Sink + Send + 'static {
+        let (dir, encoding, next_file) = (self.dir.clone(), self.settings.encoding.clone(), self.next_file.clone());
+        move |sequence| Sink::new(&dir, encoding.clone(), next_file.clone(), sequence)
     }
 
     pub(super) fn start_rolling(&mut self) -> Result<(), ArchiveError> {
@@ -123,9 +160,10 @@ impl Archive {
             retention: self.settings.retention.clone(),
             now,
             needed: self.needed,
+            set_aside: self.set_aside.clone(),
         };
-        let sinks = self.sinks();
-        let step = move |stop: &_| tidy.step(sinks(), stop);
+        let (sinks, sequence) = (self.sinks(), self.manifest.sequence);
+        let step = move |stop: &_| tidy.step(sinks(sequence), stop);
         self.background = Some(Background::start(&self.dir, self.lock.clone(), Task::Tidy, step)?);
         Ok(())
     }
@@ -136,9 +174,31 @@ impl Archive {
         let task = background.task;
         let done = background.join(&self.dir)?;
         let changes = done.changes();
-        self.taken_log.keep(&done.ids)?;
+        // Nobody makes a hold between the look at them and the removal.
+        let _holds = if task == Task::Tidy { Some(Holds::alone(&self.dir)?) } else { None };
+        if task == Task::Tidy && !done.replaced.is_empty() && Holds::load(&self.dir)? != done.holds {
+            return self.abandon(&done.files).map(|()| true);
+        }
+        let failed = done.failed.is_some();
+        match (task, done.failed) {
+            (_, Some((files, error))) => {
+                tracing::error!("{error}; {} files are neither merged nor cleared until the next start", files.len());
+                self.untidy = Some(error.to_string());
+                self.set_aside.extend(files);
+            }
+            (Task::Tidy, None) if self.set_aside.is_empty() => self.untidy = None,
+            (Task::Tidy | Task::Convert(_), None) => {}
+        }
+        if let Task::Convert(number) = task
+            && self.ids_kept != Some(number)
+        {
+            self.taken_log.keep(&done.ids)?;
+            self.ids_kept = Some(number);
+        }
         let mut manifest = self.manifest.clone();
-        manifest.next_file += done.files.len() as u64;
+        manifest.next_file = self.next_file.load(Ordering::Relaxed);
+        manifest.needed = Some(self.needed).filter(|needed| *needed < i64::MAX);
+        manifest.expired = manifest.expired.max(done.expired);
         manifest.files.retain(|f| !done.replaced.contains(&f.path));
         manifest.retired.extend(done.replaced);
         for file in &mut manifest.files {
@@ -146,14 +206,17 @@ impl Archive {
         }
         manifest.files.extend(done.files);
         match task {
-            Task::Tidy if !changes => return Ok(false),
+            Task::Tidy if !changes => return Ok(failed),
             Task::Tidy => {}
             Task::Convert(number) => {
+                let Reached { sequence, checkpoints, watermark, promise } = done.reached;
                 manifest.archived_through = number;
-                manifest.sequence = done.sequence.unwrap_or(manifest.sequence);
-                manifest.checkpoints = self.checkpoints();
-                manifest.watermark = self.watermark;
-                manifest.promise = self.promise;
+                manifest.sequence = manifest.sequence.max(sequence);
+                let mut all: BTreeMap<_, _> = manifest.checkpoints.drain(..).map(|c| (c.key(), c)).collect();
+                all.extend(checkpoints.into_iter().map(|c| (c.key(), c)));
+                manifest.checkpoints = all.into_values().collect();
+                manifest.watermark = manifest.watermark.max(watermark);
+                manifest.promise = manifest.promise.max(promise);
             }
         }
         manifest.publish(&self.dir)?;
@@ -164,6 +227,11 @@ impl Archive {
             layout::remove(&layout::segment(&self.dir, number))?;
         }
         Ok(changes)
+    }
+
+    /// Removes new files that are not to be listed.
+    fn abandon(&self, files: &[StoredFile]) -> Result<(), ArchiveError> {
+        files.iter().try_for_each(|file| layout::remove(&self.dir.join(&file.path)))
     }
 
     /// Removes the files that were replaced, when nobody reads.

@@ -24,8 +24,8 @@ Examples:
   weir archive export /mnt/case-17 --from 2026-01-15 --to 2026-01-17
   weir archive import /mnt/case-17 --data other-data
 
-`weir run --keep 90d` expires and compacts by itself. An age counts from when an event happened; what a hold covers,
-and what the windows of the running rules still reach, is kept.
+`weir run --keep 90d` expires and compacts by itself. An age counts from when an event happened.
+What a hold covers is kept, and so is what the windows of the rules that ran last still reach.
 
 Exit codes: 0 done, 2 an error.")]
 pub(super) struct Arguments {
@@ -44,6 +44,12 @@ enum What {
     Expire(Expire),
     /// Merge small files into large ones now
     Compact,
+    /// Take a file that is lost or damaged for good off the list, so that the rest can be used
+    Forget {
+        /// Its path in the data folder: events/date=2026-01-15/part-7.parquet
+        #[arg(value_name = "FILE")]
+        file: String,
+    },
     /// Keep events whatever their age, until the hold is released
     Hold(HoldArguments),
     /// List the holds
@@ -118,6 +124,10 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         What::Status => status(data)?,
         What::Expire(expire) => self::expire(data, &expire)?,
         What::Compact => tidy(data, Retention::default())?,
+        What::Forget { file } => match Archive::open(data, Settings::default())?.forget(&file)? {
+            Some(rows) => eprintln!("{} events are off the list; what was left of {file} is in unlisted/", grouped(rows)),
+            None => bail!("no file {file} is listed; name it as it lies in {}", data.display()),
+        },
         What::Hold(hold) => self::hold(data, hold)?,
         What::Holds => holds(data)?,
         What::Release { name } if Holds::release(data, &name)? => eprintln!("{name} is released"),
@@ -141,6 +151,9 @@ fn status(data: &Path) -> anyhow::Result<()> {
     let times = files.iter().map(|f| f.min_time).min().zip(files.iter().map(|f| f.max_time).max());
     if let Some((first, last)) = times {
         writeln!(out, "  from {} to {}", time::rfc3339(first), time::rfc3339(last))?;
+    }
+    if held.retired() > 0 {
+        writeln!(out, "  {} replaced, and removed once nobody reads any more", counted(held.retired(), "file"))?;
     }
     let holds = Holds::load(data)?;
     if !holds.all().is_empty() {
@@ -180,16 +193,17 @@ fn expire(data: &Path, expire: &Expire) -> anyhow::Result<()> {
 }
 
 fn tidy(data: &Path, retention: Retention) -> anyhow::Result<()> {
-    let totals = || -> anyhow::Result<(u64, u64, usize)> {
+    let totals = || -> anyhow::Result<(u64, u64, usize, usize)> {
         let held = archive::snapshot(data)?;
         let sum = |of: fn(&archive::StoredFile) -> u64| held.files().iter().map(of).sum();
-        Ok((sum(|f| f.rows), sum(|f| f.bytes), held.files().len()))
+        Ok((sum(|f| f.rows), sum(|f| f.bytes), held.files().len(), held.retired()))
     };
     let before = totals()?;
     let bar = super::progress::count("putting files in order", "files left");
     let mut open = Archive::open(data, Settings { retention, ..Settings::default() })?;
     open.roll()?;
     open.tidy(time::now(), &|files| bar.set_position(files as u64))?;
+    let untidy = open.untidy().map(str::to_owned);
     open.close()?;
     bar.finish_and_clear();
     let after = totals()?;
@@ -200,7 +214,13 @@ fn tidy(data: &Path, retention: Retention) -> anyhow::Result<()> {
         grouped(before.2 as u64),
         grouped(after.2 as u64)
     );
-    Ok(())
+    if after.3 > 0 {
+        eprintln!("{} replaced stay on the disk until whoever reads them is done", counted(after.3, "file"));
+    }
+    match untidy {
+        Some(error) => bail!("the rest is done; {error}"),
+        None => Ok(()),
+    }
 }
 
 fn hold(data: &Path, hold: HoldArguments) -> anyhow::Result<()> {

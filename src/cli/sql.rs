@@ -151,6 +151,8 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         let (version, data) = (env!("CARGO_PKG_VERSION"), arguments.data.display());
         eprintln!("weir {version}, SQL over {data}; times are UTC. `.help` says what there is, Ctrl-D leaves.");
         let words = Words::new(session.functions()?, &saved);
+        // Until something is asked, nobody need keep files for it.
+        session.rest();
         prompt::run(&mut shell, words)?;
     } else {
         script(&mut shell)?;

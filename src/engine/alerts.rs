@@ -201,7 +201,8 @@ impl Alerts {
         // It is sent after the epoch; only the one of this program is of use.
         let Some(filler) = self.told.fillers.iter().find(|f| f.generation == self.roster.generation()) else { return };
         let rules = program.rules.iter().filter(|rule| joined.contains(rule.name.as_str()));
-        let floors = Floors::new(rules, self.log.current(), filler.watermark, 0);
+        let mut floors = Floors::new(rules, self.log.current(), filler.watermark, 0);
+        floors.keep_expired(&program, filler.past.as_ref().ok().and_then(|past| past.snapshot.expired()));
         let changed = joined.iter().filter(|rule| before.program().position(rule).is_some());
         let changed = changed.map(|rule| (*rule).to_owned()).collect();
         let (from, failed) = (floors.from, filler.failed.clone());

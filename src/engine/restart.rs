@@ -64,6 +64,7 @@ impl Floors {
         match past.watermark {
             Some(watermark) => {
                 let mut floors = Floors::new(rules, said, watermark, program.horizon());
+                floors.keep_expired(program, past.snapshot.expired());
                 if let Some(changed) = past.history.watermark() {
                     floors.keep_late(program, changed);
                 }
@@ -111,6 +112,17 @@ impl Floors {
         for rule in program.rules.iter().filter(|rule| rule.form == Form::Single && rule.retro > 0) {
             if let Some(exact) = self.exact.get_mut(&rule.name) {
                 *exact = changed.saturating_sub(rule.retro).max(*exact);
+            }
+        }
+    }
+
+    /// What events that were removed had a part in stands as it was said: no event up to `expired` (µs) can be relied on.
+    pub(super) fn keep_expired(&mut self, program: &Program, expired: Option<i64>) {
+        let Some(expired) = expired else { return };
+        for rule in &program.rules {
+            if let Some(exact) = self.exact.get_mut(&rule.name) {
+                let reach = if rule.level > 0 { rule.reach().max(program.horizon()) } else { rule.reach() };
+                *exact = expired.saturating_add(1).saturating_add(reach).max(*exact);
             }
         }
     }
@@ -228,7 +240,8 @@ fn rebuild_together(
     // The last that several processes stored may not have been known to all; what all promised holds.
     let promised = least(&input.agree(Vec::new(), i64::MIN, archive.promise().unwrap_or(i64::MIN))?);
     let watermark = reached.max(promised);
-    let floors = Floors::new(all(), said, watermark, rules.program.horizon());
+    let mut floors = Floors::new(all(), said, watermark, rules.program.horizon());
+    floors.keep_expired(&rules.program, past.snapshot.expired());
     let from = least(&input.agree(Vec::new(), i64::MIN, floors.from)?);
     let every: Vec<u32> = (0..rules.program.rules.len() as u32).collect();
     let mut spool = past.read(rules, &every, from, &|| false)?;

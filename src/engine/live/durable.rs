@@ -127,7 +127,7 @@ impl Pipeline {
     pub(super) fn roll(&mut self, now: i64) {
         match self.archive.tick(now) {
             Ok(()) if self.archive.is_behind() => {}
-            Ok(()) => self.hub.trouble(Stage::Parquet, None),
+            Ok(()) => self.hub.trouble(Stage::Parquet, self.archive.untidy().map(str::to_owned)),
             Err(error) => {
                 tracing::error!("{error}; the events stay in the log, and it is tried again every ten seconds");
                 self.hub.trouble(Stage::Parquet, Some(error.to_string()));
