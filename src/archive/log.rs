@@ -33,7 +33,7 @@ use crate::event::{EventBatch, FieldId};
 
 const MAGIC: [u8; 8] = *b"weirlog2";
 /// Bytes that a file begins with.
-const LENGTH: u64 = 32;
+pub(super) const OPENING: u64 = 32;
 const MAGIC_WITHOUT_SEED: [u8; 8] = *b"weirlog1";
 pub(super) const FRAME_HEAD: u64 = 16;
 
@@ -80,7 +80,7 @@ impl Opening {
     /// One that nobody can foresee.
     fn new() -> Opening {
         let seed = RandomState::new().hash_one(std::process::id());
-        Opening { seed, length: LENGTH }
+        Opening { seed, length: OPENING }
     }
 
     fn bytes(self) -> Vec<u8> {
@@ -99,10 +99,10 @@ impl Opening {
             ..8 => Ok(None),
             8.. => match word()? {
                 MAGIC_WITHOUT_SEED => Ok(Some(Ok(Opening { seed: 0, length: 8 }))),
-                MAGIC if length < LENGTH => Ok(None),
+                MAGIC if length < OPENING => Ok(None),
                 MAGIC => {
                     let [a, b, c] = [word()?, word()?, word()?].map(u64::from_le_bytes);
-                    Ok(Some(Ok(Opening { seed: a & b | a & c | b & c, length: LENGTH })))
+                    Ok(Some(Ok(Opening { seed: a & b | a & c | b & c, length: OPENING })))
                 }
                 _ => Ok(Some(Err("it does not begin like a log of weir"))),
             },

@@ -1,6 +1,7 @@
 //! What a disk and a power loss can do to the log: tails torn at every byte, flipped bits, writes that fail.
 
 use super::*;
+use crate::archive::log::OPENING;
 use crate::archive::recover::recover;
 
 /// A folder with three frames of one event each; the segment, its content, and where each frame ends.
@@ -8,7 +9,7 @@ fn three() -> (tempfile::TempDir, std::path::PathBuf, Vec<u8>, Vec<usize>) {
     let dir = tempfile::tempdir().unwrap();
     let mut archive = Archive::open(dir.path(), Settings::default()).unwrap();
     let segment = dir.path().join("log/000000000001.log");
-    let mut ends = vec![fs::metadata(&segment).map_or(8, |m| m.len() as usize)];
+    let mut ends = vec![fs::metadata(&segment).map_or(OPENING as usize, |m| m.len() as usize)];
     for n in 0..3 {
         archive.append(&batch([T0 + n], n as u64), &[checkpoint(n as u64)]).unwrap();
         assert!(archive.taken().take(n as u128));
@@ -76,7 +77,7 @@ fn damage_while_it_runs_costs_only_the_frame_it_strikes() {
     }
     let segment = dir.path().join("log/000000000001.log");
     let mut flipped = fs::read(&segment).unwrap();
-    flipped[8 + 16 + 30] ^= 4;
+    flipped[OPENING as usize + 16 + 30] ^= 4;
     fs::write(&segment, flipped).unwrap();
     archive.roll().unwrap();
     assert_eq!(numbers(dir.path()), [1, 2]);
@@ -93,7 +94,7 @@ fn a_frame_that_was_refused_does_not_count_later() {
     let length = fs::metadata(&segment).unwrap().len();
     // As it is after a write that went through and a sync that failed.
     let whole = fs::read(&segment).unwrap();
-    let again = [&whole[..], &whole[8..]].concat();
+    let again = [&whole[..], &whole[OPENING as usize..]].concat();
     fs::write(&segment, again).unwrap();
     archive.roll().unwrap();
     assert_eq!(numbers(dir.path()), upto(1), "the segment ends at byte {length}");

@@ -1,6 +1,7 @@
 //! Merging and removing files: beside readers, over restarts, with limits and holds.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use super::lines::lines;
 use super::stored::{Random, as_read, events};
@@ -139,8 +140,9 @@ fn a_merge_that_was_not_published_changes_nothing() {
     let manifest = Manifest::load(dir.path()).unwrap().unwrap();
     let step = |stop| {
         let (files, retention) = (manifest.files.clone(), retention.clone());
-        let tidy = Tidy { dir: dir.path().to_owned(), files, retention, now: NOW, needed };
-        let sink = Sink::new(dir.path(), Encoding::default(), manifest.next_file, manifest.sequence);
+        let tidy = Tidy { dir: dir.path().to_owned(), files, retention, now: NOW, needed, set_aside: BTreeSet::new() };
+        let next_file = Arc::new(AtomicU64::new(manifest.next_file));
+        let sink = Sink::new(dir.path(), Encoding::default(), next_file, manifest.sequence);
         tidy.step(sink, &AtomicBool::new(stop)).unwrap()
     };
     let done = step(false);
