@@ -42,6 +42,8 @@ pub(super) struct Agenda {
     pub(super) slots: usize,
     /// The rules that take the past in.
     pub(super) filling: Option<Filling>,
+    /// What can be said later is left for later.
+    quiet: bool,
 }
 
 /// Which rule something is about.
@@ -61,6 +63,8 @@ pub(super) struct Slot {
     pub(super) touched: bool,
     /// What was said and may have to be taken back.
     said: Vec<Record>,
+    /// Something is left for later: all but so many of the first episodes, which are as they were said.
+    unsaid: Option<usize>,
     /// The deadline it stands under, µs.
     pub(super) look: i64,
 }
@@ -87,6 +91,7 @@ impl Agenda {
             ended: Vec::new(),
             slots: 0,
             filling: None,
+            quiet: false,
         }
     }
 
@@ -142,6 +147,11 @@ impl Agenda {
         if !self.compares() {
             return;
         }
+        let same = slot.unsaid.take().map_or(same, |unsaid| unsaid.min(same));
+        if self.quiet {
+            slot.unsaid = Some(same);
+            return;
+        }
         let now: Vec<Record> = slot.key.episodes().skip(same).map(|e| e.record(slot.rule, key)).collect();
         match self.emit {
             Emit::Running => difference(&slot.said[same..], &now, out),
@@ -149,6 +159,27 @@ impl Agenda {
         }
         slot.said.truncate(same);
         slot.said.extend(now);
+    }
+
+    /// From now on, what can be said later is left for later, or no longer: where nobody hears of it at once.
+    pub(super) fn be_quiet(&mut self, quiet: bool) {
+        self.quiet = quiet && self.emit == Emit::Running && !self.heard;
+    }
+
+    /// Whether something is left for later.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.quiet
+    }
+
+    /// Says what was left for later of the first `until` episodes of a key.
+    pub(super) fn catch_up(&mut self, slot: &mut Slot, key: &Tuple, until: usize, out: &mut Vec<(Record, isize)>) {
+        let Some(same) = slot.unsaid.filter(|same| *same < until) else { return };
+        let due = slot.key.episodes().take(until).skip(same);
+        let now: Vec<Record> = due.map(|e| e.record(slot.rule, key)).collect();
+        difference(&slot.said[same..], &now, out);
+        slot.said.truncate(same);
+        slot.said.extend(now);
+        slot.unsaid = (until < usize::MAX).then_some(until);
     }
 
     /// Has a rule's key looked at when the time of the rule has passed `at` (µs).
@@ -197,6 +228,7 @@ impl Agenda {
             self.schedule(rule, slot, key);
             return false;
         }
+        self.catch_up(slot, key, usize::MAX, out);
         if self.emit == Emit::Final {
             slot.key.settle(rule.rule, time);
             out.extend(slot.key.episodes().map(|e| (e.record(rule.number, key), 1)));
@@ -287,7 +319,10 @@ impl Agenda {
             self.note(of, key, look);
             self.slots += 1;
             slots.reserve_exact(1);
-            slots.insert(at, Slot { rule: number, key: Key::new(rule), touched: false, said: Vec::new(), look });
+            slots.insert(
+                at,
+                Slot { rule: number, key: Key::new(rule), touched: false, said: Vec::new(), unsaid: None, look },
+            );
             at
         });
         let slot = &mut slots[at];
@@ -331,10 +366,14 @@ impl Agenda {
             self.decide(of, slot, key, time, out);
         }
         slot.touched = true;
+        self.catch_up(slot, key, slot.key.ended(), out);
+        let before = slot.unsaid.map(|_| slot.key.episodes().count());
         slot.key.freeze(of.rule, frozen);
         // What became final stays said for good.
-        let kept = slot.key.episodes().count().min(slot.said.len());
-        let settled = slot.said.drain(..slot.said.len() - kept);
+        let kept = slot.key.episodes().count();
+        let settled = before.unwrap_or(slot.said.len()).saturating_sub(kept);
+        slot.unsaid = slot.unsaid.map(|same| same.saturating_sub(settled));
+        let settled = slot.said.drain(..settled.min(slot.said.len()));
         if self.emit == Emit::Final {
             out.extend(settled.map(|record| (record, 1)));
         }

@@ -55,6 +55,10 @@ impl Windows {
         if !Arc::ptr_eq(&self.roster, &mark.roster) {
             self.change(mark.roster.clone(), out);
         }
+        if self.agenda.is_quiet() && !mark.quiet {
+            self.catch_up(out);
+        }
+        self.agenda.be_quiet(mark.quiet);
         let watermark = self.agenda.lagging(mark.watermark);
         let before = |r: &Update| (r.0.time, r.0.id);
         if !rows.is_sorted_by_key(before) {
@@ -222,6 +226,13 @@ impl Windows {
             let same = slot.key.settle(rule.rule, time);
             self.agenda.say(slot, &key, same, out);
             self.agenda.schedule(rule, slot, &key);
+        }
+    }
+
+    /// Says what was left for later.
+    fn catch_up(&mut self, out: &mut Vec<(Record, isize)>) {
+        for (key, slots) in &mut self.keys {
+            slots.iter_mut().for_each(|slot| self.agenda.catch_up(slot, key, usize::MAX, out));
         }
     }
 
