@@ -10,6 +10,7 @@ use super::fill::{Deadlines, Filling};
 use super::key::Key;
 use super::machine::Row;
 use super::roster::Roster;
+use super::slot::{Slot, difference, find};
 use super::unsettled::Unsettled;
 use crate::rule::plan::{Program, Rule, Tuple};
 
@@ -53,25 +54,6 @@ pub(super) struct For<'r> {
     pub(super) rule: &'r Rule,
     /// It is of [`Agenda::filling`].
     pub(super) filling: bool,
-}
-
-/// State of a rule and key.
-pub(super) struct Slot {
-    /// Number of the rule.
-    rule: u32,
-    pub(super) key: Key,
-    pub(super) touched: bool,
-    /// What was said and may have to be taken back.
-    said: Vec<Record>,
-    /// Something is left for later: all but so many of the first episodes, which are as they were said.
-    unsaid: Option<usize>,
-    /// The deadline it stands under, µs.
-    pub(super) look: i64,
-}
-
-/// Where the slot of a rule is among those of a key, or belongs.
-pub(super) fn find(slots: &[Slot], rule: u32) -> Result<usize, usize> {
-    slots.binary_search_by_key(&rule, |s| s.rule)
 }
 
 impl Agenda {
@@ -171,17 +153,6 @@ impl Agenda {
         self.quiet
     }
 
-    /// Says what was left for later of the first `until` episodes of a key.
-    pub(super) fn catch_up(&mut self, slot: &mut Slot, key: &Tuple, until: usize, out: &mut Vec<(Record, isize)>) {
-        let Some(same) = slot.unsaid.filter(|same| *same < until) else { return };
-        let due = slot.key.episodes().take(until).skip(same);
-        let now: Vec<Record> = due.map(|e| e.record(slot.rule, key)).collect();
-        difference(&slot.said[same..], &now, out);
-        slot.said.truncate(same);
-        slot.said.extend(now);
-        slot.unsaid = (until < usize::MAX).then_some(until);
-    }
-
     /// Has a rule's key looked at when the time of the rule has passed `at` (µs).
     fn note(&mut self, rule: For<'_>, key: &Tuple, at: i64) {
         let deadlines = match &mut self.filling {
@@ -228,7 +199,7 @@ impl Agenda {
             self.schedule(rule, slot, key);
             return false;
         }
-        self.catch_up(slot, key, usize::MAX, out);
+        slot.catch_up(key, usize::MAX, out);
         if self.emit == Emit::Final {
             slot.key.settle(rule.rule, time);
             out.extend(slot.key.episodes().map(|e| (e.record(rule.number, key), 1)));
@@ -327,11 +298,14 @@ impl Agenda {
         });
         let slot = &mut slots[at];
         // Only finished episodes are wanted and nothing earlier can come: no need to hold the event.
-        if self.emit == Emit::Final && row.time < watermark && diff > 0 && !slot.key.has_live(&row) {
+        if self.is_final(rule, slot) && row.time < watermark && diff > 0 && !slot.key.has_live(&row) {
             for _ in 0..diff {
                 slot.key.push_final(rule, &row, &mut self.ended);
             }
-            if self.compares() {
+            if self.quiet {
+                slot.unsaid = Some(0);
+                self.schedule(of, slot, key);
+            } else if self.compares() {
                 self.open_final(of, slot, key);
             }
             // Hardly ever: even an empty extension is felt here.
@@ -358,6 +332,14 @@ impl Agenda {
         }
     }
 
+    /// Whether of a key nothing is wanted but episodes that are over, and no event before the watermark goes again.
+    fn is_final(&self, rule: &Rule, slot: &Slot) -> bool {
+        match self.emit {
+            Emit::Final => true,
+            Emit::Running => self.quiet && self.reach(rule) == 0 && slot.said.is_empty(),
+        }
+    }
+
     /// Notes that rows of a key come or go in this epoch. What happened before `frozen` (µs) is final.
     fn touch(&mut self, of: For<'_>, slot: &mut Slot, key: &Tuple, frozen: i64, out: &mut Vec<(Record, isize)>) {
         let time = self.time_of(of);
@@ -366,7 +348,7 @@ impl Agenda {
             self.decide(of, slot, key, time, out);
         }
         slot.touched = true;
-        self.catch_up(slot, key, slot.key.ended(), out);
+        slot.catch_up(key, slot.key.ended(), out);
         let before = slot.unsaid.map(|_| slot.key.episodes().count());
         slot.key.freeze(of.rule, frozen);
         // What became final stays said for good.
@@ -378,23 +360,5 @@ impl Agenda {
             out.extend(settled.map(|record| (record, 1)));
         }
         self.touched.push((of.number, key.clone()));
-    }
-}
-
-/// Appends what leads from one list of records to the other. Both are in order of their first events, which no two share.
-fn difference(before: &[Record], after: &[Record], out: &mut Vec<(Record, isize)>) {
-    let (mut before, mut after) = (before.iter().peekable(), after.iter().peekable());
-    loop {
-        match (before.peek(), after.peek()) {
-            (None, None) => return,
-            (Some(a), Some(b)) if a == b => {
-                before.next();
-                after.next();
-            }
-            (Some(a), b) if b.is_none_or(|b| a.first <= b.first) => {
-                out.extend(before.next().map(|r| (r.clone(), -1)));
-            }
-            (_, _) => out.extend(after.next().map(|r| (r.clone(), 1))),
-        }
     }
 }

@@ -17,7 +17,7 @@ use differential_dataflow::consolidation::consolidate;
 use hashbrown::HashMap;
 use rustc_hash::FxBuildHasher;
 
-use super::agenda::{Agenda, For, Slot, find};
+use super::agenda::{Agenda, For};
 use super::climb::Opened;
 use super::driver::Emit;
 use super::episode::{Place, Record};
@@ -25,6 +25,7 @@ use super::fill::{self, Aside, Deadlines, Filling};
 use super::machine::Row;
 use super::render::{Mark, Part, Status, Update};
 use super::roster::Roster;
+use super::slot::{Slot, find};
 use crate::event::deal::deal;
 use crate::matching::MatchRow;
 use crate::rule::plan::{Group, Member, Tuple};
@@ -232,7 +233,7 @@ impl Windows {
     /// Says what was left for later.
     fn catch_up(&mut self, out: &mut Vec<(Record, isize)>) {
         for (key, slots) in &mut self.keys {
-            slots.iter_mut().for_each(|slot| self.agenda.catch_up(slot, key, usize::MAX, out));
+            slots.iter_mut().for_each(|slot| slot.catch_up(key, usize::MAX, out));
         }
     }
 
