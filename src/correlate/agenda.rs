@@ -10,6 +10,7 @@ use super::fill::{Deadlines, Filling};
 use super::key::Key;
 use super::machine::Row;
 use super::roster::Roster;
+use super::slot::{Slot, difference, find};
 use super::unsettled::Unsettled;
 use crate::rule::plan::{Program, Rule, Tuple};
 
@@ -42,6 +43,8 @@ pub(super) struct Agenda {
     pub(super) slots: usize,
     /// The rules that take the past in.
     pub(super) filling: Option<Filling>,
+    /// What can be said later is left for later.
+    quiet: bool,
 }
 
 /// Which rule something is about.
@@ -51,23 +54,6 @@ pub(super) struct For<'r> {
     pub(super) rule: &'r Rule,
     /// It is of [`Agenda::filling`].
     pub(super) filling: bool,
-}
-
-/// State of a rule and key.
-pub(super) struct Slot {
-    /// Number of the rule.
-    rule: u32,
-    pub(super) key: Key,
-    pub(super) touched: bool,
-    /// What was said and may have to be taken back.
-    said: Vec<Record>,
-    /// The deadline it stands under, µs.
-    pub(super) look: i64,
-}
-
-/// Where the slot of a rule is among those of a key, or belongs.
-pub(super) fn find(slots: &[Slot], rule: u32) -> Result<usize, usize> {
-    slots.binary_search_by_key(&rule, |s| s.rule)
 }
 
 impl Agenda {
@@ -87,6 +73,7 @@ impl Agenda {
             ended: Vec::new(),
             slots: 0,
             filling: None,
+            quiet: false,
         }
     }
 
@@ -142,6 +129,11 @@ impl Agenda {
         if !self.compares() {
             return;
         }
+        let same = slot.unsaid.take().map_or(same, |unsaid| unsaid.min(same));
+        if self.quiet {
+            slot.unsaid = Some(same);
+            return;
+        }
         let now: Vec<Record> = slot.key.episodes().skip(same).map(|e| e.record(slot.rule, key)).collect();
         match self.emit {
             Emit::Running => difference(&slot.said[same..], &now, out),
@@ -149,6 +141,16 @@ impl Agenda {
         }
         slot.said.truncate(same);
         slot.said.extend(now);
+    }
+
+    /// From now on, what can be said later is left for later, or no longer: where nobody hears of it at once.
+    pub(super) fn be_quiet(&mut self, quiet: bool) {
+        self.quiet = quiet && self.emit == Emit::Running && !self.heard;
+    }
+
+    /// Whether something is left for later.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.quiet
     }
 
     /// Has a rule's key looked at when the time of the rule has passed `at` (µs).
@@ -197,6 +199,7 @@ impl Agenda {
             self.schedule(rule, slot, key);
             return false;
         }
+        slot.catch_up(key, usize::MAX, out);
         if self.emit == Emit::Final {
             slot.key.settle(rule.rule, time);
             out.extend(slot.key.episodes().map(|e| (e.record(rule.number, key), 1)));
@@ -287,16 +290,22 @@ impl Agenda {
             self.note(of, key, look);
             self.slots += 1;
             slots.reserve_exact(1);
-            slots.insert(at, Slot { rule: number, key: Key::new(rule), touched: false, said: Vec::new(), look });
+            slots.insert(
+                at,
+                Slot { rule: number, key: Key::new(rule), touched: false, said: Vec::new(), unsaid: None, look },
+            );
             at
         });
         let slot = &mut slots[at];
         // Only finished episodes are wanted and nothing earlier can come: no need to hold the event.
-        if self.emit == Emit::Final && row.time < watermark && diff > 0 && !slot.key.has_live(&row) {
+        if self.is_final(rule, slot) && row.time < watermark && diff > 0 && !slot.key.has_live(&row) {
             for _ in 0..diff {
                 slot.key.push_final(rule, &row, &mut self.ended);
             }
-            if self.compares() {
+            if self.quiet {
+                slot.unsaid = Some(0);
+                self.schedule(of, slot, key);
+            } else if self.compares() {
                 self.open_final(of, slot, key);
             }
             // Hardly ever: even an empty extension is felt here.
@@ -323,6 +332,14 @@ impl Agenda {
         }
     }
 
+    /// Whether of a key nothing is wanted but episodes that are over, and no event before the watermark goes again.
+    fn is_final(&self, rule: &Rule, slot: &Slot) -> bool {
+        match self.emit {
+            Emit::Final => true,
+            Emit::Running => self.quiet && self.reach(rule) == 0 && slot.said.is_empty(),
+        }
+    }
+
     /// Notes that rows of a key come or go in this epoch. What happened before `frozen` (µs) is final.
     fn touch(&mut self, of: For<'_>, slot: &mut Slot, key: &Tuple, frozen: i64, out: &mut Vec<(Record, isize)>) {
         let time = self.time_of(of);
@@ -331,31 +348,17 @@ impl Agenda {
             self.decide(of, slot, key, time, out);
         }
         slot.touched = true;
+        slot.catch_up(key, slot.key.ended(), out);
+        let before = slot.unsaid.map(|_| slot.key.episodes().count());
         slot.key.freeze(of.rule, frozen);
         // What became final stays said for good.
-        let kept = slot.key.episodes().count().min(slot.said.len());
-        let settled = slot.said.drain(..slot.said.len() - kept);
+        let kept = slot.key.episodes().count();
+        let settled = before.unwrap_or(slot.said.len()).saturating_sub(kept);
+        slot.unsaid = slot.unsaid.map(|same| same.saturating_sub(settled));
+        let settled = slot.said.drain(..settled.min(slot.said.len()));
         if self.emit == Emit::Final {
             out.extend(settled.map(|record| (record, 1)));
         }
         self.touched.push((of.number, key.clone()));
-    }
-}
-
-/// Appends what leads from one list of records to the other. Both are in order of their first events, which no two share.
-fn difference(before: &[Record], after: &[Record], out: &mut Vec<(Record, isize)>) {
-    let (mut before, mut after) = (before.iter().peekable(), after.iter().peekable());
-    loop {
-        match (before.peek(), after.peek()) {
-            (None, None) => return,
-            (Some(a), Some(b)) if a == b => {
-                before.next();
-                after.next();
-            }
-            (Some(a), b) if b.is_none_or(|b| a.first <= b.first) => {
-                out.extend(before.next().map(|r| (r.clone(), -1)));
-            }
-            (_, _) => out.extend(after.next().map(|r| (r.clone(), 1))),
-        }
     }
 }

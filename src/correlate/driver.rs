@@ -115,8 +115,9 @@ fn start_on(
     let threads = guards.guards().iter().map(|guard| guard.thread().clone()).collect();
     let outputs = Outputs { reports, guards: Some(guards), workers, next: 0, open: VecDeque::new() };
     let lists = Vec::new();
+    let (sending, quiet) = (false, false);
     let input =
-        Input { commands, threads, place, next: 0, turn: 0, watermark: i64::MIN, roster, sending: false, lists };
+        Input { commands, threads, place, next: 0, turn: 0, watermark: i64::MIN, roster, sending, lists, quiet };
     Ok((input, outputs))
 }
 
@@ -135,6 +136,8 @@ pub struct Input {
     sending: bool,
     /// Changes of lists that go with the next epoch.
     lists: Vec<ListChange>,
+    /// See [`Input::quiet`].
+    quiet: bool,
 }
 
 impl Input {
@@ -143,6 +146,12 @@ impl Input {
     /// changes nothing is passed over, and of several changes of one value the last one holds.
     pub fn change_lists(&mut self, changes: impl IntoIterator<Item = ListChange>) {
         self.lists.extend(changes);
+    }
+
+    /// Whether, from the next epoch on, an alert that is open is left unsaid until it is over or an epoch is not quiet: for a
+    /// past that is only looked at as a whole. The sum of what is said is the same. Rules over alerts hear all the same.
+    pub fn quiet(&mut self, quiet: bool) {
+        self.quiet = quiet;
     }
 
     /// Sends one epoch: its rows and the watermark that holds after them (µs; events before it will not come any more).
@@ -244,7 +253,8 @@ impl Input {
         self.turn = (self.turn + 1) % self.commands.len();
         for (worker, commands) in self.commands.iter().enumerate() {
             let rows = if worker == self.turn { rows.take().unwrap_or_default() } else { Vec::new() };
-            let mark = Mark { watermark: self.watermark, part, roster: self.roster.clone(), lists: lists.clone() };
+            let (watermark, roster, lists) = (self.watermark, self.roster.clone(), lists.clone());
+            let mark = Mark { watermark, part, roster, lists, quiet: self.quiet };
             let command = Command { number, rows, mark, tide: tide.take() };
             commands.send(command).map_err(|_| CorrelateError::Stopped("its input is closed".to_owned()))?;
         }

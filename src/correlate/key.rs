@@ -142,6 +142,14 @@ impl Key {
         full.into_iter().flat_map(|full| full.episodes())
     }
 
+    /// How many of the first of these were closed. Only they can become final by [`Key::freeze`].
+    pub(super) fn ended(&self) -> usize {
+        match self {
+            Key::Few(_) => 0,
+            Key::Full(full) => full.live.as_ref().map_or(0, |live| live.ended()),
+        }
+    }
+
     /// Time of the latest event, µs.
     pub(super) fn latest(&self) -> i64 {
         match self {

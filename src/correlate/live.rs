@@ -77,8 +77,8 @@ impl Live {
             self.judged = self.tail.judge(rule, self.watermark, &mut self.closed);
             return 0;
         }
-        let all = self.sealed.iter().map(|s| s.closed.len()).sum::<usize>() + self.closed.len();
-        std::mem::replace(&mut self.told, all)
+        let ended = self.ended();
+        std::mem::replace(&mut self.told, ended)
     }
 
     /// The next deadline that is not decided on, µs.
@@ -131,6 +131,11 @@ impl Live {
         let judged = waits.then(|| Episode::in_order(self.judged.as_deref()));
         let closed = self.sealed.iter().flat_map(|s| &s.closed).chain(&self.closed);
         closed.chain(open.into_iter().flatten()).chain(judged.into_iter().flatten())
+    }
+
+    /// How many of the first episodes are over; the others are open.
+    pub(super) fn ended(&self) -> usize {
+        self.sealed.iter().map(|s| s.closed.len()).sum::<usize>() + self.closed.len()
     }
 
     fn last(&self) -> Option<&Row> {

@@ -10,7 +10,7 @@
 //! `stages` (with conditions and absences) and `joined` (with conditions between events: `residual`, `candidates`)
 //! on `waiting` (chains whose deadline is to come), `novel`, `baseline` (with `usual`). `key` keeps one key exact
 //! under late arrivals: `few` holds its events (as `brief`) until there may be a match, then `live` holds what is not final, in `stretch`es between checkpoints; `amend` is what late
-//! events change behind them. `window` is the operator around all keys, `agenda` its clock; before it,
+//! events change behind them. `window` is the operator around all keys, `agenda` its clock, a `slot` what it has of a key; before it,
 //! `lists` keeps candidates of rules whose lists change (`listed`, `retained`); `climb` makes rows of alerts for the rules
 //! over alerts; `render` puts them into a dataflow, `epochs` is the frame of its operators; [`driver`] runs that
 //! dataflow on worker threads (`work`), with one program after the other ([`roster`]) whose
@@ -50,6 +50,7 @@ mod retained;
 pub mod roster;
 mod run;
 mod sequence;
+mod slot;
 mod sort;
 mod spilled;
 pub mod spool;

@@ -44,6 +44,8 @@ pub(super) struct Mark {
     pub(super) roster: Arc<Roster>,
     /// What changed in lists before its rows.
     pub(super) lists: Changes,
+    /// What can be said later is not said yet.
+    pub(super) quiet: bool,
 }
 
 /// Where an epoch's rows come from.

@@ -251,7 +251,8 @@ pub(super) fn marks_of_all<'scope>(
 impl Mark {
     /// The same for an epoch of which nothing else is known.
     fn again(&self) -> Mark {
-        Mark { part: Part::Live, lists: Arc::default(), roster: self.roster.clone(), watermark: self.watermark }
+        let (roster, lists) = (self.roster.clone(), Arc::default());
+        Mark { part: Part::Live, lists, roster, watermark: self.watermark, quiet: false }
     }
 }
 

@@ -17,7 +17,7 @@ use differential_dataflow::consolidation::consolidate;
 use hashbrown::HashMap;
 use rustc_hash::FxBuildHasher;
 
-use super::agenda::{Agenda, For, Slot, find};
+use super::agenda::{Agenda, For};
 use super::climb::Opened;
 use super::driver::Emit;
 use super::episode::{Place, Record};
@@ -25,6 +25,7 @@ use super::fill::{self, Aside, Deadlines, Filling};
 use super::machine::Row;
 use super::render::{Mark, Part, Status, Update};
 use super::roster::Roster;
+use super::slot::{Slot, find};
 use crate::event::deal::deal;
 use crate::matching::MatchRow;
 use crate::rule::plan::{Group, Member, Tuple};
@@ -55,6 +56,10 @@ impl Windows {
         if !Arc::ptr_eq(&self.roster, &mark.roster) {
             self.change(mark.roster.clone(), out);
         }
+        if self.agenda.is_quiet() && !mark.quiet {
+            self.catch_up(out);
+        }
+        self.agenda.be_quiet(mark.quiet);
         let watermark = self.agenda.lagging(mark.watermark);
         let before = |r: &Update| (r.0.time, r.0.id);
         if !rows.is_sorted_by_key(before) {
@@ -222,6 +227,13 @@ impl Windows {
             let same = slot.key.settle(rule.rule, time);
             self.agenda.say(slot, &key, same, out);
             self.agenda.schedule(rule, slot, &key);
+        }
+    }
+
+    /// Says what was left for later.
+    fn catch_up(&mut self, out: &mut Vec<(Record, isize)>) {
+        for (key, slots) in &mut self.keys {
+            slots.iter_mut().for_each(|slot| slot.catch_up(key, usize::MAX, out));
         }
     }
 

@@ -86,7 +86,7 @@ pub(super) fn run(
         let marks = match place {
             None => marks,
             Some(place) => {
-                let last = Mark { watermark: i64::MIN, part: Part::Live, roster, lists: Arc::default() };
+                let last = Mark { watermark: i64::MIN, part: Part::Live, roster, lists: Arc::default(), quiet: false };
                 marks_of_all(marks, tides.to_stream(scope), last, place.cluster.processes(), listens)
             }
         };

@@ -248,6 +248,7 @@ fn rebuild_together(
     tracing::info!("rebuilding windows from {} match rows of the archive", spool.rows());
     // All rows of ours before `own` were sent, and those of all processes before `common`.
     let (mut own, mut common) = (i64::MIN, i64::MIN);
+    input.quiet(true);
     while common < i64::MAX {
         let mut rows = Vec::new();
         if own <= common {
@@ -255,6 +256,8 @@ fn rebuild_together(
         }
         common = least(&input.agree(rows, own.min(watermark), own)?);
     }
+    input.quiet(false);
+    input.agree(Vec::new(), watermark, i64::MAX)?;
     Ok(Rebuilt { epochs: input.next(), found: Found::new(floors), watermark })
 }
 
@@ -281,6 +284,8 @@ pub(super) fn replay(
     let mut spool = past.read(rules, &every, from, stop)?;
     tracing::info!("rebuilding windows from {} match rows of the archive", spool.rows());
     let mut turns = Turns::new(&past.history, rules, from);
+    // Only what is found in the end is looked at.
+    input.quiet(true);
     input.change_lists(turns.begin());
     while let Some((mut rows, reached)) = spool.next_epoch()?.filter(|_| !stop()) {
         let reached = reached.min(watermark);
@@ -295,6 +300,7 @@ pub(super) fn replay(
         sent(input.send(Vec::new(), at)?)?;
         input.change_lists(changes);
     }
+    input.quiet(false);
     sent(input.send(Vec::new(), watermark)?)
 }
 

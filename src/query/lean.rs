@@ -1,4 +1,4 @@
-//! What a statement can see of raw lines.
+//! What a statement can see of raw lines, and which of the costly views it needs.
 //!
 //! In comes the tree of a statement as DuckDB's own parser gives it, out comes whether it is proved that the statement
 //! does not see `event.original` or the struct `event` as a whole. Whatever is not known here counts as seeing it, so
@@ -7,6 +7,8 @@
 //! The proof: only a reference to a table `events` gives the struct, under the name `event`, as part of a star or as
 //! part of the whole row, which has the name of the table. Where none of the three is taken up, nothing that is built
 //! upon that table has it.
+//!
+//! A view over events is needed unless all tables are known to be others: to make one reads the end of every file.
 
 use serde_json::{Map, Value};
 
@@ -15,6 +17,9 @@ pub(super) const PARSE: &str = "SELECT json_serialize_sql(?::VARCHAR, skip_null 
 
 const EVENTS: &str = "events";
 const EVENT: &str = "event";
+
+/// Views that are always there.
+const BESIDE: [&str; 3] = ["alerts", "alert_changes", "rules"];
 const ORIGINAL: &str = "original";
 
 /// Table functions that read no table and run no statement.
@@ -40,6 +45,29 @@ pub(super) enum Sight {
     Lasting,
 }
 
+/// Which views over events a statement needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Wanted {
+    /// None.
+    Nothing,
+    /// `events`.
+    Events,
+    /// Perhaps all.
+    All,
+}
+
+/// What is known of a statement before it is run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Seen {
+    pub(super) sight: Sight,
+    pub(super) wanted: Wanted,
+}
+
+impl Seen {
+    /// Of a statement of which nothing is known.
+    pub(super) const LASTING: Seen = Seen { sight: Sight::Lasting, wanted: Wanted::All };
+}
+
 /// The statement that an `EXPLAIN` is about, so that it tells how that would be run; any other statement as it is.
 pub(super) fn explained(sql: &str) -> &str {
     let after = |text: &'_ str, word: &str| {
@@ -53,18 +81,19 @@ pub(super) fn explained(sql: &str) -> &str {
     if text.starts_with('(') { sql } else { text }
 }
 
-/// What a statement sees, by its tree.
-pub(super) fn sight(tree: &str) -> Sight {
+/// What a statement sees and needs, by its tree.
+pub(super) fn seen(tree: &str) -> Seen {
     // A tree that is too deep is no error of the statement's.
-    let Ok(tree) = serde_json::from_str::<Value>(tree) else { return Sight::Lasting };
+    let Ok(tree) = serde_json::from_str::<Value>(tree) else { return Seen::LASTING };
     if tree["error"] != Value::Bool(false) {
         // What the parser refuses is not run at all; what is no SELECT has no tree.
-        return if tree["error_type"] == "parser" { Sight::Everything } else { Sight::Lasting };
+        let refused = tree["error_type"] == "parser";
+        return if refused { Seen { sight: Sight::Everything, ..Seen::LASTING } } else { Seen::LASTING };
     }
-    let Some([statement]) = tree["statements"].as_array().map(Vec::as_slice) else { return Sight::Lasting };
+    let Some([statement]) = tree["statements"].as_array().map(Vec::as_slice) else { return Seen::LASTING };
     let mut walk = Walk::default();
     walk.visit(statement, false);
-    walk.sight()
+    Seen { sight: walk.sight(), wanted: walk.wanted() }
 }
 
 #[derive(Default)]
@@ -76,6 +105,12 @@ struct Walk<'tree> {
     row_names: Vec<&'tree str>,
     /// Names of all columns that are referred to, each with what stands before it.
     columns: Vec<Vec<&'tree str>>,
+    /// Names of tables, views and what `WITH` names, as they are referred to …
+    tables: Vec<&'tree str>,
+    /// … and what `WITH` names.
+    named: Vec<&'tree str>,
+    /// There may be other tables.
+    unknown: bool,
 }
 
 impl<'tree> Walk<'tree> {
@@ -102,6 +137,9 @@ impl<'tree> Walk<'tree> {
             }
             (None, _) => stars,
         };
+        if let Some(map) = object.get("cte_map").and_then(|ctes| ctes["map"].as_array()) {
+            self.named.extend(map.iter().filter_map(|cte| cte["key"].as_str()));
+        }
         for (key, value) in object {
             let stars = stars && (!selects || STARRED.contains(&key.as_str()));
             match value {
@@ -124,11 +162,16 @@ impl<'tree> Walk<'tree> {
             },
             "BETWEEN" | "CASE" | "CAST" | "COLLATE" | "COMPARISON" | "CONJUNCTION" | "CONSTANT" | "LAMBDA"
             | "OPERATOR" | "PARAMETER" | "SUBQUERY" | "TYPE" => {}
-            _ => self.everything = true,
+            _ => (self.everything, self.unknown) = (true, true),
         }
     }
 
     fn node(&mut self, kind: &str, object: &'tree Map<String, Value>) {
+        match (kind, &path(object)[..]) {
+            ("BASE_TABLE", [name]) => self.tables.push(name),
+            ("BASE_TABLE", _) => self.unknown = true,
+            (_, _) => {}
+        }
         match kind {
             "BASE_TABLE" => match path(object).last() {
                 Some(name) if same(name, EVENTS) => {
@@ -147,13 +190,28 @@ impl<'tree> Walk<'tree> {
             "TABLE_FUNCTION" => {
                 let function = object.get("function").and_then(Value::as_object);
                 let name = function.map(path).unwrap_or_default();
-                self.everything |= !matches!(name[..], [name] if PLAIN_TABLES.iter().any(|known| same(known, name)));
+                let plain = matches!(name[..], [name] if PLAIN_TABLES.iter().any(|known| same(known, name)));
+                self.everything |= !plain;
+                self.unknown |= !plain;
             }
             "SELECT_NODE" | "SET_OPERATION_NODE" | "RECURSIVE_CTE_NODE" | "CTE_NODE" | "SUBQUERY" | "EMPTY"
             | "EXPRESSION_LIST" | "ORDER_MODIFIER" | "LIMIT_MODIFIER" | "DISTINCT_MODIFIER" | "ORDER_DEFAULT"
             | "ASCENDING" | "DESCENDING" => {}
-            _ => self.everything = true,
+            _ => (self.everything, self.unknown) = (true, true),
         }
+    }
+
+    fn wanted(&self) -> Wanted {
+        let known = |name: &str| BESIDE.iter().chain(&self.named).any(|known| same(known, name));
+        let of = |name: &&str| match () {
+            () if same(name, EVENTS) => Wanted::Events,
+            () if known(name) => Wanted::Nothing,
+            () => Wanted::All,
+        };
+        if self.lasting || self.unknown {
+            return Wanted::All;
+        }
+        self.tables.iter().map(of).max().unwrap_or(Wanted::Nothing)
     }
 
     fn sight(&self) -> Sight {

@@ -16,7 +16,7 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use duckdb::{ArrowStream, Config, Connection, InterruptHandle, Statement, params_from_iter};
 
-use super::lean::{self, Sight};
+use super::lean::{self, Seen, Sight, Wanted};
 use super::shown::{Files, Shown, list, real, temporary};
 use super::value::Argument;
 use super::views::{self, Form};
@@ -69,6 +69,8 @@ pub struct Session {
     places: [Place; 3],
     /// Parses statements, and runs none of them.
     parser: Connection,
+    /// The statement that shows the stored events, until one asks for them: it reads the end of every file.
+    stored: RefCell<Option<String>>,
     /// Whether a statement may have left something that only one connection knows.
     settled: Cell<bool>,
 }
@@ -88,8 +90,8 @@ impl Stopper {
 struct Place {
     form: Form,
     connection: Connection,
-    /// Whether the view is there: it is made when it is first needed, since that reads the end of every file.
-    made: Cell<bool>,
+    /// Which views are there: they are made when they are first needed.
+    made: Cell<Wanted>,
 }
 
 impl Place {
@@ -99,16 +101,19 @@ impl Place {
             let schema = form.schema();
             connection.execute_batch(&format!("CREATE SCHEMA {schema}; SET search_path = '{schema},main'"))?;
         }
-        Ok(Place { form, connection, made: Cell::new(false) })
+        Ok(Place { form, connection, made: Cell::new(Wanted::Nothing) })
     }
 
-    fn prepare(&self, sql: &str) -> Result<Rows<'_>, QueryError> {
-        if !self.made.get() {
-            let make = [views::events(self.form), tables::sources(self.form.schema())].join(";");
-            self.connection.execute_batch(&make).map_err(|e| QueryError::Setup(e.to_string()))?;
-            self.made.set(true);
-        }
-        prepare(&self.connection, sql)
+    /// Makes the views that are needed and not there, over the stored events.
+    fn make(&self, wanted: Wanted) -> Result<(), QueryError> {
+        let made = self.made.get();
+        let missing = |view: Wanted| wanted >= view && made < view;
+        let events = missing(Wanted::Events).then(|| views::events(self.form));
+        let sources = missing(Wanted::All).then(|| tables::sources(self.form.schema()));
+        let make: Vec<String> = events.into_iter().chain(sources).collect();
+        self.connection.execute_batch(&make.join(";")).map_err(|e| QueryError::Setup(e.to_string()))?;
+        self.made.set(made.max(wanted));
+        Ok(())
     }
 }
 
@@ -134,8 +139,10 @@ impl Session {
             if room.spill.is_none() {
                 parser.execute_batch("SET temp_directory = ''")?;
             }
+            // Each statement would read the ends of all files again. They stay as they are.
+            parser.execute_batch("SET parquet_metadata_cache = true")?;
             parser.execute_batch(macros::MACROS)?;
-            parser.execute_batch(&files.views()?)?;
+            parser.execute_batch(&files.beside()?)?;
             parser.execute_batch(&tables::make())?;
             let place = |form| Place::new(form, &parser);
             let places = [place(Form::Whole)?, place(Form::Lean)?, place(Form::Lines)?];
@@ -155,7 +162,8 @@ impl Session {
             Ok(places)
         };
         let places = setup().map_err(|e: duckdb::Error| QueryError::Setup(e.to_string()))?;
-        Ok(Session { live: None, places, parser, settled: Cell::new(false) })
+        let stored = files.stored().map_err(|e| QueryError::Setup(e.to_string()))?;
+        Ok(Session { live: None, places, parser, stored: RefCell::new(Some(stored)), settled: Cell::new(false) })
     }
 
     /// Shows the archive as it is now. What statements left behind (tables, macros) stays.
@@ -167,7 +175,16 @@ impl Session {
             None => None,
         };
         if let Some(next) = next {
-            let show = || self.parser.execute_batch(&next.files.views()?);
+            let show = || {
+                self.parser.execute_batch(&next.files.beside()?)?;
+                let stored = next.files.stored()?;
+                let mut waiting = self.stored.borrow_mut();
+                match &mut *waiting {
+                    Some(waiting) => *waiting = stored,
+                    None => self.parser.execute_batch(&stored)?,
+                }
+                Ok(())
+            };
             show().map_err(|e: duckdb::Error| QueryError::Setup(e.to_string()))?;
             shown.replace(next).forget();
         }
@@ -204,29 +221,45 @@ impl Session {
             return Err(QueryError::Sql("there is no statement".to_owned()));
         }
         instants::check(sql).map_err(QueryError::Sql)?;
-        let sight = if self.settled.get() { Sight::Lasting } else { self.sight(sql) };
+        let Seen { sight, wanted } = if self.settled.get() { Seen::LASTING } else { self.seen(sql) };
         self.settled.set(sight == Sight::Lasting);
         let form = match sight {
             Sight::Parts => Form::Lean,
             Sight::Lines => Form::Lines,
             Sight::Everything | Sight::Lasting => Form::Whole,
         };
-        self.prepare_in(form, sql)
+        self.prepare_in(form, wanted, sql)
     }
 
-    /// Prepares a statement that sees `events` in this form.
-    pub(super) fn prepare_in(&self, form: Form, sql: &str) -> Result<Rows<'_>, QueryError> {
-        self.places[form as usize].prepare(sql)
+    /// Prepares a statement that sees `events` in this form, and needs these views.
+    pub(super) fn prepare_in(&self, form: Form, wanted: Wanted, sql: &str) -> Result<Rows<'_>, QueryError> {
+        let place = &self.places[form as usize];
+        if wanted > place.made.get() {
+            self.show_stored()?;
+            place.make(wanted)?;
+        }
+        prepare(&place.connection, sql)
+    }
+
+    /// Shows the stored events, unless they are.
+    fn show_stored(&self) -> Result<(), QueryError> {
+        let mut stored = self.stored.borrow_mut();
+        if let Some(show) = &*stored {
+            self.parser.execute_batch(show).map_err(|e| QueryError::Setup(e.to_string()))?;
+            *stored = None;
+        }
+        Ok(())
     }
 
     /// Prepares a statement of ours over the stored columns.
     pub(super) fn prepare_stored(&self, sql: &str) -> Result<Rows<'_>, QueryError> {
+        self.show_stored()?;
         prepare(&self.places[Form::Lean as usize].connection, sql)
     }
 
-    /// What a statement sees of events.
-    pub(super) fn sight(&self, sql: &str) -> Sight {
-        self.tree(lean::explained(sql)).map_or(Sight::Lasting, |tree| lean::sight(&tree))
+    /// What a statement sees of events, and needs.
+    pub(super) fn seen(&self, sql: &str) -> Seen {
+        self.tree(lean::explained(sql)).map_or(Seen::LASTING, |tree| lean::seen(&tree))
     }
 
     /// A statement as DuckDB's own parser reads it, in JSON; nothing is run.

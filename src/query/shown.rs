@@ -29,15 +29,20 @@ impl Files {
         self.events.iter().chain([&self.alerts, &self.rules]).cloned()
     }
 
-    /// The statements that show them.
-    pub(super) fn views(&self) -> duckdb::Result<String> {
+    /// The statement that shows the stored events: it reads the end of every file.
+    pub(super) fn stored(&self) -> duckdb::Result<String> {
+        let events = list(&self.events)?;
+        let from = format!("read_parquet({events}, union_by_name = true, hive_partitioning = false)");
+        Ok(format!("CREATE OR REPLACE VIEW main.stored_events AS FROM {from};"))
+    }
+
+    /// The statements that show the others.
+    pub(super) fn beside(&self) -> duckdb::Result<String> {
         let json = |path: &Path, columns: &str| -> duckdb::Result<String> {
             let path = literal(path)?;
             Ok(format!("read_json({path}, format = 'newline_delimited', ignore_errors = true, columns = {columns})"))
         };
-        let events = list(&self.events)?;
         let views = [
-            ("events", format!("read_parquet({events}, union_by_name = true, hive_partitioning = false)")),
             ("alerts", json(&self.alerts, tables::ALERT_COLUMNS)?),
             ("rules", json(&self.rules, tables::RULE_COLUMNS)?),
         ];

@@ -11,6 +11,7 @@ mod forms;
 mod generate;
 mod levels;
 mod lists;
+mod quiet;
 mod restart;
 mod run;
 

@@ -30,6 +30,11 @@ impl Running {
         Running { program: program.clone(), input, outputs, answer: Answer::new() }
     }
 
+    /// Whether what can be said later is, from the next epoch on.
+    pub(crate) fn quiet(&mut self, quiet: bool) {
+        self.input.quiet(quiet);
+    }
+
     /// Sends an epoch and takes what it changes.
     pub(crate) fn epoch(&mut self, rows: &[Row], watermark: i64) {
         let rows = match_rows(&self.program, rows);

@@ -1,6 +1,7 @@
 //! Which statements are proved not to see raw lines, and that their rows are right.
 
 use super::super::lean::Sight::{self, Everything, Lasting, Lines, Parts};
+use super::super::lean::Wanted;
 use super::super::views::Form;
 use super::*;
 
@@ -139,8 +140,42 @@ const FAIL: &[&str] = &["garbage", "SELECT source.ip FROM events WHERE"];
 #[test]
 fn what_a_statement_sees() {
     let (_dir, session) = opened();
-    let wrong: Vec<_> = STATEMENTS.iter().filter(|(sight, sql)| session.sight(sql) != *sight).collect();
+    let wrong: Vec<_> = STATEMENTS.iter().filter(|(sight, sql)| session.seen(sql).sight != *sight).collect();
     assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn views_over_events_are_made_for_those_who_name_them() {
+    let (_dir, session) = opened();
+    let wanted = |wanted: Wanted, statements: &[&str]| {
+        statements.iter().for_each(|sql| assert_eq!(session.seen(sql).wanted, wanted, "{sql}"));
+    };
+    let others =
+        ["SELECT 1", "FROM alerts", "SELECT * FROM rules r, alert_changes", "EXPLAIN SELECT a FROM range(3) t(a)"];
+    wanted(Wanted::Nothing, &others);
+    wanted(
+        Wanted::Nothing,
+        &["WITH x AS (SELECT 1 AS a), y AS (FROM X) SELECT (SELECT max(a) FROM y)", "SELECT 'events'"],
+    );
+    wanted(Wanted::Events, &["FROM \"Events\"", "SELECT (SELECT count(*) FROM events) FROM alerts"]);
+    wanted(
+        Wanted::Events,
+        &["WITH x AS (SELECT ts FROM events) FROM x", "SELECT 1 WHERE EXISTS (SELECT 1 FROM events)"],
+    );
+    let unknown = ["FROM sources", "FROM stored_events", "FROM main.events", "FROM x", "FROM query('FROM events')"];
+    wanted(Wanted::All, &unknown);
+    wanted(
+        Wanted::All,
+        &["SHOW TABLES", "DESCRIBE events", "FROM duckdb_views()", "FROM pg_tables", "BEGIN", "garbage"],
+    );
+    let views = || {
+        let sql = "SELECT count(*) AS n FROM duckdb_views() WHERE view_name IN ('events', 'sources', 'stored_events')";
+        rows(session.prepare_in(Form::Whole, Wanted::Nothing, sql)).unwrap()
+    };
+    for (sql, made) in [("FROM rules", "0"), ("SELECT ts FROM events", "2"), ("FROM sources", "3")] {
+        ask(&session, sql, Format::Csv).unwrap();
+        assert_eq!(views(), [made], "{sql}");
+    }
 }
 
 /// Rows in no certain order, or the error.
@@ -171,7 +206,7 @@ fn rows_are_those_that_are_seen_whole() {
     let mut failed = Vec::new();
     for (sight, sql) in STATEMENTS.iter().filter(|(_, sql)| !sql.starts_with("EXPLAIN")) {
         let decided = rows(sessions[0].prepare(sql));
-        assert_eq!(decided, rows(sessions[1].prepare_in(Form::Whole, sql)), "{sql}");
+        assert_eq!(decided, rows(sessions[1].prepare_in(Form::Whole, Wanted::All, sql)), "{sql}");
         failed.extend(decided.err().filter(|_| !FAIL.contains(sql)).map(|error| (sql, error)));
         if *sight == Lasting {
             sessions = open();
@@ -184,7 +219,7 @@ fn rows_are_those_that_are_seen_whole() {
 fn what_a_statement_leaves_behind_is_seen_by_the_next() {
     let (_dir, session) = opened();
     let lean = "SELECT raw FROM v WHERE raw IS NOT NULL LIMIT 1";
-    assert_eq!(session.sight(lean), Parts);
+    assert_eq!(session.seen(lean).sight, Parts);
     assert!(session.prepare(lean).is_err());
     ask(&session, "SELECT * FROM events", Format::Csv).unwrap();
     ask(&session, "CREATE VIEW v AS SELECT event.original AS raw FROM events WHERE line_is_cut", Format::Csv)
@@ -202,8 +237,8 @@ fn what_a_statement_leaves_behind_is_seen_by_the_next() {
 fn deep_and_long_statements_are_decided_too() {
     let (_dir, session) = opened();
     let deep = format!("SELECT {}1 AS x FROM events LIMIT 1", "1 + ".repeat(300));
-    assert_eq!(session.sight(&deep), Lasting);
+    assert_eq!(session.seen(&deep).sight, Lasting);
     assert_eq!(ask(&session, &deep, Format::Csv).unwrap(), "x\r\n301\r\n");
     let long = format!("SELECT count(*) AS n FROM events WHERE user.name IN ('u1'{})", ", 'x'".repeat(1000));
-    assert_eq!(session.sight(&long), Parts);
+    assert_eq!(session.seen(&long).sight, Parts);
 }
