@@ -9,9 +9,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 
 use super::holds::Holds;
+use super::lease::Lease;
 use super::lists::ListHistory;
 use super::manifest::StoredFile;
 use super::part::count_datasets;
+use super::remote::{Cache, Written};
 use super::retention::{Goes, Retention};
 use super::sink::Sink;
 use super::{ArchiveError, compact, layout, read};
@@ -103,6 +105,8 @@ pub(super) struct Tidy {
 impl Tidy {
     /// One step. There may be more to do when something changes with it.
     pub(super) fn step(mut self, sink: Sink, stop: &AtomicBool) -> Result<Done, ArchiveError> {
+        // What is read here must not leave the cache meanwhile.
+        let _lease = Lease::take(&self.dir);
         let holds = Holds::load(&self.dir)?;
         let mut done = Done { counted: self.count(&holds, stop)?, ..Done::default() };
         let mut part = None;
@@ -149,8 +153,10 @@ impl Tidy {
             return Ok(counted);
         }
         let columns = BTreeSet::from([FieldRef::Column(field::EVENT_DATASET)]);
+        let cache = Cache::of(&self.dir)?;
         for file in self.files.iter_mut().filter(|f| f.datasets.is_none()) {
             let mut datasets = BTreeMap::new();
+            cache.present([file.path.as_str()].into_iter())?;
             for batch in read::read(&self.dir.join(&file.path), Some(&columns), i64::MIN..=i64::MAX)? {
                 if stop.load(Ordering::Relaxed) {
                     return Ok(counted);
@@ -171,9 +177,9 @@ impl Tidy {
     }
 
     fn plan(&self) -> Result<Option<Vec<StoredFile>>, ArchiveError> {
-        let cuts = ListHistory::read(&self.dir)?.cuts();
+        let (cuts, written) = (ListHistory::read(&self.dir)?.cuts(), Written::of(&self.dir)?);
         let age = |file: &StoredFile| {
-            let written = std::fs::metadata(self.dir.join(&file.path)).and_then(|m| m.modified()).ok();
+            let written = written.written(&file.path);
             let age = written.and_then(|at| at.elapsed().ok());
             age.map_or(0, |age| i64::try_from(age.as_micros()).unwrap_or(i64::MAX))
         };

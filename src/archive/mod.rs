@@ -18,6 +18,7 @@
 //! DIR/holds.json                             what must be kept whatever its age, see `retention`
 //! DIR/rules.ndjson                           the rules that ran last, see `rules`
 //! DIR/cluster.json                           which of several processes it belongs to, see `role`
+//! DIR/store                                  which object store is its home, if one is, see `remote`
 //! ```
 
 use std::io;
@@ -52,6 +53,7 @@ mod part;
 mod reach;
 mod read;
 mod recover;
+pub mod remote;
 mod repair;
 mod retention;
 mod role;
@@ -78,7 +80,7 @@ pub use reach::end_of_time;
 pub use read::{
     Extent, Reader, Snapshot, earlier, examine, files, greatest_time, is_archive, read, read_tables, snapshot,
 };
-pub use retention::{Limit, Retention};
+pub use retention::{Limit, Retention, bytes};
 pub use role::Role;
 pub use rules::{StoredRule, keep_rules};
 pub use store::{Archive, Settings};
@@ -151,6 +153,9 @@ pub enum ArchiveError {
         /// What is wrong.
         source: arrow::error::ArrowError,
     },
+    /// The archive's home in an object store.
+    #[error(transparent)]
+    Remote(#[from] remote::RemoteError),
     /// A file that does not begin as Parquet files do.
     #[error("{} is not a Parquet file: `weir scan` reads logs", .0.display())]
     NotParquet(PathBuf),

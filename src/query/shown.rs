@@ -103,6 +103,7 @@ fn event_files(snapshot: &Snapshot, temporary: &Path, tail_file: &Path) -> Resul
         archive::write_file(&schema, &[], &Columns::all(), &encoding)?;
     }
     let mut files = vec![schema];
+    snapshot.fetch(snapshot.files().iter())?;
     files.extend(snapshot.paths());
     let tail = snapshot.tail()?;
     if !tail.is_empty() {
