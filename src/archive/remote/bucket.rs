@@ -17,6 +17,7 @@ use object_store::{
     BackoffConfig, ClientOptions, Error, ObjectStoreExt, PutMode, PutOptions, PutPayload, RetryConfig, UpdateVersion,
     WriteMultipart,
 };
+use tokio::runtime::{self, Runtime};
 use xxhash_rust::xxh3::Xxh3;
 
 use super::{Address, RemoteError};
@@ -42,7 +43,8 @@ pub(super) struct Version {
 pub(super) struct Bucket {
     address: Address,
     store: AmazonS3,
-    runtime: tokio::runtime::Runtime,
+    /// There until it is dropped.
+    runtime: Option<Runtime>,
 }
 
 impl Bucket {
@@ -67,9 +69,9 @@ impl Bucket {
         let retry = RetryConfig { backoff, max_retries: 3, retry_timeout: Duration::from_secs(20) };
         let store =
             builder.with_client_options(client).with_retry(retry).build().map_err(|e| refused(e.to_string()))?;
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+        let runtime = runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
         let runtime = runtime.map_err(|e| refused(e.to_string()))?;
-        Ok(Bucket { address: address.clone(), store, runtime })
+        Ok(Bucket { address: address.clone(), store, runtime: Some(runtime) })
     }
 
     /// What it is a connection to.
@@ -217,7 +219,8 @@ impl Bucket {
 
     /// Waits on a thread of its own: the caller may be a task of another runtime.
     fn wait<T: Send>(&self, work: impl Future<Output = Result<T, Error>> + Send) -> Result<T, Error> {
-        let done = std::thread::scope(|scope| scope.spawn(|| self.runtime.block_on(work)).join());
+        let runtime = self.runtime.as_ref().expect("it is there until it is dropped");
+        let done = std::thread::scope(|scope| scope.spawn(|| runtime.block_on(work)).join());
         done.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     }
 
@@ -251,6 +254,15 @@ impl Bucket {
                 refused("there is no account to write with: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY".to_owned())
             }
             _ => self.unreachable(action, name, said(&text)),
+        }
+    }
+}
+
+impl Drop for Bucket {
+    /// Waits for nothing, since it may be a task of another runtime that drops it.
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
         }
     }
 }
