@@ -116,6 +116,11 @@ impl Snapshot {
         Ok(Extent { files: self.files.iter().map(|f| f.path.clone()).collect(), segments })
     }
 
+    /// Whether all of these files are here.
+    pub fn has<'f>(&self, mut files: impl Iterator<Item = &'f StoredFile>) -> bool {
+        files.all(|file| !self.cache.lacks(&file.path))
+    }
+
     /// Fetches those of these files that are only in the archive's home.
     pub fn fetch<'f>(&self, files: impl Iterator<Item = &'f StoredFile>) -> Result<(), ArchiveError> {
         self.cache.present(files.map(|file| file.path.as_str()))
@@ -123,7 +128,12 @@ impl Snapshot {
 
     /// Paths of the Parquet files; some may be only in the archive's home, see [`Snapshot::fetch`].
     pub fn paths(&self) -> Vec<PathBuf> {
-        self.files.iter().map(|f| self.dir.join(&f.path)).collect()
+        self.paths_of(&self.files)
+    }
+
+    /// Paths of some of them.
+    pub fn paths_of(&self, files: &[StoredFile]) -> Vec<PathBuf> {
+        files.iter().map(|f| self.dir.join(&f.path)).collect()
     }
 
     /// The Parquet files.

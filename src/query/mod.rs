@@ -20,6 +20,7 @@ mod search;
 mod session;
 mod shown;
 pub mod tables;
+mod times;
 mod value;
 mod views;
 

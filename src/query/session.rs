@@ -8,6 +8,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::fs;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,8 +21,9 @@ use super::lean::{self, Sight};
 use super::shown::{Files, Shown, list, real, temporary};
 use super::value::Argument;
 use super::views::{self, Form};
-use super::{QueryError, instants, macros, tables};
+use super::{QueryError, instants, macros, tables, times};
 use crate::archive::{self, Snapshot};
+use crate::event::time;
 
 /// Of the machine's memory, what a query may use before it spills to temporary files.
 const MEMORY_SHARE: u64 = 2;
@@ -116,7 +118,7 @@ impl Session {
     /// Opens a session over a data folder, beside whoever writes to it.
     pub fn open(data: &Path) -> Result<Session, QueryError> {
         let (snapshot, temporary) = (archive::snapshot(data)?, temporary()?);
-        let shown = Shown::new(data, &snapshot, temporary.path(), 0)?;
+        let shown = Shown::new(data, &snapshot, temporary.path(), 0, None)?;
         let folders = [real(data), temporary.path().to_owned()];
         let reads = Reads::Folders(&folders);
         let room = Room { memory: memory(), threads: None, spill: Some(temporary.path()), reads };
@@ -163,7 +165,7 @@ impl Session {
         let Some(Live { data, shown, held, temporary }) = &self.live else { return Ok(()) };
         let snapshot = archive::snapshot(data)?;
         let next = match shown.borrow().next(data, &snapshot)? {
-            Some(number) => Some(Shown::new(data, &snapshot, temporary.path(), number)?),
+            Some(number) => Some(Shown::new(data, &snapshot, temporary.path(), number, None)?),
             None => None,
         };
         if let Some(next) = next {
@@ -173,6 +175,28 @@ impl Session {
         }
         held.replace(Some(snapshot));
         Ok(())
+    }
+
+    /// Makes sure that all events of these times (µs) are shown: in an archive whose home is an object store, files may have
+    /// to be fetched.
+    pub(super) fn reach(&self, times: &RangeInclusive<i64>) -> Result<(), QueryError> {
+        let Some(Live { data, shown, held, temporary }) = &self.live else { return Ok(()) };
+        let (held, next) = (held.borrow(), shown.borrow().wider(times));
+        let (Some(snapshot), Some((number, times))) = (held.as_ref(), next) else { return Ok(()) };
+        let next = Shown::new(data, snapshot, temporary.path(), number, Some(times))?;
+        let show = || self.parser.execute_batch(&next.files.views()?);
+        show().map_err(|e: duckdb::Error| QueryError::Setup(e.to_string()))?;
+        shown.replace(next).forget();
+        Ok(())
+    }
+
+    /// Whether files would have to be fetched to show all events; if so, the times of these events, µs.
+    pub(super) fn lacks(&self) -> Option<RangeInclusive<i64>> {
+        let live = self.live.as_ref()?;
+        live.shown.borrow().wider(&times::ALL)?;
+        let held = live.held.borrow();
+        let files = || held.iter().flat_map(|held| held.files());
+        Some(files().map(|f| f.min_time).min()?..=files().map(|f| f.max_time).max()?)
     }
 
     /// Lets the files go, which may be replaced by others then: before the next statement comes [`Session::refresh`].
@@ -206,6 +230,15 @@ impl Session {
         instants::check(sql).map_err(QueryError::Sql)?;
         let sight = if self.settled.get() { Sight::Lasting } else { self.sight(sql) };
         self.settled.set(sight == Sight::Lasting);
+        match sight {
+            Sight::Lasting => self.reach(&times::ALL)?,
+            Sight::Parts | Sight::Lines | Sight::Everything if self.lacks().is_some() => {
+                let tree = self.tree(lean::explained(sql));
+                let wanted = tree.map_or(Some(times::ALL), |tree| times::times(&tree, time::now()));
+                wanted.map_or(Ok(()), |wanted| self.reach(&wanted))?;
+            }
+            Sight::Parts | Sight::Lines | Sight::Everything => {}
+        }
         let form = match sight {
             Sight::Parts => Form::Lean,
             Sight::Lines => Form::Lines,

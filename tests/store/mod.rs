@@ -138,6 +138,44 @@ fn what_was_scanned_is_asked_and_replayed_from_the_store_alone() {
 }
 
 #[test]
+fn a_statement_fetches_the_files_of_its_times() {
+    let case = Case::new();
+    let (log, data, fresh) = (case.file("auth.log", &lines(4)), case.path("data"), case.path("fresh"));
+    case.well(&["scan", &log, "--data", &data, "--store", HOME]);
+    std::fs::remove_dir_all(&data).unwrap();
+    let count = |sql: &str| {
+        let rows = json(&case.well(&["sql", sql, "--data", &fresh, "--store", HOME, "--output", "json"]));
+        (rows[0]["n"].as_u64().expect("a number"), parquet(&fresh).len())
+    };
+    let alerts = count("SELECT count(*) AS n FROM alerts");
+    assert!(alerts.0 >= 4 && alerts.1 == 0, "{alerts:?}");
+    assert_eq!(count("SELECT count(*) AS n FROM events WHERE ts >= '2026-01-18'"), (212, 1));
+    assert_eq!(
+        count("SELECT count(*) AS n FROM events WHERE ts BETWEEN '2026-01-16' AND '2026-01-16 12:00:00'"),
+        (212, 2)
+    );
+    let script = "SELECT count(*) AS n FROM alerts; SELECT count(*) AS n FROM events WHERE ts > '2026-01-18'; \
+                  CREATE MACRO all_of() AS (SELECT count(*) FROM events); SELECT all_of() AS n;";
+    let path = case.file("script.sql", script);
+    let mut weir = case.store.weir();
+    weir.args(["sql", "--data", &fresh, "--output", "json"]).stdin(std::fs::File::open(path).unwrap());
+    let output = weir.output().expect("it starts");
+    let numbers: Vec<u64> = json(&output).iter().filter_map(|row| row["n"].as_u64()).collect();
+    assert_eq!((&numbers[..], parquet(&fresh).len()), (&[alerts.0, 212, 848][..], 4), "{}", stderr(&output));
+
+    // The page looks at the latest days first, and at alerts where their events are.
+    std::fs::create_dir(case.path("rules")).unwrap();
+    case.file("rules/one.weir", "rule one { when any where event.code == \"1\" }");
+    let server = case.server(&["--data", &case.path("page"), "--store", HOME, "--rules", &case.path("rules")]);
+    let here = || parquet(&case.path("page")).len();
+    let started = here();
+    let found = server.get("/api/v1/search?limit=10");
+    assert_eq!(found["events"].as_array().map(Vec::len), Some(10), "{found}");
+    assert!(started <= 1 && here() <= 1, "{started} {}", here());
+    server.stop();
+}
+
+#[test]
 fn a_new_machine_goes_on_where_the_last_one_was() {
     let case = Case::new();
     let (log, data, fresh) = (case.path("auth.log"), case.path("data"), case.path("fresh"));
