@@ -76,10 +76,8 @@ pub use holds::{Hold, Holds};
 pub use lists::{ListHistory, ListLog, ListTurn, Lists};
 pub use manifest::{Checkpoint, Manifest, StoredFile};
 pub use part::{Encoding, write_file};
-pub use reach::end_of_time;
-pub use read::{
-    Extent, Reader, Snapshot, earlier, examine, files, greatest_time, is_archive, read, read_tables, snapshot,
-};
+pub use reach::{end_of_time, greatest_time};
+pub use read::{Extent, Reader, Snapshot, earlier, examine, files, is_archive, read, read_tables, snapshot};
 pub use retention::{Limit, Retention, bytes};
 pub use role::Role;
 pub use rules::{StoredRule, keep_rules};

@@ -59,19 +59,6 @@ pub fn snapshot(dir: &Path) -> Result<Snapshot, ArchiveError> {
     }
 }
 
-/// Time of the latest event in a data folder, µs; `None` when there is no archive, or an empty one.
-pub fn greatest_time(dir: &Path) -> Result<Option<i64>, ArchiveError> {
-    match snapshot(dir) {
-        Ok(held) => {
-            let stored = held.files.iter().filter(|f| f.rows > 0).map(|f| f.max_time).max();
-            let logged = held.tail()?.iter().filter_map(|batch| batch.times().iter().copied().max()).max();
-            Ok(stored.max(logged))
-        }
-        Err(ArchiveError::Missing(_)) => Ok(None),
-        Err(error) => Err(error),
-    }
-}
-
 /// The latest events of an archive, as they were accepted: as many as are needed to number equal lines on.
 pub fn earlier(held: &Snapshot) -> Result<Earlier, ArchiveError> {
     let mut found = Earlier::default();

@@ -164,11 +164,7 @@ async fn run(settings: Settings) -> anyhow::Result<ExitCode> {
             finished = finished => finished?,
             interrupted = interrupted() => {
                 interrupted?;
-                anyhow::bail!(
-                    "stopped before all was in the store; it is kept here, and goes there at the next start or by \
-                     `weir archive upload --data {}`",
-                    data.display()
-                );
+                anyhow::bail!("stopped before all was in the store; it is kept in {}, and goes there later", data.display());
             }
         }
     }

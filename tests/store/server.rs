@@ -34,7 +34,7 @@ impl Store {
         let command = Command::new("moto_server").args(["-H", "127.0.0.1", "-p", "0"]).stderr(Stdio::piped()).spawn();
         let mut server = command.unwrap_or_else(|error| {
             panic!(
-                "the tests of object stores need the server of moto 5.1 or later, pip install 'moto[server]': {error}"
+                "the tests of object stores need the server of moto 5.2 or later, pip install 'moto[server]': {error}"
             )
         });
         let mut lines = BufReader::new(server.stderr.take().expect("it is piped")).lines();
