@@ -46,6 +46,10 @@ pub struct Metrics {
     rules: Gauge,
     rules_errors: Gauge,
     rules_filling: Gauge,
+    uploaded_files: Counter,
+    uploaded_bytes: Counter,
+    upload_failures: Counter,
+    upload_waiting: Gauge,
 }
 
 /// What came from one source so far.
@@ -93,6 +97,10 @@ impl Metrics {
             rules: Gauge::default(),
             rules_errors: Gauge::default(),
             rules_filling: Gauge::default(),
+            uploaded_files: Counter::default(),
+            uploaded_bytes: Counter::default(),
+            upload_failures: Counter::default(),
+            upload_waiting: Gauge::default(),
         };
         metrics.register();
         metrics
@@ -130,6 +138,16 @@ impl Metrics {
             "New and changed rules that are being filled from the archive",
             self.rules_filling.clone(),
         );
+        let [files, bytes] = [&self.uploaded_files, &self.uploaded_bytes].map(Counter::clone);
+        r.register("store_uploaded_files", "Files of events that went to the archive's home", files);
+        r.register_with_unit("store_uploaded", "Bytes of these", Unit::Bytes, bytes);
+        r.register(
+            "store_upload_failures",
+            "Times that the archive's home could not be brought up to date",
+            self.upload_failures.clone(),
+        );
+        let waiting = self.upload_waiting.clone();
+        r.register("store_waiting_files", "Files of events that wait for it since", waiting);
     }
 
     fn source(&self, name: &str) -> Labels {
@@ -223,6 +241,19 @@ impl Metrics {
     /// So many rules are being filled.
     pub fn rules_filling(&self, count: usize) {
         self.rules_filling.set(i64::try_from(count).unwrap_or(i64::MAX));
+    }
+
+    /// Files of events with so many bytes went to the archive's home, and no more wait.
+    pub fn uploaded(&self, files: u64, bytes: u64) {
+        self.uploaded_files.inc_by(files);
+        self.uploaded_bytes.inc_by(bytes);
+        self.upload_waiting.set(0);
+    }
+
+    /// The archive's home could not be brought up to date; so many files of events wait.
+    pub fn upload_failed(&self, waiting: u64) {
+        self.upload_failures.inc();
+        self.upload_waiting.set(i64::try_from(waiting).unwrap_or(i64::MAX));
     }
 
     /// What came from each source, in the order they first appeared; `other` is last.

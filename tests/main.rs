@@ -15,4 +15,6 @@ mod run;
 mod sandbox;
 mod scan;
 mod sql;
+#[cfg(feature = "s3")]
+mod store;
 mod why;

@@ -43,8 +43,8 @@ impl Server {
             let line = lines.next().unwrap_or_else(|| panic!("it ended: {said}")).expect("it is text");
             said.push_str(&line);
             said.push('\n');
-            if let Some(at) = line.find("http://") {
-                break line[at..].split_whitespace().next().expect("a word").trim_end_matches('/').to_owned();
+            if let Some(served) = line.strip_prefix("weir: ").filter(|line| line.starts_with("http://")) {
+                break served.split_whitespace().next().expect("a word").trim_end_matches('/').to_owned();
             }
         };
         // Its pipe must not fill.

@@ -9,10 +9,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 
 use super::holds::Holds;
+use super::lease::Lease;
 use super::lists::ListHistory;
 use super::log::Head;
 use super::manifest::{Checkpoint, Manifest, StoredFile};
 use super::part::count_datasets;
+use super::remote::{Cache, Written};
 use super::retention::{Goes, Retention};
 use super::sink::Sink;
 use super::{ArchiveError, compact, layout, read};
@@ -132,6 +134,8 @@ pub(super) struct Tidy {
 impl Tidy {
     /// One step. There may be more to do when something changes with it.
     pub(super) fn step(mut self, sink: Sink, stop: &AtomicBool) -> Result<Done, ArchiveError> {
+        // What is read here must not leave the cache meanwhile.
+        let _lease = Lease::take(&self.dir);
         let holds = Holds::load(&self.dir)?;
         let mut done = Done::default();
         if let Err((file, error)) = self.count(&holds, stop, &mut done.counted) {
@@ -192,8 +196,10 @@ impl Tidy {
         if !self.retention.asks_datasets(holds) {
             return Ok(());
         }
+        let cache = Cache::of(&self.dir).map_err(|e| (String::new(), e))?;
         for file in self.files.iter_mut().filter(|f| f.datasets.is_none() && !self.set_aside.contains(&f.path)) {
-            let Some(datasets) = datasets(&self.dir, file, stop).map_err(|e| (file.path.clone(), e))? else {
+            let counts = cache.present([file.path.as_str()].into_iter()).and_then(|()| datasets(&self.dir, file, stop));
+            let Some(datasets) = counts.map_err(|e| (file.path.clone(), e))? else {
                 return Ok(());
             };
             counted.insert(file.path.clone(), datasets.clone());
@@ -210,9 +216,9 @@ impl Tidy {
     }
 
     fn plan(&self) -> Result<Option<Vec<StoredFile>>, ArchiveError> {
-        let cuts = ListHistory::read(&self.dir)?.cuts();
+        let (cuts, written) = (ListHistory::read(&self.dir)?.cuts(), Written::of(&self.dir)?);
         let age = |file: &StoredFile| {
-            let written = std::fs::metadata(self.dir.join(&file.path)).and_then(|m| m.modified()).ok();
+            let written = written.written(&file.path);
             let age = written.and_then(|at| at.elapsed().ok());
             age.map_or(0, |age| i64::try_from(age.as_micros()).unwrap_or(i64::MAX))
         };

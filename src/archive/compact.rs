@@ -10,6 +10,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::manifest::StoredFile;
+use super::remote::Cache;
 use super::sink::Sink;
 use super::{ArchiveError, read};
 use crate::event::time::{DAY, SECOND};
@@ -94,6 +95,7 @@ pub(super) fn rewrite(
     let mut old: Vec<&StoredFile> = old.iter().collect();
     old.sort_by_key(|f| f.min_time);
     let mut kept = 0;
+    Cache::of(dir)?.present(old.iter().map(|f| f.path.as_str()))?;
     for file in &old {
         let path = dir.join(&file.path);
         if !path.exists() {
@@ -112,7 +114,7 @@ pub(super) fn rewrite(
         }
         if rows != file.rows {
             let what = format!("it holds {rows} events and should hold {}", file.rows);
-            return Err(ArchiveError::Damaged { path, what });
+            return Err(ArchiveError::Listed { path, what });
         }
     }
     let mut new = sink.finish()?;

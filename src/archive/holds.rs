@@ -50,9 +50,11 @@ impl Holds {
     pub fn load(dir: &Path) -> Result<Holds, ArchiveError> {
         let path = layout::holds(dir);
         match std::fs::read(&path) {
-            Ok(text) => serde_json::from_slice(&text)
-                .map(Holds)
-                .map_err(|error| ArchiveError::Needed { path, what: error.to_string(), why: HELD }),
+            Ok(text) => serde_json::from_slice(&text).map(Holds).map_err(|error| ArchiveError::Needed {
+                path,
+                what: error.to_string(),
+                why: HELD,
+            }),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Holds::default()),
             Err(error) => Err(ArchiveError::io("read", &path)(error)),
         }

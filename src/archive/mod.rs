@@ -19,6 +19,7 @@
 //! DIR/holds.json                             what must be kept whatever its age, see `retention`
 //! DIR/rules.ndjson                           the rules that ran last, see `rules`
 //! DIR/cluster.json                           which of several processes it belongs to, see `role`
+//! DIR/store                                  which object store is its home, if one is, see `remote`
 //! ```
 
 use std::io;
@@ -43,6 +44,7 @@ mod lease;
 mod leaves;
 mod levels;
 mod lines;
+mod listed;
 mod lists;
 mod loaded;
 mod locate;
@@ -53,6 +55,7 @@ mod part;
 mod reach;
 mod read;
 mod recover;
+pub mod remote;
 mod repair;
 mod retention;
 mod role;
@@ -72,14 +75,13 @@ pub use bulk::BulkWriter;
 pub use foreign::{Mapping, MappingError, Misfits, Outlook, Tables};
 pub use groups::{Keep, Skipped};
 pub use holds::{Hold, Holds};
+pub use listed::first_damaged;
 pub use lists::{ListHistory, ListLog, ListTurn, Lists};
 pub use manifest::{Checkpoint, Manifest, StoredFile};
 pub use part::{Encoding, write_file};
-pub use reach::end_of_time;
-pub use read::{
-    Extent, Reader, Snapshot, earlier, examine, files, greatest_time, is_archive, read, read_tables, snapshot,
-};
-pub use retention::{Limit, Retention};
+pub use reach::{end_of_time, greatest_time};
+pub use read::{Extent, Reader, Snapshot, earlier, examine, files, is_archive, read, read_tables, snapshot};
+pub use retention::{Limit, Retention, bytes};
 pub use role::Role;
 pub use rules::{StoredRule, keep_rules};
 pub use store::{Archive, Settings};
@@ -136,6 +138,14 @@ pub enum ArchiveError {
         /// What cannot be done without it.
         why: &'static str,
     },
+    /// A listed file is not what it should be.
+    #[error("{} is damaged: {what}; put it back from a backup, or take it off the list with `weir archive forget`", path.display())]
+    Listed {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        what: String,
+    },
     /// A listed file is not there.
     #[error("{} is listed and is not there: put it back from a backup, or take it off the list with `weir archive forget`", .0.display())]
     Lost(PathBuf),
@@ -177,6 +187,9 @@ pub enum ArchiveError {
         /// What is wrong.
         source: arrow::error::ArrowError,
     },
+    /// The archive's home in an object store.
+    #[error(transparent)]
+    Remote(#[from] remote::RemoteError),
     /// A file that does not begin as Parquet files do.
     #[error("{} is not a Parquet file: `weir scan` reads logs", .0.display())]
     NotParquet(PathBuf),

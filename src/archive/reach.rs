@@ -5,7 +5,20 @@ use std::path::Path;
 use super::layout;
 use super::log::Frames;
 use super::manifest::Manifest;
-use super::{ArchiveError, greatest_time};
+use super::{ArchiveError, read};
+
+/// Time of the latest event in a data folder, µs; `None` when there is no archive, or an empty one.
+pub fn greatest_time(dir: &Path) -> Result<Option<i64>, ArchiveError> {
+    match read::snapshot(dir) {
+        Ok(held) => {
+            let stored = held.files().iter().filter(|f| f.rows > 0).map(|f| f.max_time).max();
+            let logged = held.tail()?.iter().filter_map(|batch| batch.times().iter().copied().max()).max();
+            Ok(stored.max(logged))
+        }
+        Err(ArchiveError::Missing(_)) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
 
 /// How far time is at the end of an archive, µs: the watermark of the last durable commit where a live run wrote it, or
 /// else just past its latest event. `None` for what is no data folder.

@@ -11,8 +11,10 @@ use std::path::{Path, PathBuf};
 use super::foreign::{self, Foreign, Mapping, Outlook, Tables};
 use super::groups::{Groups, Keep, Skipped, Wanted};
 use super::lease::Lease;
+use super::listed::listed;
 use super::log::Frames;
 use super::manifest::{Manifest, StoredFile};
+use super::remote::Cache;
 use super::{ArchiveError, layout};
 use crate::event::earlier::Earlier;
 use crate::event::field::FieldRef;
@@ -21,6 +23,7 @@ use crate::event::{EventBatch, field};
 /// What an archive holds at one moment. Its files are not removed while it lives, or a reader of it.
 pub struct Snapshot {
     lease: Lease,
+    cache: Cache,
     dir: PathBuf,
     files: Vec<StoredFile>,
     segments: Vec<(PathBuf, File)>,
@@ -39,7 +42,7 @@ pub struct Extent {
 
 /// What counts in a data folder now.
 pub fn snapshot(dir: &Path) -> Result<Snapshot, ArchiveError> {
-    let lease = Lease::take(dir);
+    let (lease, cache) = (Lease::take(dir), Cache::of(dir)?);
     loop {
         let Some(manifest) = Manifest::load(dir)? else { return Err(ArchiveError::Missing(dir.to_owned())) };
         let mut segments = Vec::new();
@@ -56,21 +59,8 @@ pub fn snapshot(dir: &Path) -> Result<Snapshot, ArchiveError> {
         if now == Some(manifest.archived_through) {
             let Manifest { files, expired, retired, .. } = manifest;
             let retired = retired.len();
-            return Ok(Snapshot { lease, dir: dir.to_owned(), files, segments, expired, retired });
+            return Ok(Snapshot { lease, cache, dir: dir.to_owned(), files, segments, expired, retired });
         }
-    }
-}
-
-/// Time of the latest event in a data folder, µs; `None` when there is no archive, or an empty one.
-pub fn greatest_time(dir: &Path) -> Result<Option<i64>, ArchiveError> {
-    match snapshot(dir) {
-        Ok(held) => {
-            let stored = held.files.iter().filter(|f| f.rows > 0).map(|f| f.max_time).max();
-            let logged = held.tail()?.iter().filter_map(|batch| batch.times().iter().copied().max()).max();
-            Ok(stored.max(logged))
-        }
-        Err(ArchiveError::Missing(_)) => Ok(None),
-        Err(error) => Err(error),
     }
 }
 
@@ -92,6 +82,7 @@ pub fn earlier(held: &Snapshot) -> Result<Earlier, ArchiveError> {
         if enough {
             break;
         }
+        held.cache.present([file.path.as_str()].into_iter())?;
         for batch in read(&held.dir.join(&file.path), Some(&columns), i64::MIN..=i64::MAX)? {
             enough = add(&batch?);
         }
@@ -101,7 +92,9 @@ pub fn earlier(held: &Snapshot) -> Result<Earlier, ArchiveError> {
 
 /// Paths of an archive's Parquet files.
 pub fn files(dir: &Path) -> Result<Vec<PathBuf>, ArchiveError> {
-    Ok(snapshot(dir)?.paths())
+    let held = snapshot(dir)?;
+    held.fetch(held.files.iter())?;
+    Ok(held.paths())
 }
 
 impl Snapshot {
@@ -125,9 +118,24 @@ impl Snapshot {
         self.retired
     }
 
-    /// Paths of the Parquet files.
+    /// Whether all of these files are here.
+    pub fn has<'f>(&self, mut files: impl Iterator<Item = &'f StoredFile>) -> bool {
+        files.all(|file| !self.cache.lacks(&file.path))
+    }
+
+    /// Fetches those of these files that are only in the archive's home.
+    pub fn fetch<'f>(&self, files: impl Iterator<Item = &'f StoredFile>) -> Result<(), ArchiveError> {
+        self.cache.present(files.map(|file| file.path.as_str()))
+    }
+
+    /// Paths of the Parquet files; some may be only in the archive's home, see [`Snapshot::fetch`].
     pub fn paths(&self) -> Vec<PathBuf> {
-        self.files.iter().map(|f| self.dir.join(&f.path)).collect()
+        self.paths_of(&self.files)
+    }
+
+    /// Paths of some of them.
+    pub fn paths_of(&self, files: &[StoredFile]) -> Vec<PathBuf> {
+        files.iter().map(|f| self.dir.join(&f.path)).collect()
     }
 
     /// The Parquet files.
@@ -147,7 +155,8 @@ impl Snapshot {
         let mut files: Vec<&StoredFile> =
             self.files.iter().filter(overlaps).filter(|f| numbers.contains(&f.min_sequence)).collect();
         files.sort_by(|a, b| (a.min_time, &a.path).cmp(&(b.min_time, &b.path)));
-        let mut sources: VecDeque<Source> = files.iter().map(|f| Source::Parquet(self.dir.join(&f.path))).collect();
+        let mut sources: VecDeque<Source> =
+            files.iter().map(|f| Source::Stored { folder: self.dir.clone(), path: f.path.clone() }).collect();
         for (path, file) in &self.segments {
             let file = file.try_clone().map_err(ArchiveError::io("open", path))?;
             sources.push_back(Source::Log(path.clone(), file));
@@ -158,6 +167,7 @@ impl Snapshot {
             wanted: Wanted::new(columns, range),
             numbers,
             tables: None,
+            cache: self.cache.clone(),
             _lease: Some(self.lease.clone()),
         })
     }
@@ -194,6 +204,7 @@ pub fn read(
         wanted: Wanted::new(columns, range),
         numbers: 0..u64::MAX,
         tables: None,
+        cache: Cache::default(),
         _lease: None,
     })
 }
@@ -224,39 +235,20 @@ pub fn read_tables(
 ) -> Result<Reader, ArchiveError> {
     let sources = listed(path)?.into_iter().map(Source::Parquet).collect();
     let tables = Some(Foreigners { tables, columns: columns.cloned(), range: range.clone() });
-    Ok(Reader { sources, open: None, wanted: Wanted::new(columns, range), numbers: 0..u64::MAX, tables, _lease: None })
+    let wanted = Wanted::new(columns, range);
+    Ok(Reader { sources, open: None, wanted, numbers: 0..u64::MAX, tables, cache: Cache::default(), _lease: None })
 }
 
-fn listed(path: &Path) -> Result<Vec<PathBuf>, ArchiveError> {
-    if !path.exists() {
-        return Err(ArchiveError::Missing(path.to_owned()));
-    }
-    if !path.is_dir() {
-        return Ok(vec![path.to_owned()]);
-    }
-    let mut found = Vec::new();
-    parquet_files(path, &mut found)?;
-    if found.is_empty() {
-        return Err(ArchiveError::Missing(path.to_owned()));
-    }
-    found.sort();
-    Ok(found)
-}
-
-fn parquet_files(folder: &Path, found: &mut Vec<PathBuf>) -> Result<(), ArchiveError> {
-    for entry in std::fs::read_dir(folder).map_err(ArchiveError::io("read", folder))? {
-        let path = entry.map_err(ArchiveError::io("read", folder))?.path();
-        if path.is_dir() {
-            parquet_files(&path, found)?;
-        } else if path.extension().is_some_and(|e| e == "parquet") {
-            found.push(path);
-        }
-    }
-    Ok(())
-}
+/// How many files are fetched ahead of the one that is read.
+const AHEAD: usize = 3;
 
 enum Source {
     Parquet(PathBuf),
+    /// One of a data folder's, which may be only in its home.
+    Stored {
+        folder: PathBuf,
+        path: String,
+    },
     Log(PathBuf, File),
 }
 
@@ -282,6 +274,8 @@ pub struct Reader {
     numbers: Range<u64>,
     /// Where files of others are among them.
     tables: Option<Foreigners>,
+    /// Where files come from that are not here.
+    cache: Cache,
     _lease: Option<Lease>,
 }
 
@@ -290,6 +284,19 @@ impl Reader {
     pub fn only(mut self, keep: Keep) -> Reader {
         self.wanted.only(keep);
         self
+    }
+
+    /// Makes sure that a file is here, and the next ones with it when it is not.
+    fn fetch(&self, source: &Source) -> Result<(), ArchiveError> {
+        let stored = |source| match source {
+            &Source::Stored { ref path, .. } => Some(path.as_str()),
+            &(Source::Parquet(_) | Source::Log(..)) => None,
+        };
+        let Some(path) = stored(source) else { return Ok(()) };
+        match self.cache.lacks(path) {
+            false => Ok(()),
+            true => self.cache.present([path].into_iter().chain(self.sources.iter().filter_map(stored).take(AHEAD))),
+        }
     }
 
     /// What was found in files of others.
@@ -309,7 +316,9 @@ impl Iterator for Reader {
     fn next(&mut self) -> Option<Self::Item> {
         loop {
             if self.open.is_none() {
-                match Open::new(self.sources.pop_front()?, self.tables.as_ref()) {
+                let source = self.sources.pop_front()?;
+                let open = self.fetch(&source).and_then(|()| Open::new(source, self.tables.as_ref()));
+                match open {
                     Ok(open) => self.open = Some(open),
                     Err(error) => return Some(Err(error)),
                 }
@@ -338,6 +347,9 @@ impl Open {
                 // Clones of a handle share their place in the file.
                 std::io::Seek::rewind(&mut &file).map_err(ArchiveError::io("read", &path))?;
                 Ok(Open::Log { frames: Box::new(Frames::new(file, &path)?), ready: VecDeque::new() })
+            }
+            Source::Stored { folder, path } => {
+                Groups::open(&folder.join(path)).map(|groups| Open::Parquet(Box::new(groups)))
             }
             Source::Parquet(path) => match foreigners {
                 Some(of) if !Foreign::is_ours(&path, &of.tables)? => {

@@ -145,8 +145,8 @@ fn verdicts(parts: &[Part<'_>]) -> Vec<(usize, Goes)> {
     verdicts
 }
 
-/// A size: `500MB`, `10GiB`.
-fn bytes(text: &str) -> Option<u64> {
+/// Reads a size: `500MB`, `10GiB`.
+pub fn bytes(text: &str) -> Option<u64> {
     let at = text.find(|c: char| c.is_ascii_alphabetic())?;
     let unit: u64 = match text[at..].to_ascii_lowercase().as_str() {
         "b" => 1,

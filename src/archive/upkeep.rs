@@ -47,7 +47,9 @@ impl Archive {
                 (Task::Convert(_), ended) => drop(ended?),
                 (Task::Tidy, Ok(_)) => {}
                 (Task::Tidy, Err(error)) => {
-                    tracing::error!("{error}; old and small files stay as they are, and it is tried again in ten minutes");
+                    tracing::error!(
+                        "{error}; old and small files stay as they are, and it is tried again in ten minutes"
+                    );
                     self.untidy = Some(error.to_string());
                 }
             }

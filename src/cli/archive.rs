@@ -10,6 +10,8 @@ use comfy_table::presets::NOTHING;
 use comfy_table::{CellAlignment, Table};
 
 use super::input::instant;
+use super::store::{self, Writing};
+use crate::archive::remote;
 use crate::archive::{self, Archive, Hold, Holds, Manifest, Retention, Selection, Settings};
 use crate::engine::counted;
 use crate::event::time;
@@ -23,6 +25,7 @@ Examples:
   weir archive hold case-17 --from 2026-01-15 --to 2026-01-17 --reason 'subpoena of 3 March'
   weir archive export /mnt/case-17 --from 2026-01-15 --to 2026-01-17
   weir archive import /mnt/case-17 --data other-data
+  weir archive upload --store s3://logs/site-a
 
 `weir run --keep 90d` expires and compacts by itself. An age counts from when an event happened.
 What a hold covers is kept, and so is what the windows of the rules that ran last still reach.
@@ -34,6 +37,8 @@ pub(super) struct Arguments {
     /// Data folder
     #[arg(long, value_name = "DIR", default_value = "weir-data", env = "WEIR_DATA", global = true)]
     data: PathBuf,
+    #[command(flatten)]
+    store: Writing,
 }
 
 #[derive(clap::Subcommand)]
@@ -50,6 +55,8 @@ enum What {
         #[arg(value_name = "FILE")]
         file: String,
     },
+    /// Bring what is in the data folder to its home in an object store, and wait for it
+    Upload,
     /// Keep events whatever their age, until the hold is released
     Hold(HoldArguments),
     /// List the holds
@@ -113,28 +120,89 @@ struct Which {
 }
 
 pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
-    let data = &arguments.data;
+    let (data, home) = (&arguments.data, &arguments.store);
     match arguments.what {
         What::Import { sources } => {
-            let copied = copied(&sources, data, &Selection::default())?;
+            let copied = home.with(data, || copied(&sources, data, &Selection::default()))?;
             eprintln!("{copied} into {}; weir replay shows what they say", data.display());
-            return Ok(ExitCode::SUCCESS);
         }
-        _ if Manifest::load(data)?.is_none() => return Err(archive::ArchiveError::Missing(data.clone()).into()),
-        What::Status => status(data)?,
-        What::Expire(expire) => self::expire(data, &expire)?,
-        What::Compact => tidy(data, Retention::default())?,
-        What::Forget { file } => match Archive::open(data, Settings::default())?.forget(&file)? {
-            Some(rows) => eprintln!("{} events are off the list; what was left of {file} is in unlisted/", grouped(rows)),
-            None => bail!("no file {file} is listed; name it as it lies in {}", data.display()),
-        },
-        What::Hold(hold) => self::hold(data, hold)?,
-        What::Holds => holds(data)?,
-        What::Release { name } if Holds::release(data, &name)? => eprintln!("{name} is released"),
-        What::Release { name } => bail!("there is no hold `{name}`; weir archive holds lists them"),
-        What::Export(export) => self::export(data, &export)?,
+        What::Status => {
+            present(home, data)?;
+            status(data)?;
+        }
+        What::Expire(expire) if expire.dry_run => {
+            present(home, data)?;
+            self::expire(data, &expire)?;
+        }
+        What::Expire(expire) => change(home, data, || self::expire(data, &expire))?,
+        What::Compact => change(home, data, || tidy(data, Retention::default()))?,
+        What::Forget { file } => change(home, data, || forget(data, &file))?,
+        What::Upload => upload(home, data)?,
+        What::Hold(hold) => beside(home, data, || self::hold(data, hold))?,
+        What::Holds => {
+            present(home, data)?;
+            holds(data)?;
+        }
+        What::Release { name } => beside(home, data, || release(data, &name))?,
+        What::Export(export) => {
+            present(home, data)?;
+            self::export(data, &export)?;
+        }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// There is an archive, of a store as it is there now.
+fn present(home: &Writing, data: &Path) -> anyhow::Result<()> {
+    home.reading().read(data)?;
+    match Manifest::load(data)? {
+        Some(_) => Ok(()),
+        None => Err(archive::ArchiveError::Missing(data.to_owned()).into()),
+    }
+}
+
+/// Changes files of an archive.
+fn change(home: &Writing, data: &Path, work: impl FnOnce() -> anyhow::Result<()>) -> anyhow::Result<()> {
+    if !home.reading().is_named() {
+        present(home, data)?;
+    }
+    home.with(data, work)
+}
+
+/// Changes what lies beside the events, which may be done while weir runs: it uploads that itself.
+fn beside(home: &Writing, data: &Path, work: impl FnOnce() -> anyhow::Result<()>) -> anyhow::Result<()> {
+    if !home.reading().is_named() {
+        present(home, data)?;
+    }
+    match home.claim(data) {
+        Ok(false) => work(),
+        Ok(true) => {
+            work()?;
+            store::upload(data).map(drop)
+        }
+        Err(archive::ArchiveError::Locked(_)) => work(),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn upload(home: &Writing, data: &Path) -> anyhow::Result<()> {
+    if !home.claim(data)? {
+        bail!("{} is its own home: name a store with --store s3://BUCKET/PREFIX", data.display());
+    }
+    // What is in the log is a file then, and can be uploaded.
+    Archive::open(data, Settings::default())?.close()?;
+    let moved = store::upload(data)?;
+    let home = remote::status(data)?.map_or_else(String::new, |status| format!(" in {}", status.address));
+    eprintln!("{} with {} uploaded; all is{home}", counted(moved.files as usize, "file"), size(moved.bytes));
+    Ok(())
+}
+
+fn release(data: &Path, name: &str) -> anyhow::Result<()> {
+    if !Holds::release(data, name)? {
+        bail!("there is no hold `{name}`; weir archive holds lists them");
+    }
+    eprintln!("{name} is released");
+    Ok(())
 }
 
 fn status(data: &Path) -> anyhow::Result<()> {
@@ -154,6 +222,9 @@ fn status(data: &Path) -> anyhow::Result<()> {
     }
     if held.retired() > 0 {
         writeln!(out, "  {} replaced, and removed once nobody reads any more", counted(held.retired(), "file"))?;
+    }
+    if let Some(home) = remote::status(data)? {
+        at_home(&mut out, &home)?;
     }
     let holds = Holds::load(data)?;
     if !holds.all().is_empty() {
@@ -175,6 +246,27 @@ fn status(data: &Path) -> anyhow::Result<()> {
         column.set_cell_alignment(CellAlignment::Right);
     }
     writeln!(out, "\n{table}")?;
+    Ok(())
+}
+
+/// What is in the archive's home, what waits, and what is here.
+fn at_home(out: &mut impl Write, home: &remote::Status) -> anyhow::Result<()> {
+    let whose = if home.writes { "uploads to" } else { "reads" };
+    writeln!(
+        out,
+        "  {whose} {}: {} there, {}",
+        home.address,
+        counted(home.stored as usize, "file"),
+        size(home.stored_bytes)
+    )?;
+    if home.waiting > 0 {
+        writeln!(out, "  {} to be uploaded, {}", counted(home.waiting as usize, "file"), size(home.waiting_bytes))?;
+    }
+    let limit = home.cache.map_or_else(String::new, |cache| format!(" of {}", size(cache)));
+    writeln!(out, "  {} here, {}{limit}", counted(home.local as usize, "file"), size(home.local_bytes))?;
+    if let Some(trouble) = &home.trouble {
+        writeln!(out, "  not up to date: {trouble}")?;
+    }
     Ok(())
 }
 
@@ -221,6 +313,14 @@ fn tidy(data: &Path, retention: Retention) -> anyhow::Result<()> {
         Some(error) => bail!("the rest is done; {error}"),
         None => Ok(()),
     }
+}
+
+fn forget(data: &Path, file: &str) -> anyhow::Result<()> {
+    match Archive::open(data, Settings::default())?.forget(file)? {
+        Some(rows) => eprintln!("{} events are off the list; what was left of {file} is in unlisted/", grouped(rows)),
+        None => bail!("no file {file} is listed; name it as it lies in {}", data.display()),
+    }
+    Ok(())
 }
 
 fn hold(data: &Path, hold: HoldArguments) -> anyhow::Result<()> {

@@ -18,6 +18,7 @@ mod run;
 mod scan;
 mod serving;
 mod sql;
+mod store;
 mod why;
 mod why_not;
 

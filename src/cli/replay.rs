@@ -11,6 +11,7 @@ use anyhow::{Context, bail};
 use self::source::{Lists, Read, Sources};
 use super::alerts;
 use super::input::{Rules, Workers, instant, zone};
+use super::store::Store;
 use crate::archive::Mapping;
 use crate::engine::batch::Feed;
 use crate::engine::counted;
@@ -37,12 +38,15 @@ Examples:
   weir replay weir-data --speed 60x                     an hour in a minute, alerts as they would come
   weir replay flows.parquet --map @timestamp=EventTime,source.ip=src --set event.category=network
   weir replay weir-data --out alerts.parquet
+  weir replay cache --store s3://logs/site-a            of an archive in an object store; cache is a new folder
 
 Exit codes: 0 no alert (diff: no difference), 1 some, 2 an error.")]
 pub(super) struct Arguments {
     /// A data folder, Parquet files, or folders of them
     #[arg(required = true, value_name = "DIR|FILE.parquet")]
     sources: Vec<PathBuf>,
+    #[command(flatten)]
+    store: Store,
     #[command(flatten)]
     rules: Rules,
     /// Which columns of others' files are which fields, e.g. @timestamp=EventTime,source.ip=src.addr
@@ -123,6 +127,10 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let from = arguments.from.unwrap_or(i64::MIN);
     let asked = from..=arguments.to.map_or(i64::MAX, |t| t - 1);
     let range = if output == Output::Diff { diff::widened(&asked, &rules.program) } else { asked.clone() };
+    match &arguments.sources[..] {
+        [_, _, ..] if arguments.store.is_named() => bail!("--store is the home of one data folder: name one"),
+        folders => folders.iter().try_for_each(|folder| arguments.store.read(folder))?,
+    }
     let sources = Sources::open(&arguments.sources, mapping)?;
     let against = match output {
         Output::Diff => Some(diff::Standing::read(sources.raised()?, &asked, &rules.program)?),

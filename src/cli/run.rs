@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use super::input::{Reading, Rules, Workers};
 use super::serving::{self, Collectors};
+use super::store::Writing;
 use crate::archive::{self, Retention};
 use crate::engine::live::{Cluster, LATENESS};
 use crate::event::time::SECOND;
@@ -27,6 +28,7 @@ Examples:
   weir run --file /var/log/auth.log --file /var/log/nginx
   weir run --syslog-udp 127.0.0.1:5514 --syslog-tcp 127.0.0.1:5514 --rules rules
   journalctl -f -o short | weir run --stdin
+  weir run --syslog-tcp 0.0.0.0:5514 --store s3://logs/site-a --cache 50GB
   curl -H 'content-type: application/json' --data '{\"message\":\"hello\"}' http://127.0.0.1:8080/api/v1/events
 
 Several processes that raise alerts as one, each with its own sources and its own archive:
@@ -61,6 +63,8 @@ pub(super) struct Arguments {
     /// still reach, is kept.
     #[arg(long, value_name = "LIMIT")]
     keep: Vec<String>,
+    #[command(flatten)]
+    store: Writing,
     /// Address of the page and the API; loopback only, until there is a sign-in
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
     listen: SocketAddr,
@@ -90,6 +94,7 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         (Some(process), Some(hosts)) => Some(Cluster::read(hosts, process)?).filter(|c| c.processes() > 1),
         (Some(_), None) | (None, Some(_)) | (None, None) => None,
     };
+    arguments.store.claim(&arguments.data)?;
     serving::serve(serving::Settings {
         rules,
         origin,

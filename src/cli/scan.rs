@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use super::alerts::{self, Output};
-use super::input::{Reading, Rules, Workers};
+use super::input::{Loaded, Reading, Rules, Workers};
+use super::store::Writing;
 use crate::archive;
 use crate::collect::file;
 use crate::engine::batch::{self, Closed, Feed};
@@ -36,6 +37,8 @@ pub(super) struct Arguments {
     /// Also archive the events in this folder, for SQL and replay
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
+    #[command(flatten)]
+    store: Writing,
     /// How alerts are printed
     #[arg(long, value_enum, default_value_t = Output::Text)]
     output: Output,
@@ -55,16 +58,40 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let started = Instant::now();
     let rules = arguments.rules.load()?;
     let settings = arguments.reading.settings()?;
-    let (paths, mut failed) = file::expand(&arguments.files);
-    if let Some(data) = &arguments.data
-        && (archive::greatest_time(data)?.is_some() || archive::alerts_file(data).exists())
-    {
-        anyhow::bail!(
-            "{} holds an archive already, and a second scan would count events twice: name a new folder with --data, \
-             or look into this one with `weir replay` and `weir sql`",
-            data.display()
-        );
+    let (paths, failed) = file::expand(&arguments.files);
+    let (data, store) = (arguments.data.clone(), arguments.store.clone());
+    if data.is_none() && arguments.store.is_named() {
+        anyhow::bail!("--store is the home of a data folder: name that with --data");
     }
+    let scan = || scan(arguments, rules, settings, paths, failed, started);
+    match data {
+        Some(data) if is_used(&data)? => Err(used(&data)),
+        Some(data) => store.with(&data, || if is_used(&data)? { Err(used(&data)) } else { scan() }),
+        None => scan(),
+    }
+}
+
+fn is_used(data: &Path) -> anyhow::Result<bool> {
+    Ok(archive::greatest_time(data)?.is_some() || archive::alerts_file(data).exists())
+}
+
+fn used(data: &Path) -> anyhow::Error {
+    anyhow::anyhow!(
+        "{} holds an archive already, and a second scan would count events twice: name a new folder with --data, \
+         or look into this one with `weir replay` and `weir sql`",
+        data.display()
+    )
+}
+
+/// Reads the files, once it is sure that their events are archived nowhere yet.
+fn scan(
+    arguments: Arguments,
+    rules: Loaded,
+    settings: ingest::Settings,
+    paths: Vec<PathBuf>,
+    mut failed: Vec<String>,
+    started: Instant,
+) -> anyhow::Result<ExitCode> {
     // A pipe gives its lines once.
     let once = paths.iter().any(|p| !std::fs::metadata(p).is_ok_and(|m| m.is_file()));
     let total: u64 = paths.iter().filter_map(|p| std::fs::metadata(p).ok()).map(|m| m.len()).sum();

@@ -11,6 +11,7 @@ use tokio::sync::mpsc::Sender;
 use tokio_util::sync::CancellationToken;
 
 use crate::archive;
+use crate::archive::remote::{Step, Uploads};
 use crate::collect::{self, follow, generate, stdin, syslog};
 use crate::engine::counted;
 use crate::engine::live::{self, Cluster};
@@ -100,6 +101,7 @@ async fn run(settings: Settings) -> anyhow::Result<ExitCode> {
         hub.clone(),
         metrics.clone(),
     )?;
+    let uploads = Uploads::start(&data, told(metrics.clone()))?;
     let rules = engine.reloader.rules();
     let context = Arc::new(serve::Context {
         hub: hub.clone(),
@@ -156,7 +158,25 @@ async fn run(settings: Settings) -> anyhow::Result<ExitCode> {
             anyhow::bail!("stopped before the other processes did; what was accepted is on disk");
         }
     }
+    if let Some(uploads) = uploads {
+        let finished = tokio::task::spawn_blocking(move || uploads.finish());
+        tokio::select! {
+            finished = finished => finished?,
+            interrupted = interrupted() => {
+                interrupted?;
+                anyhow::bail!("stopped before all was in the store; it is kept in {}, and goes there later", data.display());
+            }
+        }
+    }
     Ok(ended)
+}
+
+/// Counts what goes to the archive's home.
+fn told(metrics: Arc<Metrics>) -> Box<dyn Fn(Step) + Send> {
+    Box::new(move |step| match step {
+        Step::Done(moved) => metrics.uploaded(moved.files, moved.bytes),
+        Step::Failed(_, waiting) => metrics.upload_failed(waiting),
+    })
 }
 
 /// What this process is among several.

@@ -14,6 +14,7 @@ use self::interrupt::Interrupts;
 use self::screen::Screen;
 use self::shell::{Next, Shell};
 use self::target::{Output, Target};
+use super::store::Store;
 use crate::event::time;
 use crate::query::sandbox::{Limits, Sandbox};
 use crate::query::{self, Argument, SavedQuery, Session};
@@ -49,6 +50,7 @@ Examples:
   weir sql --list
   weir sql --saved top-sources --param since=24h --output csv
   weir sql < report.sql
+  weir sql --data cache --store s3://logs/site-a \"SELECT count(*) FROM events\"
   weir sql --sandbox --timeout 10s - < from-somebody-else.sql
 
 Exit codes: 0 answered, 2 an error, 130 stopped with Ctrl-C.")]
@@ -59,6 +61,8 @@ pub(super) struct Arguments {
     /// Data folder
     #[arg(long, value_name = "DIR", default_value = "weir-data", env = "WEIR_DATA")]
     data: PathBuf,
+    #[command(flatten)]
+    store: Store,
     /// How rows are written; a table shows the first 1,000 (rows too wide for the terminal as lists of values). Without it: as the name of --out says, else a table
     #[arg(long, value_enum, value_name = "FORMAT")]
     output: Option<Output>,
@@ -128,6 +132,7 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
             "give a statement whose rows to write; at the prompt that `weir sql` is, `.output FILE` writes an answer to a file"
         );
     }
+    arguments.store.read(&arguments.data)?;
     if arguments.sandbox {
         return sandboxed(&arguments, &saved, &target);
     }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use super::input::Rules;
+use super::store::Store;
 use crate::why;
 
 /// Explain an alert step by step
@@ -32,6 +33,8 @@ pub(super) struct Arguments {
     /// Data folder
     #[arg(long, value_name = "DIR", default_value = "weir-data", env = "WEIR_DATA")]
     data: PathBuf,
+    #[command(flatten)]
+    store: Store,
     #[command(flatten)]
     rules: Rules,
     /// How it is written
@@ -61,6 +64,7 @@ impl Output {
 }
 
 pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
+    arguments.store.read(&arguments.data)?;
     let (rules, then) = arguments.rules.over_time(&arguments.data)?;
     let rules = why::Rules { now: &rules.program, then: &then };
     let explanation = why::why(&arguments.data, rules, &arguments.alert)?;

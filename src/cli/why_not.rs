@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use super::input::{Rules, instant};
+use super::store::Store;
 use super::why::Output;
 use crate::event::EventId;
 use crate::why::{self, Asked};
@@ -48,6 +49,8 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "DIR", default_value = "weir-data", env = "WEIR_DATA")]
     data: PathBuf,
     #[command(flatten)]
+    store: Store,
+    #[command(flatten)]
     rules: Rules,
     /// How it is written
     #[arg(long, value_enum, default_value_t = Output::Text)]
@@ -59,6 +62,7 @@ fn event(text: &str) -> Result<EventId, String> {
 }
 
 pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
+    arguments.store.read(&arguments.data)?;
     let (rules, then) = arguments.rules.over_time(&arguments.data)?;
     let rules = why::Rules { now: &rules.program, then: &then };
     let Arguments { rule, key, event, from, to, data, output, .. } = arguments;

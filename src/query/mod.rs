@@ -13,6 +13,7 @@ mod lean;
 pub mod lex;
 mod macros;
 mod output;
+mod place;
 mod record;
 pub mod sandbox;
 mod saved;
@@ -20,6 +21,7 @@ mod search;
 mod session;
 mod shown;
 pub mod tables;
+mod times;
 mod value;
 mod views;
 

@@ -2,15 +2,17 @@
 //!
 //! Two steps: the narrow columns decide which events it is, then those alone are read whole.
 
-use std::time::Duration;
+use std::ops::RangeInclusive;
+use std::time::{Duration, Instant};
 
 use arrow::array::{Array, AsArray};
 use serde_json::Value;
 
 use super::value::Argument;
 use super::views::{self, Form, quoted};
-use super::{QueryError, Session};
+use super::{QueryError, Session, times};
 use crate::event::field::{self, EXTRA_PREFIX, Type};
+use crate::event::time::DAY;
 use crate::event::{EventId, schema};
 
 /// A search that takes longer is stopped.
@@ -35,7 +37,7 @@ pub struct Search {
     pub before: Option<(i64, EventId)>,
 }
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Conditions {
     sql: Vec<String>,
     values: Vec<Argument>,
@@ -75,15 +77,55 @@ pub fn search(session: &Session, search: &Search) -> Result<Vec<Value>, QueryErr
         );
         conditions.add(sql, [text.clone(), text]);
     }
-    session.within(LIMIT, |session| newest(session, conditions, search.limit.min(MOST)))
+    let to = search.to.into_iter().chain(search.before.map(|(time, _)| time)).min();
+    let asked = search.from.unwrap_or(i64::MIN)..=to.unwrap_or(i64::MAX);
+    let limit = search.limit.min(MOST);
+    back(session, &asked, |session| session.within(LIMIT, |session| newest(session, conditions.clone(), limit)), limit)
+}
+
+/// Looks further and further back in an archive whose files have to be fetched, until enough is found.
+fn back(
+    session: &Session,
+    asked: &RangeInclusive<i64>,
+    look: impl Fn(&Session) -> Result<Vec<Value>, QueryError>,
+    enough: usize,
+) -> Result<Vec<Value>, QueryError> {
+    let (started, mut span) = (Instant::now(), DAY);
+    while let Some(all) = session.lacks() {
+        let (least, greatest) = (*asked.start().max(all.start()), *asked.end().min(all.end()));
+        let from = greatest.saturating_sub(span).max(least);
+        session.reach(&(from..=*asked.end()))?;
+        let found = look(session)?;
+        if found.len() >= enough || from <= least {
+            return Ok(found);
+        }
+        if started.elapsed() > LIMIT {
+            return Err(QueryError::TimedOut(LIMIT.as_secs()));
+        }
+        span = span.saturating_mul(4);
+    }
+    look(session)
 }
 
 /// The events of these ids, oldest first; ids that are not found are left out.
 pub fn events_by_id(session: &Session, ids: &[EventId]) -> Result<Vec<Value>, QueryError> {
     let wanted: Vec<String> = ids.iter().map(EventId::to_string).collect();
+    if session.lacks().is_some() {
+        session.reach(&times_of(ids))?;
+    }
     let mut found = session.within(LIMIT, |session| whole(session, &wanted, None))?;
     found.reverse();
     Ok(found)
+}
+
+/// The times that events of these ids can have: an id of ours begins with its event's, in ms.
+fn times_of(ids: &[EventId]) -> RangeInclusive<i64> {
+    let is_ours = |id: &EventId| id.bits() >> 76 & 0xf == 8 && id.bits() >> 62 & 0b11 == 0b10;
+    let at = |id: &EventId| i64::try_from(id.bits() >> 80).unwrap_or(i64::MAX).saturating_mul(1000);
+    match (ids.iter().map(at).min(), ids.iter().map(at).max()) {
+        (Some(least), Some(greatest)) if ids.iter().all(is_ours) => least..=greatest.saturating_add(999),
+        _ => times::ALL,
+    }
 }
 
 fn filter(name: &str, value: &str, conditions: &mut Conditions) -> Result<(), QueryError> {

@@ -8,6 +8,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::fs;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,11 +18,13 @@ use arrow::datatypes::SchemaRef;
 use duckdb::{ArrowStream, Config, Connection, InterruptHandle, Statement, params_from_iter};
 
 use super::lean::{self, Seen, Sight, Wanted};
+use super::place::Place;
 use super::shown::{Files, Shown, list, real, temporary};
 use super::value::Argument;
-use super::views::{self, Form};
-use super::{QueryError, instants, macros, tables};
+use super::views::Form;
+use super::{QueryError, instants, macros, tables, times};
 use crate::archive::{self, Snapshot};
+use crate::event::time;
 
 /// Of the machine's memory, what a query may use before it spills to temporary files.
 const MEMORY_SHARE: u64 = 2;
@@ -86,42 +89,17 @@ impl Stopper {
     }
 }
 
-/// A connection that sees `events` in one form.
-struct Place {
-    form: Form,
-    connection: Connection,
-    /// Which views are there: they are made when they are first needed.
-    made: Cell<Wanted>,
-}
-
-impl Place {
-    fn new(form: Form, database: &Connection) -> duckdb::Result<Place> {
-        let connection = database.try_clone()?;
-        if form != Form::Whole {
-            let schema = form.schema();
-            connection.execute_batch(&format!("CREATE SCHEMA {schema}; SET search_path = '{schema},main'"))?;
-        }
-        Ok(Place { form, connection, made: Cell::new(Wanted::Nothing) })
-    }
-
-    /// Makes the views that are needed and not there, over the stored events.
-    fn make(&self, wanted: Wanted) -> Result<(), QueryError> {
-        let made = self.made.get();
-        let missing = |view: Wanted| wanted >= view && made < view;
-        let events = missing(Wanted::Events).then(|| views::events(self.form));
-        let sources = missing(Wanted::All).then(|| tables::sources(self.form.schema()));
-        let make: Vec<String> = events.into_iter().chain(sources).collect();
-        self.connection.execute_batch(&make.join(";")).map_err(|e| QueryError::Setup(e.to_string()))?;
-        self.made.set(made.max(wanted));
-        Ok(())
-    }
+/// Why views cannot be made over these files: DuckDB does not say which of them it is.
+fn unread(files: Option<&Files>, error: &duckdb::Error) -> QueryError {
+    let damaged = files.and_then(|files| archive::first_damaged(files.events.iter().map(PathBuf::as_path)));
+    damaged.map_or_else(|| QueryError::Setup(error.to_string()), QueryError::from)
 }
 
 impl Session {
     /// Opens a session over a data folder, beside whoever writes to it.
     pub fn open(data: &Path) -> Result<Session, QueryError> {
         let (snapshot, temporary) = (archive::snapshot(data)?, temporary()?);
-        let shown = Shown::new(data, &snapshot, temporary.path(), 0)?;
+        let shown = Shown::new(data, &snapshot, temporary.path(), 0, None)?;
         let folders = [real(data), temporary.path().to_owned()];
         let reads = Reads::Folders(&folders);
         let room = Room { memory: memory(), threads: None, spill: Some(temporary.path()), reads };
@@ -171,25 +149,47 @@ impl Session {
         let Some(Live { data, shown, held, temporary }) = &self.live else { return Ok(()) };
         let snapshot = archive::snapshot(data)?;
         let next = match shown.borrow().next(data, &snapshot)? {
-            Some(number) => Some(Shown::new(data, &snapshot, temporary.path(), number)?),
+            Some(number) => Some(Shown::new(data, &snapshot, temporary.path(), number, None)?),
             None => None,
         };
         if let Some(next) = next {
-            let show = || {
-                self.parser.execute_batch(&next.files.beside()?)?;
-                let stored = next.files.stored()?;
-                let mut waiting = self.stored.borrow_mut();
-                match &mut *waiting {
-                    Some(waiting) => *waiting = stored,
-                    None => self.parser.execute_batch(&stored)?,
-                }
-                Ok(())
-            };
-            show().map_err(|e: duckdb::Error| QueryError::Setup(e.to_string()))?;
+            self.show(&next.files).map_err(|e| unread(Some(&next.files), &e))?;
             shown.replace(next).forget();
         }
         held.replace(Some(snapshot));
         Ok(())
+    }
+
+    /// Makes the views over these files instead of those before.
+    fn show(&self, files: &Files) -> duckdb::Result<()> {
+        self.parser.execute_batch(&files.beside()?)?;
+        let stored = files.stored()?;
+        match &mut *self.stored.borrow_mut() {
+            Some(waiting) => *waiting = stored,
+            None => self.parser.execute_batch(&stored)?,
+        }
+        Ok(())
+    }
+
+    /// Makes sure that all events of these times (µs) are shown: in an archive whose home is an object store, files may have
+    /// to be fetched.
+    pub(super) fn reach(&self, times: &RangeInclusive<i64>) -> Result<(), QueryError> {
+        let Some(Live { data, shown, held, temporary }) = &self.live else { return Ok(()) };
+        let (held, next) = (held.borrow(), shown.borrow().wider(times));
+        let (Some(snapshot), Some((number, times))) = (held.as_ref(), next) else { return Ok(()) };
+        let next = Shown::new(data, snapshot, temporary.path(), number, Some(times))?;
+        self.show(&next.files).map_err(|e| unread(Some(&next.files), &e))?;
+        shown.replace(next).forget();
+        Ok(())
+    }
+
+    /// Whether files would have to be fetched to show all events; if so, the times of these events, µs.
+    pub(super) fn lacks(&self) -> Option<RangeInclusive<i64>> {
+        let live = self.live.as_ref()?;
+        live.shown.borrow().wider(&times::ALL)?;
+        let held = live.held.borrow();
+        let files = || held.iter().flat_map(|held| held.files());
+        Some(files().map(|f| f.min_time).min()?..=files().map(|f| f.max_time).max()?)
     }
 
     /// Lets the files go, which may be replaced by others then: before the next statement comes [`Session::refresh`].
@@ -223,6 +223,15 @@ impl Session {
         instants::check(sql).map_err(QueryError::Sql)?;
         let Seen { sight, wanted } = if self.settled.get() { Seen::LASTING } else { self.seen(sql) };
         self.settled.set(sight == Sight::Lasting);
+        match sight {
+            Sight::Lasting => self.reach(&times::ALL)?,
+            Sight::Parts | Sight::Lines | Sight::Everything if self.lacks().is_some() => {
+                let tree = self.tree(lean::explained(sql));
+                let wanted = tree.map_or(Some(times::ALL), |tree| times::times(&tree, time::now()));
+                wanted.map_or(Ok(()), |wanted| self.reach(&wanted))?;
+            }
+            Sight::Parts | Sight::Lines | Sight::Everything => {}
+        }
         let form = match sight {
             Sight::Parts => Form::Lean,
             Sight::Lines => Form::Lines,
@@ -245,7 +254,9 @@ impl Session {
     fn show_stored(&self) -> Result<(), QueryError> {
         let mut stored = self.stored.borrow_mut();
         if let Some(show) = &*stored {
-            self.parser.execute_batch(show).map_err(|e| QueryError::Setup(e.to_string()))?;
+            let files = self.live.as_ref().map(|live| live.shown.borrow());
+            let unread = |error| unread(files.as_ref().map(|shown| &shown.files), &error);
+            self.parser.execute_batch(show).map_err(unread)?;
             *stored = None;
         }
         Ok(())

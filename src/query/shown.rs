@@ -4,12 +4,13 @@
 //! log yet, `stored_alerts` and `stored_rules` over the lines beside them. The alert log is read as it is when a statement runs.
 
 use std::fs;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::{QueryError, tables};
-use crate::archive::{self, Encoding, Extent, Snapshot};
+use super::{QueryError, tables, times};
+use crate::archive::{self, Encoding, Extent, Snapshot, StoredFile};
 use crate::event::schema::Columns;
 
 /// The files that the views are made of. All paths are absolute and have no links in them.
@@ -60,25 +61,51 @@ pub(super) struct Shown {
     pub(super) files: Files,
     /// The log's tail.
     tail: PathBuf,
+    /// Times (µs) of which all events are shown; `None` when of none.
+    times: Option<RangeInclusive<i64>>,
+    /// The stored files that are shown.
+    stored: Vec<StoredFile>,
 }
 
 impl Shown {
-    /// Shows a snapshot. `number` is used once in this temporary folder: DuckDB remembers what was in a file.
-    pub(super) fn new(data: &Path, snapshot: &Snapshot, temporary: &Path, number: u64) -> Result<Shown, QueryError> {
+    /// Shows a snapshot, all that is here or else at least the events of these times (µs), which are fetched. `number` is used once in this temporary folder: DuckDB remembers what was in a file.
+    pub(super) fn new(
+        data: &Path,
+        snapshot: &Snapshot,
+        temporary: &Path,
+        number: u64,
+        times: Option<RangeInclusive<i64>>,
+    ) -> Result<Shown, QueryError> {
+        let is_all = snapshot.has(snapshot.files().iter());
+        let times = if is_all { Some(times::ALL) } else { times };
+        let within = |file: &&StoredFile| {
+            times.as_ref().is_some_and(|times| file.min_time <= *times.end() && file.max_time >= *times.start())
+        };
+        let stored: Vec<StoredFile> = snapshot.files().iter().filter(within).cloned().collect();
+        snapshot.fetch(stored.iter())?;
         let (extent, beside) = (snapshot.extent()?, beside(data));
         let tail = temporary.join(format!("tail-{number}.parquet"));
-        let events = event_files(snapshot, temporary, &tail)?;
+        let events = event_files(snapshot, snapshot.paths_of(&stored), temporary, &tail)?;
         let empty = temporary.join("empty.ndjson");
         fs::write(&empty, "").map_err(|source| QueryError::Io { action: "cannot write a temporary file", source })?;
         let file = |path: PathBuf, exists: bool| real(if exists { &path } else { &empty });
         let alerts = file(archive::alerts_file(data), beside[0]);
         let rules = file(archive::rules_file(data), beside[1]);
-        Ok(Shown { extent, beside, number, files: Files { events, alerts, rules }, tail })
+        Ok(Shown { extent, beside, number, files: Files { events, alerts, rules }, tail, times, stored })
+    }
+
+    /// The number of the next moment that is needed to show these times, too, and those times; `None` when they are shown.
+    pub(super) fn wider(&self, wanted: &RangeInclusive<i64>) -> Option<(u64, RangeInclusive<i64>)> {
+        let Some(times) = &self.times else { return Some((self.number + 1, wanted.clone())) };
+        let (least, greatest) = (*times.start().min(wanted.start()), *times.end().max(wanted.end()));
+        (*times != (least..=greatest)).then_some((self.number + 1, least..=greatest))
     }
 
     /// The number of the next moment; `None` when nothing has changed since this one.
     pub(super) fn next(&self, data: &Path, snapshot: &Snapshot) -> Result<Option<u64>, QueryError> {
-        let same = snapshot.extent()? == self.extent && beside(data) == self.beside;
+        // While nobody looked, files may have gone that can be fetched again.
+        let here = snapshot.has(self.stored.iter());
+        let same = here && snapshot.extent()? == self.extent && beside(data) == self.beside;
         Ok((!same).then_some(self.number + 1))
     }
 
@@ -101,14 +128,19 @@ pub(super) fn temporary() -> Result<tempfile::TempDir, QueryError> {
 
 /// The Parquet files, after one that is empty and has all columns: it gives them their order and types. The log's tail
 /// becomes a file like the others.
-fn event_files(snapshot: &Snapshot, temporary: &Path, tail_file: &Path) -> Result<Vec<PathBuf>, QueryError> {
+fn event_files(
+    snapshot: &Snapshot,
+    stored: Vec<PathBuf>,
+    temporary: &Path,
+    tail_file: &Path,
+) -> Result<Vec<PathBuf>, QueryError> {
     let encoding = Encoding { level: 1, bloom: false, ..Encoding::default() };
     let schema = temporary.join("schema.parquet");
     if !schema.exists() {
         archive::write_file(&schema, &[], &Columns::all(), &encoding)?;
     }
     let mut files = vec![schema];
-    files.extend(snapshot.paths());
+    files.extend(stored);
     let tail = snapshot.tail()?;
     if !tail.is_empty() {
         let mut columns = Columns::none();

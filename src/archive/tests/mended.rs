@@ -86,12 +86,7 @@ fn a_log_of_the_version_before_is_read_and_its_seed_mends_itself() {
     fs::write(&segment, &whole).unwrap();
     assert_eq!(numbers(dir.path()), upto(1));
     let payload = whole[super::super::log::OPENING as usize + 16..].to_vec();
-    let before = [
-        &b"weirlog1"[..],
-        &(payload.len() as u64).to_le_bytes(),
-        &xxh3_64(&payload).to_le_bytes(),
-        &payload,
-    ];
+    let before = [&b"weirlog1"[..], &(payload.len() as u64).to_le_bytes(), &xxh3_64(&payload).to_le_bytes(), &payload];
     fs::write(&segment, before.concat()).unwrap();
     assert_eq!(numbers(dir.path()), upto(1));
     open(dir.path()).close().unwrap();

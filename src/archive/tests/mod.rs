@@ -223,10 +223,6 @@ fn a_finite_input_is_published_at_once_and_by_day() {
     }
 }
 
-fn is_missing(dir: &Path) -> bool {
-    matches!(read(dir, None, i64::MIN..=i64::MAX), Err(ArchiveError::Missing(_)))
-}
-
 #[test]
 fn events_come_back_as_they_were_and_only_what_is_asked() {
     let dir = tempfile::tempdir().unwrap();

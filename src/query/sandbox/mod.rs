@@ -37,7 +37,7 @@ pub use worker::work;
 use super::session::memory;
 use super::shown::{Shown, temporary};
 use super::value::{self, Argument};
-use super::{Format, QueryError, output};
+use super::{Format, QueryError, output, times};
 use crate::archive;
 use job::{Failure, Job};
 use launch::Launcher;
@@ -181,7 +181,7 @@ impl Sandbox {
         }
         // The worker cannot write, so whatever it needs is made for it here.
         let (snapshot, temporary) = (archive::snapshot(&self.data).map_err(QueryError::from)?, temporary()?);
-        let shown = Shown::new(&self.data, &snapshot, temporary.path(), 0)?;
+        let shown = Shown::new(&self.data, &snapshot, temporary.path(), 0, Some(times::ALL))?;
         let job = Job {
             sql: sql.to_owned(),
             arguments: arguments.clone(),
