@@ -13,7 +13,7 @@ pub(super) struct Place {
     form: Form,
     pub(super) connection: Connection,
     /// Which views are there: they are made when they are first needed.
-    made: Cell<Wanted>,
+    pub(super) made: Cell<Wanted>,
 }
 
 impl Place {
