@@ -48,6 +48,7 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         rules,
         origin,
         data,
+        store: Default::default(),
         archive: Default::default(),
         listen: arguments.listen,
         lateness: LATENESS,

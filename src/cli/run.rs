@@ -94,11 +94,11 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         (Some(process), Some(hosts)) => Some(Cluster::read(hosts, process)?).filter(|c| c.processes() > 1),
         (Some(_), None) | (None, Some(_)) | (None, None) => None,
     };
-    arguments.store.claim(&arguments.data)?;
     serving::serve(serving::Settings {
         rules,
         origin,
         data: arguments.data,
+        store: arguments.store,
         archive: archive::Settings { retention, ..Default::default() },
         listen: arguments.listen,
         lateness: arguments.lateness * SECOND,

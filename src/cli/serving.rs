@@ -10,8 +10,9 @@ use anyhow::Context as _;
 use tokio::sync::mpsc::Sender;
 use tokio_util::sync::CancellationToken;
 
+use super::store::{self, Writing};
 use crate::archive;
-use crate::archive::remote::{Step, Uploads};
+use crate::archive::remote::Uploads;
 use crate::collect::{self, follow, generate, stdin, syslog};
 use crate::engine::counted;
 use crate::engine::live::{self, Cluster};
@@ -38,6 +39,8 @@ pub(super) struct Settings {
     /// Where the rules are read again from.
     pub(super) origin: Origin,
     pub(super) data: PathBuf,
+    /// Its home.
+    pub(super) store: Writing,
     pub(super) archive: archive::Settings,
     pub(super) listen: SocketAddr,
     /// µs.
@@ -77,11 +80,13 @@ pub(super) fn serve(settings: Settings) -> anyhow::Result<ExitCode> {
 }
 
 async fn run(settings: Settings) -> anyhow::Result<ExitCode> {
-    let Settings { rules, origin, data, archive, listen, lateness, workers, cluster, ingest, collectors } = settings;
+    let Settings { rules, origin, data, store: home, archive, listen, lateness, workers, cluster, ingest, collectors } =
+        settings;
     let (hub, metrics) = (Hub::new(serve::live::Settings::default()), Arc::new(Metrics::new()));
     // An address that cannot be had is said before anything is opened.
     let stop = CancellationToken::new();
     let reserved = serve::reserve(listen).await?;
+    home.claim(&data)?;
     let held: Vec<String> = collectors.files.iter().map(|f| f.to_string_lossy().into_owned()).collect();
     if let Some(cluster) = &cluster {
         live::end_on_loss(cluster);
@@ -101,7 +106,7 @@ async fn run(settings: Settings) -> anyhow::Result<ExitCode> {
         hub.clone(),
         metrics.clone(),
     )?;
-    let uploads = Uploads::start(&data, told(metrics.clone()))?;
+    let uploads = Uploads::start(&data, store::told(metrics.clone()))?;
     let rules = engine.reloader.rules();
     let context = Arc::new(serve::Context {
         hub: hub.clone(),
@@ -169,14 +174,6 @@ async fn run(settings: Settings) -> anyhow::Result<ExitCode> {
         }
     }
     Ok(ended)
-}
-
-/// Counts what goes to the archive's home.
-fn told(metrics: Arc<Metrics>) -> Box<dyn Fn(Step) + Send> {
-    Box::new(move |step| match step {
-        Step::Done(moved) => metrics.uploaded(moved.files, moved.bytes),
-        Step::Failed(_, waiting) => metrics.upload_failed(waiting),
-    })
 }
 
 /// What this process is among several.

@@ -1,9 +1,11 @@
 //! What several subcommands ask alike of an archive's home in an object store.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use crate::archive::ArchiveError;
-use crate::archive::remote::{self, Address, Choice, Moved, RemoteError};
+use crate::archive::remote::{self, Address, Choice, Moved, RemoteError, Step};
+use crate::metrics::Metrics;
 
 /// Where the archive has its home.
 #[derive(clap::Args, Clone, Default)]
@@ -76,6 +78,14 @@ impl Writing {
             (Some(Ok(_)) | None, Ok(done)) => Ok(done),
         }
     }
+}
+
+/// Counts what goes to the archive's home.
+pub(super) fn told(metrics: Arc<Metrics>) -> Box<dyn Fn(Step) + Send> {
+    Box::new(move |step| match step {
+        Step::Done(moved) => metrics.uploaded(moved.files, moved.bytes),
+        Step::Failed(_, waiting) => metrics.upload_failed(waiting),
+    })
 }
 
 /// Brings to a folder's home what it has and the home has not.

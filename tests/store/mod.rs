@@ -166,12 +166,18 @@ fn a_statement_fetches_the_files_of_its_times() {
     // The page looks at the latest days first, and at alerts where their events are.
     std::fs::create_dir(case.path("rules")).unwrap();
     case.file("rules/one.weir", "rule one { when any where event.code == \"1\" }");
-    let server = case.server(&["--data", &case.path("page"), "--store", HOME, "--rules", &case.path("rules")]);
+    let server =
+        case.server(&["--data", &case.path("page"), "--store", HOME, "--rules", &case.path("rules"), "--cache", "1KB"]);
     let here = || parquet(&case.path("page")).len();
-    let started = here();
+    wait("an empty cache", || here() == 0);
     let found = server.get("/api/v1/search?limit=10");
     assert_eq!(found["events"].as_array().map(Vec::len), Some(10), "{found}");
-    assert!(started <= 1 && here() <= 1, "{started} {}", here());
+    assert_eq!(here(), 1);
+    let alert =
+        server.alerts().into_iter().find(|a| a["first"].as_str().is_some_and(|at| at.starts_with("2026-01-15")));
+    let id = alert.expect("one of the first day")["id"].as_str().expect("an id").to_owned();
+    assert!(!server.get(&format!("/api/v1/alerts/{id}"))["events"].as_array().expect("a list").is_empty());
+    assert_eq!(here(), 2);
     server.stop();
 }
 

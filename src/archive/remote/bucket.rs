@@ -8,7 +8,6 @@ use std::fs::File;
 use std::future::Future;
 use std::io::{Read as _, Write as _};
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use object_store::aws::{AmazonS3, AmazonS3Builder, AmazonS3ConfigKey, Checksum};
@@ -132,7 +131,7 @@ impl Bucket {
     }
 
     /// Puts a file there, unless it is there already: names tell contents.
-    pub(super) fn put_file(&self, name: &str, path: &Path, bytes: u64, stop: &AtomicBool) -> Result<(), RemoteError> {
+    pub(super) fn put_file(&self, name: &str, path: &Path, bytes: u64) -> Result<(), RemoteError> {
         let there = |found: &Option<object_store::ObjectMeta>| found.as_ref().is_some_and(|meta| meta.size == bytes);
         if there(&self.found("look at", name, self.wait(self.head(name)))?) {
             return Ok(());
@@ -147,22 +146,23 @@ impl Bucket {
             let failed = |e: Error| self.failed("write", name, &e);
             let upload = self.wait(self.store.put_multipart(&self.key(name))).map_err(failed)?;
             let mut upload = WriteMultipart::new_with_chunk_size(upload, PIECE);
-            loop {
-                if stop.load(Ordering::Relaxed) {
-                    drop(self.wait(upload.abort()));
-                    return Err(RemoteError::Stopped);
-                }
+            let mut send = || loop {
                 piece.clear();
                 (&mut file).take(PIECE as u64).read_to_end(&mut piece).map_err(local)?;
                 if piece.is_empty() {
-                    break;
+                    return Ok(());
                 }
-                self.wait(async {
+                let sent = self.wait(async {
                     upload.wait_for_capacity(AT_A_TIME).await?;
                     upload.write(&piece);
                     Ok(())
-                })
-                .map_err(failed)?;
+                });
+                sent.map_err(failed)?;
+            };
+            if let Err(error) = send() {
+                // The pieces that are there cost money until somebody says that they are not wanted.
+                drop(self.wait(upload.abort()));
+                return Err(error);
             }
             self.wait(upload.finish()).map_err(failed)?;
         }

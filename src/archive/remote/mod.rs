@@ -163,9 +163,6 @@ pub enum RemoteError {
         /// The greatest format known.
         known: u32,
     },
-    /// It was told to leave off.
-    #[error("it was stopped")]
-    Stopped,
 }
 
 impl RemoteError {

@@ -1,7 +1,6 @@
 //! What there is of a bucket in a weir that was built without object stores: nothing.
 
 use std::path::Path;
-use std::sync::atomic::AtomicBool;
 
 use super::{Address, RemoteError};
 
@@ -40,7 +39,7 @@ impl Bucket {
         match *self {}
     }
 
-    pub(super) fn put_file(&self, _: &str, _: &Path, _: u64, _: &AtomicBool) -> Result<(), RemoteError> {
+    pub(super) fn put_file(&self, _: &str, _: &Path, _: u64) -> Result<(), RemoteError> {
         match *self {}
     }
 

@@ -4,7 +4,6 @@
 //! removed some time after that.
 
 use std::path::Path;
-use std::sync::atomic::AtomicBool;
 
 use super::super::lease::Lease;
 use super::super::manifest::{Manifest, StoredFile};
@@ -32,7 +31,7 @@ pub fn upload(dir: &Path, progress: &dyn Fn(u64)) -> Result<Moved, ArchiveError>
     let Some(settings) = Settings::load(dir)? else { return Ok(Moved::default()) };
     let _lock = layout::lock(dir)?;
     let bucket = Bucket::open(&settings.address)?;
-    let moved = sync(dir, &settings, &bucket, false, &AtomicBool::new(false), progress)?;
+    let moved = sync(dir, &settings, &bucket, false, progress)?;
     folder::note_trouble(dir, None);
     trim(dir, &settings, &bucket)?;
     Ok(moved)
@@ -44,7 +43,6 @@ pub(super) fn sync(
     settings: &Settings,
     bucket: &Bucket,
     open: bool,
-    stop: &AtomicBool,
     progress: &dyn Fn(u64),
 ) -> Result<Moved, ArchiveError> {
     // What the manifest names stays until it is there.
@@ -57,7 +55,7 @@ pub(super) fn sync(
         let object = match known.index.objects.get(&file.path) {
             Some(object) if object.bytes == file.bytes => object.clone(),
             Some(_) | None => {
-                let object = put(dir, file, bucket, stop)?;
+                let object = put(dir, file, bucket)?;
                 moved.files += 1;
                 moved.bytes += object.bytes;
                 progress(moved.bytes);
@@ -99,7 +97,7 @@ fn overtaken(dir: &Path, bucket: &Bucket, known: &Known) -> Result<RemoteError, 
     Ok(attach::lost(dir, bucket))
 }
 
-fn put(dir: &Path, file: &StoredFile, bucket: &Bucket, stop: &AtomicBool) -> Result<Object, ArchiveError> {
+fn put(dir: &Path, file: &StoredFile, bucket: &Bucket) -> Result<Object, ArchiveError> {
     let path = dir.join(&file.path);
     let read = || {
         let mut open = std::fs::File::open(&path)?;
@@ -114,7 +112,7 @@ fn put(dir: &Path, file: &StoredFile, bucket: &Bucket, stop: &AtomicBool) -> Res
         return Err(ArchiveError::Damaged { path, what });
     }
     let key = index::key(&file.path, &hash);
-    bucket.put_file(&key, &path, bytes, stop)?;
+    bucket.put_file(&key, &path, bytes)?;
     Ok(Object { key, bytes, hash, written: i64::try_from(written.as_micros()).unwrap_or(i64::MAX) })
 }
 

@@ -4,8 +4,6 @@
 //! store cannot be reached it is tried again, less and less often, and everything stays here.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime};
@@ -40,7 +38,6 @@ pub enum Step {
 /// The thread.
 pub struct Uploads {
     stop: Sender<()>,
-    hurry: Arc<AtomicBool>,
     thread: JoinHandle<()>,
 }
 
@@ -52,12 +49,10 @@ impl Uploads {
         let Some(settings) = Settings::load(dir)?.filter(|settings| settings.writer.is_some()) else { return Ok(None) };
         let bucket = Bucket::open(&settings.address)?;
         let (stop, stopped) = mpsc::channel();
-        let hurry = Arc::new(AtomicBool::new(false));
-        let (dir, asked) = (dir.to_owned(), hurry.clone());
-        let work = Work { dir, settings, bucket, tell, hurry: asked, wait: RETRY, logged: None };
+        let work = Work { dir: dir.to_owned(), settings, bucket, tell, wait: RETRY, logged: None };
         let thread = std::thread::Builder::new().name("store".into()).spawn(move || work.run(&stopped));
         let thread = thread.map_err(ArchiveError::io("start a thread for", Path::new("the store")))?;
-        Ok(Some(Uploads { stop, hurry, thread }))
+        Ok(Some(Uploads { stop, thread }))
     }
 
     /// Uploads what there is, once the archive is closed, and lets the store go. What cannot be uploaded now stays here.
@@ -67,12 +62,6 @@ impl Uploads {
             tracing::debug!("uploading has ended before");
         }
         drop(self.thread.join());
-    }
-
-    /// Leaves off what is under way; it goes on at the next start.
-    pub fn abandon(self) {
-        self.hurry.store(true, Ordering::Relaxed);
-        self.finish();
     }
 }
 
@@ -88,7 +77,6 @@ struct Work {
     settings: Settings,
     bucket: Bucket,
     tell: Tell,
-    hurry: Arc<AtomicBool>,
     /// Before the next try.
     wait: Duration,
     /// What was logged last, and when.
@@ -135,7 +123,7 @@ impl Work {
     }
 
     fn sync(&mut self, open: bool) -> Result<Moved, ArchiveError> {
-        let moved = sync::sync(&self.dir, &self.settings, &self.bucket, open, &self.hurry, &|_| {})?;
+        let moved = sync::sync(&self.dir, &self.settings, &self.bucket, open, &|_| {})?;
         if self.logged.take().is_some() {
             tracing::info!("{} takes files again: all that waited is there", self.settings.address);
         }
