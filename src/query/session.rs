@@ -17,7 +17,7 @@ use arrow::datatypes::SchemaRef;
 use duckdb::{ArrowStream, Config, Connection, InterruptHandle, Statement, params_from_iter};
 
 use super::lean::{self, Seen, Sight, Wanted};
-use super::shown::{Files, Shown, list, real, temporary};
+use super::shown::{Files, Shown, Waiting, list, once, real, temporary};
 use super::value::Argument;
 use super::views::{self, Form};
 use super::{QueryError, instants, macros, tables};
@@ -69,8 +69,7 @@ pub struct Session {
     places: [Place; 3],
     /// Parses statements, and runs none of them.
     parser: Connection,
-    /// The statement that shows the stored events, until one asks for them: it reads the end of every file.
-    stored: RefCell<Option<String>>,
+    waiting: RefCell<Waiting>,
     /// Whether a statement may have left something that only one connection knows.
     settled: Cell<bool>,
 }
@@ -90,8 +89,8 @@ impl Stopper {
 struct Place {
     form: Form,
     connection: Connection,
-    /// Which views are there: they are made when they are first needed.
-    made: Cell<Wanted>,
+    /// Whether `events` is there, and `sources`: they are made when they are first needed.
+    made: [Cell<bool>; 2],
 }
 
 impl Place {
@@ -101,18 +100,25 @@ impl Place {
             let schema = form.schema();
             connection.execute_batch(&format!("CREATE SCHEMA {schema}; SET search_path = '{schema},main'"))?;
         }
-        Ok(Place { form, connection, made: Cell::new(Wanted::Nothing) })
+        Ok(Place { form, connection, made: Default::default() })
     }
 
     /// Makes the views that are needed and not there, over the stored events.
     fn make(&self, wanted: Wanted) -> Result<(), QueryError> {
-        let made = self.made.get();
-        let missing = |view: Wanted| wanted >= view && made < view;
-        let events = missing(Wanted::Events).then(|| views::events(self.form));
-        let sources = missing(Wanted::All).then(|| tables::sources(self.form.schema()));
-        let make: Vec<String> = events.into_iter().chain(sources).collect();
-        self.connection.execute_batch(&make.join(";")).map_err(|e| QueryError::Setup(e.to_string()))?;
-        self.made.set(made.max(wanted));
+        let [events, sources] = &self.made;
+        let make = |made: &Cell<bool>, sql: &dyn Fn() -> String| -> Result<(), QueryError> {
+            if !made.get() {
+                self.connection.execute_batch(&sql()).map_err(|e| QueryError::Setup(e.to_string()))?;
+                made.set(true);
+            }
+            Ok(())
+        };
+        if wanted.events {
+            make(events, &|| views::events(self.form))?;
+        }
+        if wanted.sources {
+            make(sources, &|| tables::sources(self.form.schema()))?;
+        }
         Ok(())
     }
 }
@@ -139,11 +145,9 @@ impl Session {
             if room.spill.is_none() {
                 parser.execute_batch("SET temp_directory = ''")?;
             }
-            // Each statement would read the ends of all files again. They stay as they are.
-            parser.execute_batch("SET parquet_metadata_cache = true")?;
+            // Each statement, on each connection, would read the ends of all files again. They stay as they are.
+            parser.execute_batch("SET GLOBAL parquet_metadata_cache = true")?;
             parser.execute_batch(macros::MACROS)?;
-            parser.execute_batch(&files.beside()?)?;
-            parser.execute_batch(&tables::make())?;
             let place = |form| Place::new(form, &parser);
             let places = [place(Form::Whole)?, place(Form::Lean)?, place(Form::Lines)?];
             // Depth, not a wall: the session reads these and nothing else.
@@ -162,8 +166,8 @@ impl Session {
             Ok(places)
         };
         let places = setup().map_err(|e: duckdb::Error| QueryError::Setup(e.to_string()))?;
-        let stored = files.stored().map_err(|e| QueryError::Setup(e.to_string()))?;
-        Ok(Session { live: None, places, parser, stored: RefCell::new(Some(stored)), settled: Cell::new(false) })
+        let waiting = Waiting::new(files).map_err(|e| QueryError::Setup(e.to_string()))?;
+        Ok(Session { live: None, places, parser, waiting: RefCell::new(waiting), settled: Cell::new(false) })
     }
 
     /// Shows the archive as it is now. What statements left behind (tables, macros) stays.
@@ -175,17 +179,8 @@ impl Session {
             None => None,
         };
         if let Some(next) = next {
-            let show = || {
-                self.parser.execute_batch(&next.files.beside()?)?;
-                let stored = next.files.stored()?;
-                let mut waiting = self.stored.borrow_mut();
-                match &mut *waiting {
-                    Some(waiting) => *waiting = stored,
-                    None => self.parser.execute_batch(&stored)?,
-                }
-                Ok(())
-            };
-            show().map_err(|e: duckdb::Error| QueryError::Setup(e.to_string()))?;
+            let renewed = self.waiting.borrow_mut().renew(&next.files, &self.parser);
+            renewed.map_err(|e| QueryError::Setup(e.to_string()))?;
             shown.replace(next).forget();
         }
         held.replace(Some(snapshot));
@@ -234,26 +229,20 @@ impl Session {
     /// Prepares a statement that sees `events` in this form, and needs these views.
     pub(super) fn prepare_in(&self, form: Form, wanted: Wanted, sql: &str) -> Result<Rows<'_>, QueryError> {
         let place = &self.places[form as usize];
-        if wanted > place.made.get() {
-            self.show_stored()?;
-            place.make(wanted)?;
+        let mut waiting = self.waiting.borrow_mut();
+        if wanted.alerts {
+            once(&mut waiting.alerts, &self.parser)?;
         }
+        if wanted.events || wanted.sources {
+            once(&mut waiting.events, &self.parser)?;
+        }
+        place.make(wanted)?;
         prepare(&place.connection, sql)
-    }
-
-    /// Shows the stored events, unless they are.
-    fn show_stored(&self) -> Result<(), QueryError> {
-        let mut stored = self.stored.borrow_mut();
-        if let Some(show) = &*stored {
-            self.parser.execute_batch(show).map_err(|e| QueryError::Setup(e.to_string()))?;
-            *stored = None;
-        }
-        Ok(())
     }
 
     /// Prepares a statement of ours over the stored columns.
     pub(super) fn prepare_stored(&self, sql: &str) -> Result<Rows<'_>, QueryError> {
-        self.show_stored()?;
+        once(&mut self.waiting.borrow_mut().events, &self.parser)?;
         prepare(&self.places[Form::Lean as usize].connection, sql)
     }
 
