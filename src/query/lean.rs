@@ -1,4 +1,4 @@
-//! What a statement can see of raw lines, and which of the costly views it needs.
+//! What a statement can see of raw lines, and which views it needs.
 //!
 //! In comes the tree of a statement as DuckDB's own parser gives it, out comes whether it is proved that the statement
 //! does not see `event.original` or the struct `event` as a whole. Whatever is not known here counts as seeing it, so
@@ -8,7 +8,8 @@
 //! part of the whole row, which has the name of the table. Where none of the three is taken up, nothing that is built
 //! upon that table has it.
 //!
-//! A view over events is needed unless all tables are known to be others: to make one reads the end of every file.
+//! A view is needed unless all tables are known to be others: to make one over events reads the end of every file, and those
+//! of alerts and rules cost as much as all else that a session begins with.
 
 use serde_json::{Map, Value};
 
@@ -18,7 +19,7 @@ pub(super) const PARSE: &str = "SELECT json_serialize_sql(?::VARCHAR, skip_null 
 const EVENTS: &str = "events";
 const EVENT: &str = "event";
 
-/// Views that are always there.
+/// Views of alerts and rules.
 const BESIDE: [&str; 3] = ["alerts", "alert_changes", "rules"];
 const ORIGINAL: &str = "original";
 
@@ -45,15 +46,29 @@ pub(super) enum Sight {
     Lasting,
 }
 
-/// Which views over events a statement needs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Wanted {
-    /// None.
-    Nothing,
-    /// `events`.
-    Events,
-    /// Perhaps all.
-    All,
+/// Which views a statement may need.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Wanted {
+    /// Those of alerts and rules.
+    pub(super) alerts: bool,
+    pub(super) events: bool,
+    pub(super) sources: bool,
+}
+
+impl Wanted {
+    pub(super) const NOTHING: Wanted = Wanted { alerts: false, events: false, sources: false };
+    pub(super) const ALERTS: Wanted = Wanted { alerts: true, ..Wanted::NOTHING };
+    pub(super) const EVENTS: Wanted = Wanted { events: true, ..Wanted::NOTHING };
+    pub(super) const ALL: Wanted = Wanted { alerts: true, events: true, sources: true };
+
+    /// Those of both.
+    fn and(self, other: Wanted) -> Wanted {
+        Wanted {
+            alerts: self.alerts || other.alerts,
+            events: self.events || other.events,
+            sources: self.sources || other.sources,
+        }
+    }
 }
 
 /// What is known of a statement before it is run.
@@ -65,7 +80,7 @@ pub(super) struct Seen {
 
 impl Seen {
     /// Of a statement of which nothing is known.
-    pub(super) const LASTING: Seen = Seen { sight: Sight::Lasting, wanted: Wanted::All };
+    pub(super) const LASTING: Seen = Seen { sight: Sight::Lasting, wanted: Wanted::ALL };
 }
 
 /// The statement that an `EXPLAIN` is about, so that it tells how that would be run; any other statement as it is.
@@ -202,16 +217,17 @@ impl<'tree> Walk<'tree> {
     }
 
     fn wanted(&self) -> Wanted {
-        let known = |name: &str| BESIDE.iter().chain(&self.named).any(|known| same(known, name));
+        let among = |all: &[&str], name: &str| all.iter().any(|known| same(known, name));
         let of = |name: &&str| match () {
-            () if same(name, EVENTS) => Wanted::Events,
-            () if known(name) => Wanted::Nothing,
-            () => Wanted::All,
+            () if same(name, EVENTS) => Wanted::EVENTS,
+            () if among(&BESIDE, name) => Wanted::ALERTS,
+            () if among(&self.named, name) => Wanted::NOTHING,
+            () => Wanted::ALL,
         };
         if self.lasting || self.unknown {
-            return Wanted::All;
+            return Wanted::ALL;
         }
-        self.tables.iter().map(of).max().unwrap_or(Wanted::Nothing)
+        self.tables.iter().map(of).fold(Wanted::NOTHING, Wanted::and)
     }
 
     fn sight(&self) -> Sight {

@@ -12,8 +12,8 @@ use super::{QueryError, tables};
 pub(super) struct Place {
     form: Form,
     pub(super) connection: Connection,
-    /// Which views are there: they are made when they are first needed.
-    pub(super) made: Cell<Wanted>,
+    /// Whether `events` is there, and `sources`: they are made when they are first needed.
+    made: [Cell<bool>; 2],
 }
 
 impl Place {
@@ -23,18 +23,25 @@ impl Place {
             let schema = form.schema();
             connection.execute_batch(&format!("CREATE SCHEMA {schema}; SET search_path = '{schema},main'"))?;
         }
-        Ok(Place { form, connection, made: Cell::new(Wanted::Nothing) })
+        Ok(Place { form, connection, made: Default::default() })
     }
 
     /// Makes the views that are needed and not there, over the stored events.
     pub(super) fn make(&self, wanted: Wanted) -> Result<(), QueryError> {
-        let made = self.made.get();
-        let missing = |view: Wanted| wanted >= view && made < view;
-        let events = missing(Wanted::Events).then(|| views::events(self.form));
-        let sources = missing(Wanted::All).then(|| tables::sources(self.form.schema()));
-        let make: Vec<String> = events.into_iter().chain(sources).collect();
-        self.connection.execute_batch(&make.join(";")).map_err(|e| QueryError::Setup(e.to_string()))?;
-        self.made.set(made.max(wanted));
+        let [events, sources] = &self.made;
+        let make = |made: &Cell<bool>, sql: &dyn Fn() -> String| -> Result<(), QueryError> {
+            if !made.get() {
+                self.connection.execute_batch(&sql()).map_err(|e| QueryError::Setup(e.to_string()))?;
+                made.set(true);
+            }
+            Ok(())
+        };
+        if wanted.events {
+            make(events, &|| views::events(self.form))?;
+        }
+        if wanted.sources {
+            make(sources, &|| tables::sources(self.form.schema()))?;
+        }
         Ok(())
     }
 }

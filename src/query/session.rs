@@ -19,10 +19,10 @@ use duckdb::{ArrowStream, Config, Connection, InterruptHandle, Statement, params
 
 use super::lean::{self, Seen, Sight, Wanted};
 use super::place::Place;
-use super::shown::{Files, Shown, list, real, temporary};
+use super::shown::{Files, Shown, Waiting, list, real, temporary};
 use super::value::Argument;
 use super::views::Form;
-use super::{QueryError, instants, macros, tables, times};
+use super::{QueryError, instants, macros, times};
 use crate::archive::{self, Snapshot};
 use crate::event::time;
 
@@ -72,8 +72,7 @@ pub struct Session {
     places: [Place; 3],
     /// Parses statements, and runs none of them.
     parser: Connection,
-    /// The statement that shows the stored events, until one asks for them: it reads the end of every file.
-    stored: RefCell<Option<String>>,
+    waiting: RefCell<Waiting>,
     /// Whether a statement may have left something that only one connection knows.
     settled: Cell<bool>,
 }
@@ -117,11 +116,9 @@ impl Session {
             if room.spill.is_none() {
                 parser.execute_batch("SET temp_directory = ''")?;
             }
-            // Each statement would read the ends of all files again. They stay as they are.
-            parser.execute_batch("SET parquet_metadata_cache = true")?;
+            // Each statement, on each connection, would read the ends of all files again. They stay as they are.
+            parser.execute_batch("SET GLOBAL parquet_metadata_cache = true")?;
             parser.execute_batch(macros::MACROS)?;
-            parser.execute_batch(&files.beside()?)?;
-            parser.execute_batch(&tables::make())?;
             let place = |form| Place::new(form, &parser);
             let places = [place(Form::Whole)?, place(Form::Lean)?, place(Form::Lines)?];
             // Depth, not a wall: the session reads these and nothing else.
@@ -140,8 +137,8 @@ impl Session {
             Ok(places)
         };
         let places = setup().map_err(|e: duckdb::Error| QueryError::Setup(e.to_string()))?;
-        let stored = files.stored().map_err(|e| QueryError::Setup(e.to_string()))?;
-        Ok(Session { live: None, places, parser, stored: RefCell::new(Some(stored)), settled: Cell::new(false) })
+        let waiting = Waiting::new(files).map_err(|e| QueryError::Setup(e.to_string()))?;
+        Ok(Session { live: None, places, parser, waiting: RefCell::new(waiting), settled: Cell::new(false) })
     }
 
     /// Shows the archive as it is now. What statements left behind (tables, macros) stays.
@@ -153,22 +150,16 @@ impl Session {
             None => None,
         };
         if let Some(next) = next {
-            self.show(&next.files).map_err(|e| unread(Some(&next.files), &e))?;
+            self.show(&next.files)?;
             shown.replace(next).forget();
         }
         held.replace(Some(snapshot));
         Ok(())
     }
 
-    /// Makes the views over these files instead of those before.
-    fn show(&self, files: &Files) -> duckdb::Result<()> {
-        self.parser.execute_batch(&files.beside()?)?;
-        let stored = files.stored()?;
-        match &mut *self.stored.borrow_mut() {
-            Some(waiting) => *waiting = stored,
-            None => self.parser.execute_batch(&stored)?,
-        }
-        Ok(())
+    /// Has these files shown instead of those before.
+    fn show(&self, files: &Files) -> Result<(), QueryError> {
+        self.waiting.borrow_mut().renew(files, &self.parser).map_err(|e| unread(Some(files), &e))
     }
 
     /// Makes sure that all events of these times (µs) are shown: in an archive whose home is an object store, files may have
@@ -178,7 +169,7 @@ impl Session {
         let (held, next) = (held.borrow(), shown.borrow().wider(times));
         let (Some(snapshot), Some((number, times))) = (held.as_ref(), next) else { return Ok(()) };
         let next = Shown::new(data, snapshot, temporary.path(), number, Some(times))?;
-        self.show(&next.files).map_err(|e| unread(Some(&next.files), &e))?;
+        self.show(&next.files)?;
         shown.replace(next).forget();
         Ok(())
     }
@@ -243,28 +234,31 @@ impl Session {
     /// Prepares a statement that sees `events` in this form, and needs these views.
     pub(super) fn prepare_in(&self, form: Form, wanted: Wanted, sql: &str) -> Result<Rows<'_>, QueryError> {
         let place = &self.places[form as usize];
-        if wanted > place.made.get() {
-            self.show_stored()?;
-            place.make(wanted)?;
+        let mut waiting = self.waiting.borrow_mut();
+        if wanted.alerts {
+            self.once(&mut waiting.alerts)?;
         }
+        if wanted.events || wanted.sources {
+            self.once(&mut waiting.events)?;
+        }
+        place.make(wanted)?;
         prepare(&place.connection, sql)
     }
 
-    /// Shows the stored events, unless they are.
-    fn show_stored(&self) -> Result<(), QueryError> {
-        let mut stored = self.stored.borrow_mut();
-        if let Some(show) = &*stored {
+    /// Runs a statement that shows files, if it was not.
+    fn once(&self, statement: &mut Option<String>) -> Result<(), QueryError> {
+        if let Some(sql) = statement {
             let files = self.live.as_ref().map(|live| live.shown.borrow());
             let unread = |error| unread(files.as_ref().map(|shown| &shown.files), &error);
-            self.parser.execute_batch(show).map_err(unread)?;
-            *stored = None;
+            self.parser.execute_batch(sql).map_err(unread)?;
+            *statement = None;
         }
         Ok(())
     }
 
     /// Prepares a statement of ours over the stored columns.
     pub(super) fn prepare_stored(&self, sql: &str) -> Result<Rows<'_>, QueryError> {
-        self.show_stored()?;
+        self.once(&mut self.waiting.borrow_mut().events)?;
         prepare(&self.places[Form::Lean as usize].connection, sql)
     }
 

@@ -7,6 +7,7 @@ use std::fs;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
+use duckdb::Connection;
 use serde::{Deserialize, Serialize};
 
 use super::{QueryError, tables, times};
@@ -48,6 +49,36 @@ impl Files {
             ("rules", json(&self.rules, tables::RULE_COLUMNS)?),
         ];
         Ok(views.map(|(name, from)| format!("CREATE OR REPLACE VIEW main.stored_{name} AS FROM {from};")).concat())
+    }
+}
+
+/// Statements that show files, until one asks for what is in them.
+pub(super) struct Waiting {
+    /// Alerts and rules, with the views of them.
+    pub(super) alerts: Option<String>,
+    /// The stored events: this reads the end of every file.
+    pub(super) events: Option<String>,
+}
+
+impl Waiting {
+    /// Nothing is shown yet.
+    pub(super) fn new(files: &Files) -> duckdb::Result<Waiting> {
+        let alerts = files.beside()? + &tables::make();
+        Ok(Waiting { alerts: Some(alerts), events: Some(files.stored()?) })
+    }
+
+    /// Has other files shown, now where the others are.
+    pub(super) fn renew(&mut self, files: &Files, database: &Connection) -> duckdb::Result<()> {
+        let new = Waiting::new(files)?;
+        match &mut self.alerts {
+            Some(alerts) => new.alerts.into_iter().for_each(|new| *alerts = new),
+            None => database.execute_batch(&files.beside()?)?,
+        }
+        match &mut self.events {
+            Some(events) => new.events.into_iter().for_each(|new| *events = new),
+            None => database.execute_batch(&files.stored()?)?,
+        }
+        Ok(())
     }
 }
 

@@ -87,7 +87,7 @@ fn columns_are_in_their_old_order() {
         let sql = format!("SELECT column_type AS t FROM (DESCRIBE {from}) WHERE column_name = '{name}'");
         ask(&session, &sql, Format::Csv).unwrap()
     };
-    drop(session.prepare_in(Form::Lean, Wanted::All, "SELECT 1").unwrap());
+    drop(session.prepare_in(Form::Lean, Wanted::ALL, "SELECT 1").unwrap());
     for view in ["lean.events", "main.events"] {
         assert_eq!(of("event", view), of("event", "stored_events"));
         assert_eq!(of("log", view), of("log", "stored_events").replace("message_offset UINTEGER, ", ""));
