@@ -217,6 +217,14 @@ pub enum ArchiveError {
         /// The columns it has.
         columns: String,
     },
+    /// A Parquet file of others has several columns of a name that is asked for.
+    #[error("{} has several columns `{column}`, and nobody knows which is meant: give them names of their own", path.display())]
+    Ambiguous {
+        /// The file.
+        path: PathBuf,
+        /// The name.
+        column: String,
+    },
     /// A Parquet file that is not ours lacks what an event must have.
     #[error("{} has no column @timestamp, which every event needs; its columns are {columns}", path.display())]
     Foreign {

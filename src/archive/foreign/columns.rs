@@ -67,6 +67,13 @@ impl Columns {
         self.extras
     }
 
+    /// A column of this mapping, or the time, whose name several columns have: nobody knows which is meant.
+    pub(super) fn ambiguous<'m>(&self, mapping: &'m Mapping) -> Option<&'m str> {
+        let asked = mapping.pairs.iter().map(|pair| pair.column.as_str()).chain([field::TIMESTAMP.name(), "ts"]);
+        let columns = |name: &str| self.all.iter().filter(|column| column.name == name).count();
+        asked.into_iter().find(|name| columns(name) > 1)
+    }
+
     fn position(&self, name: &str) -> Option<usize> {
         self.all.iter().position(|column| column.name == name)
     }

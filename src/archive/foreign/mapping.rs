@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
+use arrow::array::Array;
 use jiff::tz::TimeZone;
 
 use super::times::Unit;
+use super::{constant, convert};
 use crate::event::field::{self, EXTRA_PREFIX, FieldRef};
 use crate::event::nearest::nearest;
 
@@ -26,6 +28,16 @@ pub enum MappingError {
         name: String,
         /// The nearest name of a field.
         near: Option<&'static str>,
+    },
+    /// A value that the field cannot have.
+    #[error("`{value}` is no value of {name}, which is a {ty}")]
+    Value {
+        /// The field.
+        name: String,
+        /// What was written.
+        value: String,
+        /// The word for its type.
+        ty: &'static str,
     },
     /// A field is given twice.
     #[error("`{0}` is given twice: a field has one column, or one value")]
@@ -83,6 +95,11 @@ impl Mapping {
         for text in values {
             let (field, value) = halves(text, "FIELD=VALUE, as in event.category=network")?;
             mapping.once(&field)?;
+            let read = convert::column(&constant(value, 1), field.ty(), None, &mapping.zone);
+            if read.map_or(true, |read| read.is_null(0)) {
+                let (name, ty) = (field.name(), field.ty().word());
+                return Err(MappingError::Value { name, value: value.to_owned(), ty });
+            }
             mapping.values.push((field, value.to_owned()));
         }
         Ok(mapping)
@@ -168,6 +185,8 @@ mod tests {
             (&["source.ip="], &[], "FIELD=COLUMN"),
             (&["source.ip=a,source.ip=b"], &[], "twice"),
             (&["source.ip=a"], &["source.ip=b"], "twice"),
+            (&[], &["source.port=99999"], "`99999` is no value of source.port"),
+            (&[], &["source.ip=nowhere"], "`nowhere` is no value of source.ip"),
             (&[], &["=x"], "event.category=network"),
         ] {
             let error = parse(maps, values).unwrap_err();

@@ -113,6 +113,9 @@ pub(super) fn examine(
         }
         outlook.files += 1;
         let columns = Columns::of(metadata.schema(), path);
+        if let Some(name) = columns.ambiguous(mapping) {
+            return Err(ArchiveError::Ambiguous { path: path.to_owned(), column: name.to_owned() });
+        }
         time_of(&columns, mapping, path)?;
         unseen.retain(|pair| !columns.has(pair));
         outlook.present.extend(wanted.iter().filter(|field| columns.origin(field, mapping).is_some()).cloned());

@@ -72,10 +72,25 @@ impl From<TimeUnit> for Unit {
     }
 }
 
+/// The times that can be written: of the years 0 to 9999, µs.
+const YEARS: std::ops::Range<i64> = -62_167_219_200 * SECOND..253_402_300_800 * SECOND;
+
 /// Reads a column as times: timestamps and days of any kind, numbers since 1970, and texts. What is missing or is no time is `None`.
 /// Numbers are of `unit`, or else each of the one that makes a time of our days of it; times without a zone are of `zone`.
 pub(super) fn times(array: &ArrayRef, unit: Option<Unit>, zone: &TimeZone) -> Result<Vec<Option<i64>>, ArrowError> {
     let number = |value: i64| unit.unwrap_or_else(|| Unit::of(value as f64)).micros(value);
+    let mut read = read(array, unit, zone, &number)?;
+    // Infinity is a time to some, and is none.
+    read.iter_mut().for_each(|time| *time = time.filter(|time| YEARS.contains(time)));
+    Ok(read)
+}
+
+fn read(
+    array: &ArrayRef,
+    unit: Option<Unit>,
+    zone: &TimeZone,
+    number: &dyn Fn(i64) -> Option<i64>,
+) -> Result<Vec<Option<i64>>, ArrowError> {
     let local = |micros: i64| {
         if *zone == TimeZone::UTC {
             Some(micros)
@@ -157,6 +172,8 @@ mod tests {
         assert_eq!(of(Arc::new(micros.clone()), &utc), [Some(AT), None]);
         assert_eq!(of(Arc::new(micros.clone()), &oslo), [Some(AT - 3600 * SECOND), None]);
         assert_eq!(of(Arc::new(micros.with_timezone("America/New_York")), &oslo), [Some(AT), None]);
+        let endless = TimestampMicrosecondArray::from(vec![i64::MAX, -i64::MAX, i64::MIN]);
+        assert_eq!(of(Arc::new(endless), &utc), [None; 3]);
         assert_eq!(of(Arc::new(TimestampNanosecondArray::from(vec![AT * 1000 + 789])), &utc), [Some(AT)]);
         assert_eq!(of(Arc::new(TimestampMillisecondArray::from(vec![AT / 1000])), &utc), [Some(millis)]);
         assert_eq!(of(Arc::new(TimestampSecondArray::from(vec![i64::MAX])), &utc), [None], "too far away");
