@@ -4,6 +4,7 @@
 //! writer removes replaced files in a moment in which it has that lock alone. A reader that dies lets go of it.
 
 use std::fs::{File, OpenOptions};
+use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -24,7 +25,13 @@ impl Lease {
         }
         let path = layout::readers(dir);
         let file = File::open(&path).or_else(|_| make(dir));
-        Lease { _held: file.and_then(|file| file.lock_shared().map(|()| Arc::new(file))).ok() }
+        let held = file.and_then(|file| file.lock_shared().map(|()| Arc::new(file)));
+        if let Err(error) = &held
+            && !matches!(error.kind(), ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem)
+        {
+            tracing::warn!("cannot lock {}: {error}; a file may be removed while it is read", path.display());
+        }
+        Lease { _held: held.ok() }
     }
 }
 
