@@ -20,6 +20,11 @@ pub(super) fn manifest(dir: &Path) -> PathBuf {
     dir.join("manifest.json")
 }
 
+/// Whether a path is a data folder.
+pub fn is_archive(path: &Path) -> bool {
+    path.is_dir() && manifest(path).exists()
+}
+
 pub(super) fn log_folder(dir: &Path) -> PathBuf {
     dir.join("log")
 }

@@ -80,7 +80,7 @@ pub use lists::{ListHistory, ListLog, ListTurn, Lists};
 pub use manifest::{Checkpoint, Manifest, StoredFile};
 pub use part::{Encoding, write_file};
 pub use reach::{end_of_time, greatest_time};
-pub use read::{Extent, Reader, Snapshot, earlier, examine, files, is_archive, read, read_tables, snapshot};
+pub use read::{Extent, Reader, Snapshot, earlier, examine, files, read, read_tables, snapshot};
 pub use retention::{Limit, Retention, bytes};
 pub use role::Role;
 pub use rules::{StoredRule, keep_rules};
@@ -89,6 +89,8 @@ pub use transfer::{Copied, Selection, copy};
 
 /// Where alert changes are kept in a data folder.
 pub use layout::alerts as alerts_file;
+
+pub use layout::is_archive;
 
 /// Where the rules that ran last are kept in a data folder.
 pub use layout::rules as rules_file;
@@ -189,7 +191,7 @@ pub enum ArchiveError {
     },
     /// The archive's home in an object store.
     #[error(transparent)]
-    Remote(#[from] remote::RemoteError),
+    Remote(Box<remote::RemoteError>),
     /// A file that does not begin as Parquet files do.
     #[error("{} is not a Parquet file: `weir scan` reads logs", .0.display())]
     NotParquet(PathBuf),
@@ -233,6 +235,12 @@ pub enum ArchiveError {
         /// The columns it has.
         columns: String,
     },
+}
+
+impl From<remote::RemoteError> for ArchiveError {
+    fn from(error: remote::RemoteError) -> ArchiveError {
+        ArchiveError::Remote(Box::new(error))
+    }
 }
 
 impl ArchiveError {

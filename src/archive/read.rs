@@ -194,7 +194,7 @@ pub fn read(
     columns: Option<&BTreeSet<FieldRef>>,
     range: RangeInclusive<i64>,
 ) -> Result<Reader, ArchiveError> {
-    if is_archive(path) {
+    if layout::is_archive(path) {
         return snapshot(path)?.read(columns, range, 0..u64::MAX);
     }
     let sources = listed(path)?.into_iter().map(Source::Parquet).collect();
@@ -207,11 +207,6 @@ pub fn read(
         cache: Cache::default(),
         _lease: None,
     })
-}
-
-/// Whether a path is a data folder.
-pub fn is_archive(path: &Path) -> bool {
-    path.is_dir() && layout::manifest(path).exists()
 }
 
 /// Looks whether the Parquet files of a folder, or this one, can be read as [`read_tables`] does, and which of these fields
@@ -252,6 +247,16 @@ enum Source {
     Log(PathBuf, File),
 }
 
+impl Source {
+    /// Its path in a data folder, if it is a stored file of one.
+    fn stored(&self) -> Option<&str> {
+        match self {
+            Source::Stored { path, .. } => Some(path),
+            Source::Parquet(_) | Source::Log(..) => None,
+        }
+    }
+}
+
 enum Open {
     Parquet(Box<Groups>),
     Foreign(Box<Foreign>),
@@ -288,14 +293,11 @@ impl Reader {
 
     /// Makes sure that a file is here, and the next ones with it when it is not.
     fn fetch(&self, source: &Source) -> Result<(), ArchiveError> {
-        let stored = |source| match source {
-            &Source::Stored { ref path, .. } => Some(path.as_str()),
-            &(Source::Parquet(_) | Source::Log(..)) => None,
-        };
-        let Some(path) = stored(source) else { return Ok(()) };
+        let Some(path) = source.stored() else { return Ok(()) };
+        let next = self.sources.iter().filter_map(Source::stored).take(AHEAD);
         match self.cache.lacks(path) {
             false => Ok(()),
-            true => self.cache.present([path].into_iter().chain(self.sources.iter().filter_map(stored).take(AHEAD))),
+            true => self.cache.present([path].into_iter().chain(next)),
         }
     }
 

@@ -96,7 +96,7 @@ pub(super) fn upload(data: &Path) -> anyhow::Result<Moved> {
     bar.finish_and_clear();
     match moved {
         Ok(moved) => Ok(moved),
-        Err(error @ ArchiveError::Remote(RemoteError::Unreachable { .. })) => Err(anyhow::anyhow!(
+        Err(ArchiveError::Remote(error)) if matches!(*error, RemoteError::Unreachable { .. }) => Err(anyhow::anyhow!(
             "{error}; all is kept in {data}, and `weir archive upload --data {data}` tries again",
             data = data.display()
         )),

@@ -137,20 +137,22 @@ pub(super) fn lost(dir: &Path, bucket: &Bucket) -> RemoteError {
 }
 
 fn in_use(address: &Address, writer: &Writer) -> RemoteError {
-    let Writer { host, folder, since, .. } = writer.clone();
-    RemoteError::InUse { address: address.clone(), host, folder, since }
+    RemoteError::InUse { address: address.clone(), who: who(writer), since: writer.since.clone() }
 }
 
 fn taken(address: &Address, writer: &Writer, dir: &Path) -> RemoteError {
-    let Writer { host, folder, .. } = writer.clone();
-    RemoteError::Taken { address: address.clone(), host, theirs: folder, folder: shown(dir) }
+    RemoteError::Taken { address: address.clone(), who: who(writer), folder: shown(dir) }
+}
+
+fn who(writer: &Writer) -> String {
+    format!("{} with the data folder {}", writer.host, writer.folder)
 }
 
 /// The folder's settings as they are to be; `None` where it is its own home.
 fn chosen(dir: &Path, choice: &Choice) -> Result<Option<Settings>, ArchiveError> {
     let settings = match (Settings::load(dir)?, &choice.store) {
         (Some(has), Some(asked)) if has.address != *asked => {
-            let (folder, asked) = (shown(dir), asked.clone());
+            let (folder, asked) = (shown(dir), asked.to_string());
             return Err(RemoteError::Elsewhere { folder, has: has.address, asked }.into());
         }
         (Some(has), _) => has,

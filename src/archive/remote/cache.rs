@@ -223,8 +223,8 @@ pub(super) fn trim(
         }
         if settings.writer.is_none() {
             let stray = known.index.gone.iter().filter_map(|gone| gone.path.as_ref());
-            let stray = stray.filter(|path| !known.index.objects.contains_key(*path) && index::is_file(path));
-            stray.map(|path| layout::remove(&dir.join(path))).collect::<Result<(), _>>()?;
+            let mut stray = stray.filter(|path| !known.index.objects.contains_key(*path) && index::is_file(path));
+            stray.try_for_each(|path| layout::remove(&dir.join(path)))?;
         }
         Ok(())
     };

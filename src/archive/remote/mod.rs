@@ -84,31 +84,27 @@ pub enum RemoteError {
     Missing(Address),
     /// Another weir writes there.
     #[error(
-        "{address} is in use by the weir on {host} with the data folder {folder}, since {since}: stop that one, or give this \
+        "{address} is in use by the weir on {who}, since {since}: stop that one, or give this \
          one a prefix of its own; if that one is gone for good, add --take-over"
     )]
     InUse {
         /// The store.
         address: Address,
-        /// Whose it is.
-        host: String,
-        /// Its data folder.
-        folder: String,
+        /// The machine and data folder.
+        who: String,
         /// Since when (RFC 3339).
         since: String,
     },
     /// The store holds the archive of another folder.
     #[error(
-        "{address} holds the archive of the weir on {host} with the data folder {theirs}, and {folder} is another one: give this \
+        "{address} holds the archive of the weir on {who}, and {folder} is another one: give this \
          one a prefix of its own, or name a new folder with --data to go on with what is in the store"
     )]
     Taken {
         /// The store.
         address: Address,
-        /// Whose it is.
-        host: String,
-        /// Its data folder.
-        theirs: String,
+        /// Whose it is: a machine and data folder.
+        who: String,
         /// Ours.
         folder: String,
     },
@@ -120,7 +116,7 @@ pub enum RemoteError {
         /// Its home.
         has: Address,
         /// What was asked for.
-        asked: Address,
+        asked: String,
     },
     /// A folder with an archive of its own is no cache.
     #[error(
