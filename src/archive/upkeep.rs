@@ -177,8 +177,9 @@ impl Archive {
         let done = background.join(&self.dir)?;
         let changes = done.changes();
         // Nobody makes a hold between the look at them and the removal.
-        let _holds = if task == Task::Tidy { Some(Holds::alone(&self.dir)?) } else { None };
-        if task == Task::Tidy && !done.replaced.is_empty() && Holds::load(&self.dir)? != done.holds {
+        let removes = task == Task::Tidy && !done.replaced.is_empty();
+        let _holds = if removes { Some(Holds::alone(&self.dir)?) } else { None };
+        if removes && Holds::load(&self.dir)? != done.holds {
             return self.abandon(&done.files).map(|()| true);
         }
         let failed = done.failed.is_some();

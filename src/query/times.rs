@@ -17,8 +17,18 @@ const SOON: i64 = 3600 * SECOND;
 /// Views that no event is read for.
 const BESIDE: [&str; 3] = ["alerts", "alert_changes", "rules"];
 /// Parts of a tree that are neither expressions nor tables.
-const PLAIN: [&str; 7] =
-    ["SELECT_NODE", "SET_OPERATION_NODE", "EMPTY", "JOIN", "SUBQUERY", "ORDER_MODIFIER", "LIMIT_MODIFIER"];
+const PLAIN: [&str; 10] = [
+    "SELECT_NODE",
+    "SET_OPERATION_NODE",
+    "EMPTY",
+    "JOIN",
+    "SUBQUERY",
+    "ORDER_MODIFIER",
+    "LIMIT_MODIFIER",
+    "ORDER_DEFAULT",
+    "ASCENDING",
+    "DESCENDING",
+];
 
 /// The times (µs) that a statement asks for; `None` when it asks for no event.
 pub(super) fn times(tree: &str, now: i64) -> Option<RangeInclusive<i64>> {

@@ -1,6 +1,7 @@
 //! `DIR/store`: what a data folder knows of its home.
 
 use std::fs::{File, OpenOptions};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use serde::de::DeserializeOwned;
@@ -105,7 +106,8 @@ fn load<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, ArchiveError> {
         Ok(text) => serde_json::from_slice(&text)
             .map(Some)
             .map_err(|e| ArchiveError::Damaged { path: path.to_owned(), what: e.to_string() }),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        // What is asked about may be a file.
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(None),
         Err(error) => Err(ArchiveError::io("read", path)(error)),
     }
 }
