@@ -195,7 +195,7 @@ mod tests {
         let longer = long.clone() + "y\n";
         assert_eq!(round(&longer, "s", 1, &longer), 2, "a large piece is left alone");
         let most = line.repeat(20_000);
-        assert_eq!(round(&(long + "z\n"), "s", 2, &(line.repeat(3000) + "z\n")), 2, "cut back and written anew");
+        assert_eq!(round(&(long + "z\n"), "s", 1, &(line.repeat(3000) + "z\n")), 1, "cut back and written anew");
         assert_eq!(round(&most, "s", 3, &most), 3);
         assert_eq!(round("", "s", 0, ""), 0);
     }
