@@ -17,17 +17,18 @@ const SOON: i64 = 3600 * SECOND;
 /// Views that no event is read for.
 const BESIDE: [&str; 3] = ["alerts", "alert_changes", "rules"];
 /// Parts of a tree that are neither expressions nor tables.
-const PLAIN: [&str; 10] = [
+const PLAIN: [&str; 11] = [
     "SELECT_NODE",
     "SET_OPERATION_NODE",
     "EMPTY",
     "JOIN",
     "SUBQUERY",
     "ORDER_MODIFIER",
-    "LIMIT_MODIFIER",
     "ORDER_DEFAULT",
     "ASCENDING",
     "DESCENDING",
+    "LIMIT_MODIFIER",
+    "DISTINCT_MODIFIER",
 ];
 
 /// The times (µs) that a statement asks for; `None` when it asks for no event.
@@ -204,8 +205,9 @@ mod tests {
         assert_eq!(of("FROM events WHERE ts > TIMESTAMP '2026-01-15 10:00:00' AND user.name = 'a'"), from(NOW));
         assert_eq!(of("SELECT count(*) FROM events e WHERE DATE '2026-01-15' <= \"@timestamp\""), from(day));
         assert_eq!(of("FROM events WHERE ts > now() - INTERVAL '2 hours' ORDER BY ts LIMIT 5"), from(NOW - 2 * HOUR));
+        assert_eq!(of("SELECT DISTINCT user.name FROM events WHERE ts >= '2026-01-15' ORDER BY 1 DESC"), from(day));
         assert_eq!(of("FROM events WHERE ts < '2026-01-15T10:00:00Z'"), Some(i64::MIN..=NOW + HOUR));
-        assert_eq!(of("FROM events WHERE ts BETWEEN '2026-01-15' AND '2026-01-15 10:00'"), from(day));
+        assert_eq!(of("FROM events WHERE ts BETWEEN '2026-01-15' AND '2026-01-15 10:00'"), Some(day..=NOW + HOUR));
         let both = "FROM events WHERE ts BETWEEN '2026-01-15' AND '2026-01-15 10:00:00'";
         assert_eq!(of(both), Some(day..=NOW + HOUR));
         assert_eq!(
