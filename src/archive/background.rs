@@ -44,12 +44,15 @@ pub(super) struct Done {
     /// The holds that were looked at.
     pub(super) holds: Holds,
     /// Files that cannot be put in order, and why.
-    pub(super) failed: Option<(BTreeSet<String>, ArchiveError)>,
+    pub(super) failed: Option<Failed>,
     /// Events up to this time were removed, µs.
     pub(super) expired: Option<i64>,
     /// Ids that senders gave to what became Parquet.
     pub(super) ids: Vec<u128>,
 }
+
+/// Files that cannot be put in order, and why.
+pub(super) type Failed = Box<(BTreeSet<String>, ArchiveError)>;
 
 /// What the frames of a segment say at their end.
 #[derive(Default)]
@@ -138,8 +141,8 @@ impl Tidy {
         let _lease = Lease::take(&self.dir);
         let holds = Holds::load(&self.dir)?;
         let mut done = Done::default();
-        if let Err((file, error)) = self.count(&holds, stop, &mut done.counted) {
-            done.failed = Some((BTreeSet::from([file]), error));
+        if let Err(failed) = self.count(&holds, stop, &mut done.counted) {
+            done.failed = Some(failed);
             return Ok(done);
         }
         let mut part = None;
@@ -167,7 +170,7 @@ impl Tidy {
         let rewritten = match compact::rewrite(&self.dir, &old, &without, sink, stop) {
             Ok(rewritten) => rewritten,
             Err(error) => {
-                done.failed = Some((old.into_iter().map(|f| f.path).collect(), error));
+                done.failed = Some(Box::new((old.into_iter().map(|f| f.path).collect(), error)));
                 return Ok(done);
             }
         };
@@ -192,14 +195,14 @@ impl Tidy {
         holds: &Holds,
         stop: &AtomicBool,
         counted: &mut BTreeMap<String, BTreeMap<String, u64>>,
-    ) -> Result<(), (String, ArchiveError)> {
+    ) -> Result<(), Failed> {
         if !self.retention.asks_datasets(holds) {
             return Ok(());
         }
-        let cache = Cache::of(&self.dir).map_err(|e| (String::new(), e))?;
+        let cache = Cache::of(&self.dir).map_err(|e| Box::new((BTreeSet::new(), e)))?;
         for file in self.files.iter_mut().filter(|f| f.datasets.is_none() && !self.set_aside.contains(&f.path)) {
             let counts = cache.present([file.path.as_str()].into_iter()).and_then(|()| datasets(&self.dir, file, stop));
-            let Some(datasets) = counts.map_err(|e| (file.path.clone(), e))? else {
+            let Some(datasets) = counts.map_err(|e| Box::new((BTreeSet::from([file.path.clone()]), e)))? else {
                 return Ok(());
             };
             counted.insert(file.path.clone(), datasets.clone());
@@ -248,7 +251,7 @@ pub fn expired(dir: &Path, retention: &Retention, now: i64) -> Result<BTreeMap<S
     let needed = Manifest::load(dir)?.and_then(|manifest| manifest.needed).unwrap_or(i64::MAX);
     let mut tidy = Tidy { dir: dir.to_owned(), files, retention, now, needed, set_aside: BTreeSet::new() };
     let holds = Holds::load(dir)?;
-    tidy.count(&holds, &AtomicBool::new(false), &mut BTreeMap::new()).map_err(|(_, error)| error)?;
+    tidy.count(&holds, &AtomicBool::new(false), &mut BTreeMap::new()).map_err(|failed| failed.1)?;
     let verdicts = tidy.retention.expired(&tidy.files, &holds, now, needed);
     let gone = verdicts.into_iter().map(|(at, goes)| {
         let file = &tidy.files[at];

@@ -184,7 +184,8 @@ impl Archive {
         }
         let failed = done.failed.is_some();
         match (task, done.failed) {
-            (_, Some((files, error))) => {
+            (_, Some(failed)) => {
+                let (files, error) = *failed;
                 tracing::error!("{error}; {} files are neither merged nor cleared until the next start", files.len());
                 self.untidy = Some(error.to_string());
                 self.set_aside.extend(files);
