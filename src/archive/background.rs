@@ -43,7 +43,7 @@ pub(super) struct Done {
     pub(super) reached: Reached,
     /// The holds that were looked at.
     pub(super) holds: Holds,
-    /// Files that cannot be put in order, and why.
+    /// A file that cannot be put in order, and why.
     pub(super) failed: Option<Failed>,
     /// Events up to this time were removed, µs.
     pub(super) expired: Option<i64>,
@@ -51,8 +51,8 @@ pub(super) struct Done {
     pub(super) ids: Vec<u128>,
 }
 
-/// Files that cannot be put in order, and why.
-pub(super) type Failed = Box<(BTreeSet<String>, ArchiveError)>;
+/// A file that cannot be put in order, and why.
+pub(super) type Failed = Box<(String, ArchiveError)>;
 
 /// What the frames of a segment say at their end.
 #[derive(Default)]
@@ -141,8 +141,8 @@ impl Tidy {
         let _lease = Lease::take(&self.dir);
         let holds = Holds::load(&self.dir)?;
         let mut done = Done::default();
-        if let Err(failed) = self.count(&holds, stop, &mut done.counted) {
-            done.failed = Some(failed);
+        if let Err(error) = self.count(&holds, stop, &mut done.counted) {
+            done.failed = Some(self.blame(error, &self.files)?);
             return Ok(done);
         }
         let mut part = None;
@@ -170,7 +170,7 @@ impl Tidy {
         let rewritten = match compact::rewrite(&self.dir, &old, &without, sink, stop) {
             Ok(rewritten) => rewritten,
             Err(error) => {
-                done.failed = Some(Box::new((old.into_iter().map(|f| f.path).collect(), error)));
+                done.failed = Some(self.blame(error, &old)?);
                 return Ok(done);
             }
         };
@@ -189,22 +189,29 @@ impl Tidy {
         Ok(done)
     }
 
+    /// Says which of these files an error is about. What hinders from outside, a full disk or a store that is away, is no
+    /// fault of a file, and may be over the next time.
+    fn blame(&self, error: ArchiveError, files: &[StoredFile]) -> Result<Failed, ArchiveError> {
+        match files.iter().find(|file| error.is_about(&self.dir.join(&file.path))) {
+            Some(file) => Ok(Box::new((file.path.clone(), error))),
+            None => Err(error),
+        }
+    }
+
     /// Looks what datasets are in files that do not say so, when that matters.
     fn count(
         &mut self,
         holds: &Holds,
         stop: &AtomicBool,
         counted: &mut BTreeMap<String, BTreeMap<String, u64>>,
-    ) -> Result<(), Failed> {
+    ) -> Result<(), ArchiveError> {
         if !self.retention.asks_datasets(holds) {
             return Ok(());
         }
-        let cache = Cache::of(&self.dir).map_err(|e| Box::new((BTreeSet::new(), e)))?;
+        let cache = Cache::of(&self.dir)?;
         for file in self.files.iter_mut().filter(|f| f.datasets.is_none() && !self.set_aside.contains(&f.path)) {
-            let counts = cache.present([file.path.as_str()].into_iter()).and_then(|()| datasets(&self.dir, file, stop));
-            let Some(datasets) = counts.map_err(|e| Box::new((BTreeSet::from([file.path.clone()]), e)))? else {
-                return Ok(());
-            };
+            cache.present([file.path.as_str()].into_iter())?;
+            let Some(datasets) = datasets(&self.dir, file, stop)? else { return Ok(()) };
             counted.insert(file.path.clone(), datasets.clone());
             file.datasets = Some(datasets);
         }
@@ -251,7 +258,7 @@ pub fn expired(dir: &Path, retention: &Retention, now: i64) -> Result<BTreeMap<S
     let needed = Manifest::load(dir)?.and_then(|manifest| manifest.needed).unwrap_or(i64::MAX);
     let mut tidy = Tidy { dir: dir.to_owned(), files, retention, now, needed, set_aside: BTreeSet::new() };
     let holds = Holds::load(dir)?;
-    tidy.count(&holds, &AtomicBool::new(false), &mut BTreeMap::new()).map_err(|failed| failed.1)?;
+    tidy.count(&holds, &AtomicBool::new(false), &mut BTreeMap::new())?;
     let verdicts = tidy.retention.expired(&tidy.files, &holds, now, needed);
     let gone = verdicts.into_iter().map(|(at, goes)| {
         let file = &tidy.files[at];

@@ -244,6 +244,30 @@ impl From<remote::RemoteError> for ArchiveError {
 }
 
 impl ArchiveError {
+    /// Whether it is this file that cannot be read or written.
+    fn is_about(&self, file: &Path) -> bool {
+        match self {
+            ArchiveError::Io { path, .. }
+            | ArchiveError::Damaged { path, .. }
+            | ArchiveError::Needed { path, .. }
+            | ArchiveError::Listed { path, .. }
+            | ArchiveError::Lost(path)
+            | ArchiveError::Version { path, .. }
+            | ArchiveError::Parquet { path, .. }
+            | ArchiveError::Arrow { path, .. }
+            | ArchiveError::NotParquet(path)
+            | ArchiveError::NoTime { path, .. }
+            | ArchiveError::NoColumn { path, .. }
+            | ArchiveError::Ambiguous { path, .. }
+            | ArchiveError::Foreign { path, .. } => path == file,
+            ArchiveError::Locked(_)
+            | ArchiveError::Role { .. }
+            | ArchiveError::Missing(_)
+            | ArchiveError::Unlisted { .. }
+            | ArchiveError::Remote(_) => false,
+        }
+    }
+
     fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> ArchiveError {
         move |source| ArchiveError::Io { action, path: path.to_owned(), source }
     }

@@ -185,10 +185,10 @@ impl Archive {
         let failed = done.failed.is_some();
         match (task, done.failed) {
             (_, Some(failed)) => {
-                let (files, error) = *failed;
-                tracing::error!("{error}; {} files are neither merged nor cleared until the next start", files.len());
+                let (file, error) = *failed;
+                tracing::error!("{error}; the file is neither merged nor cleared until the next start");
                 self.untidy = Some(error.to_string());
-                self.set_aside.extend(files);
+                self.set_aside.insert(file);
             }
             (Task::Tidy, None) if self.set_aside.is_empty() => self.untidy = None,
             (Task::Tidy | Task::Convert(_), None) => {}

@@ -86,8 +86,7 @@ impl Floors {
         watermark: i64,
         least: i64,
     ) -> Floors {
-        // A rule over alerts needs those of all levels below it.
-        let state = |rule: &Rule| if rule.level > 0 { rule.reach().max(least) } else { rule.reach() };
+        let state = |rule: &Rule| state(rule, least);
         let rules: Vec<&Rule> = rules.collect();
         let reach = |rule: &&Rule| state(rule).max(least);
         let mut exact: BTreeMap<String, i64> =
@@ -121,8 +120,8 @@ impl Floors {
         let Some(expired) = expired else { return };
         for rule in &program.rules {
             if let Some(exact) = self.exact.get_mut(&rule.name) {
-                let reach = if rule.level > 0 { rule.reach().max(program.horizon()) } else { rule.reach() };
-                *exact = expired.saturating_add(1).saturating_add(reach).max(*exact);
+                let state = state(rule, program.horizon());
+                *exact = expired.saturating_add(1).saturating_add(state).max(*exact);
             }
         }
     }
@@ -146,6 +145,11 @@ impl Floors {
     pub(super) fn exact(&self, rule: &str) -> Option<i64> {
         self.exact.get(rule).copied()
     }
+}
+
+/// How far back the state of a rule reaches, µs: a rule over alerts needs those of all levels below it, which reach `least`.
+fn state(rule: &Rule, least: i64) -> i64 {
+    if rule.level > 0 { rule.reach().max(least) } else { rule.reach() }
 }
 
 /// How far before the watermark a restart reads events, µs, as long as no episode goes on for longer.

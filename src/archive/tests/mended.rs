@@ -174,6 +174,26 @@ fn a_damaged_file_costs_only_itself() {
 }
 
 #[test]
+fn what_hinders_from_outside_is_no_fault_of_a_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut archive = open(dir.path());
+    for n in 0..8 {
+        archive.append(&batch([T0 + n], n as u64), &[]).unwrap();
+        archive.roll().unwrap();
+    }
+    // The merged file cannot be written.
+    let next = archive.manifest.next_file;
+    let taken = dir.path().join(format!("events/date=2026-01-15/part-{next}.parquet"));
+    fs::create_dir(&taken).unwrap();
+    let tidy = |archive: &mut Archive| archive.tidy(T0 + 3600 * SECOND, &|_| ());
+    assert!(tidy(&mut archive).is_err());
+    assert!(archive.set_aside.is_empty(), "{:?}", archive.set_aside);
+    fs::remove_dir(&taken).unwrap();
+    tidy(&mut archive).unwrap();
+    assert_eq!((archive.manifest.files.len(), numbers(dir.path())), (1, upto(8)));
+}
+
+#[test]
 fn foreign_files_are_left_alone() {
     let dir = tempfile::tempdir().unwrap();
     fill(dir.path(), [batch([T0], 0)]);
