@@ -29,6 +29,7 @@ pub(super) fn rule(form: Form, cooldown: i64) -> Rule {
         attack: vec![],
         tags: vec![],
         runbook: None,
+        falsepositives: vec![],
         risk: None,
         steps: (0..steps).map(|_| step()).collect(),
         key: key.clone(),

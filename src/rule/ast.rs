@@ -110,6 +110,8 @@ pub enum ClauseKind {
     Tags(Vec<Word>),
     /// `runbook "kb/x.md"`
     Runbook(Word),
+    /// `falsepositives "backup jobs"`
+    FalsePositives(Vec<Word>),
     /// `references "https://…"`
     References(Vec<Word>),
     /// `author "…"`
@@ -138,6 +140,7 @@ impl ClauseKind {
             ClauseKind::Attack(_) => "attack",
             ClauseKind::Tags(_) => "tags",
             ClauseKind::Runbook(_) => "runbook",
+            ClauseKind::FalsePositives(_) => "falsepositives",
             ClauseKind::References(_) => "references",
             ClauseKind::Author(_) => "author",
             ClauseKind::Risk(_) => "risk",

@@ -23,6 +23,9 @@ pub fn explain(rule: &Rule, lists: &[List]) -> String {
     if let Some(runbook) = &rule.runbook {
         line(2, format!("runbook  {runbook}"));
     }
+    for cause in &rule.falsepositives {
+        line(2, format!("benign   {cause}"));
+    }
     if let Some(risk) = rule.risk {
         line(2, format!("risk     {risk}"));
     }

@@ -77,6 +77,7 @@ fn is_keyword(pair: &Node<'_>) -> bool {
             | Rule::kw_attack
             | Rule::kw_tags
             | Rule::kw_runbook
+            | Rule::kw_falsepositives
             | Rule::kw_references
             | Rule::kw_author
             | Rule::kw_risk
@@ -189,6 +190,7 @@ impl Tree<'_> {
             Rule::attack => ClauseKind::Attack(parts.map(|p| self.word(&p)).collect()),
             Rule::tags => ClauseKind::Tags(parts.map(|p| self.text(&p)).collect()),
             Rule::runbook => ClauseKind::Runbook(self.text(&next(&mut parts))),
+            Rule::falsepositives => ClauseKind::FalsePositives(parts.map(|p| self.text(&p)).collect()),
             Rule::references => ClauseKind::References(parts.map(|p| self.text(&p)).collect()),
             Rule::author => ClauseKind::Author(self.text(&next(&mut parts))),
             Rule::risk => ClauseKind::Risk(self.word(&next(&mut parts))),

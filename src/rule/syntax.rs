@@ -19,6 +19,7 @@ const CLAUSES: &[&str] = &[
     "attack",
     "tags",
     "runbook",
+    "falsepositives",
     "references",
     "author",
     "risk",

@@ -32,6 +32,7 @@ pub(super) fn rule(name: &str, level: u32, form: Form, predicates: Vec<Predicate
         attack: vec![],
         tags: vec![],
         runbook: None,
+        falsepositives: vec![],
         risk: None,
         steps: predicates.into_iter().map(step).collect(),
         key: vec![key_field()],

@@ -65,6 +65,8 @@ pub struct Rule {
     pub tags: Vec<String>,
     /// Runbook path or address.
     pub runbook: Option<String>,
+    /// What raises it without an attack, in the words of the rule.
+    pub falsepositives: Vec<String>,
     /// Risk points.
     pub risk: Option<i64>,
     /// The steps. Every form but a sequence has one; an `until` is the last.

@@ -3,12 +3,13 @@
 use super::{Atom, Exceptions, Predicate, Program, Rule, Test};
 
 impl Program {
-    /// Whether this rule finds and says the same as that rule of another program: all of it but its description, the
+    /// Whether this rule finds and says the same as that rule of another program: all of it but its description, its false positives, the
     /// reasons of its exceptions and the file it came from. What stands in a list that both meet while running makes no difference.
     pub fn same(&self, rule: u32, other: &Program, that: u32) -> bool {
         let (one, two) = (&self.rules[rule as usize], &other.rules[that as usize]);
         let plain = |rule: &Rule| Rule {
             description: None,
+            falsepositives: Vec::new(),
             exceptions: Exceptions::default(),
             file: "".into(),
             ..rule.clone()
