@@ -19,6 +19,7 @@ mod scan;
 mod serving;
 mod sql;
 mod store;
+mod test;
 mod why;
 mod why_not;
 
@@ -35,6 +36,7 @@ Examples:
   weir why-not ssh_bruteforce source.ip=203.0.113.7
                                                why is there no alert?
   weir check --rules rules                     find the mistakes in your rules
+  weir test rules                              run the tests that stand in them
 
 Exit codes: 0 nothing found, 1 alerts were raised (scan, replay, why-not), 2 an error.";
 
@@ -62,6 +64,7 @@ enum Command {
     Why(why::Arguments),
     WhyNot(why_not::Arguments),
     Check(check::Arguments),
+    Test(test::Arguments),
     Generate(generate::Arguments),
     Demo(demo::Arguments),
 }
@@ -80,6 +83,7 @@ pub fn run() -> anyhow::Result<ExitCode> {
         Command::Why(a) => why::run(a),
         Command::WhyNot(a) => why_not::run(a),
         Command::Check(a) => check::run(a),
+        Command::Test(a) => test::run(a),
         Command::Generate(a) => generate::run(a),
         Command::Demo(a) => demo::run(a),
     }
