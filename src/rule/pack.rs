@@ -11,7 +11,20 @@ macro_rules! embedded {
 }
 
 /// The files of `rules/`, by their path in it.
-const FILES: &[(&str, &str)] = embedded!["accounts.weir", "logs.weir", "ot.weir", "ssh.weir", "sudo.weir", "web.weir"];
+const FILES: &[(&str, &str)] = embedded![
+    "accounts.weir",
+    "cloud.weir",
+    "decoys.weir",
+    "logs.weir",
+    "network.weir",
+    "ot.weir",
+    "persistence.weir",
+    "risk.weir",
+    "ssh.weir",
+    "sudo.weir",
+    "web.weir",
+    "windows.weir",
+];
 
 /// The built-in rules, compiled.
 pub fn pack() -> Compiled {
