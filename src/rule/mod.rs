@@ -69,7 +69,7 @@ pub struct Compiled {
     pub program: plan::Program,
     /// Everything found, by file and place.
     pub diagnostics: Vec<Diagnostic>,
-    /// Names of the rules that are left out because of an error. Items that do not even parse have none.
+    /// Names of the rules that are left out because of an error. Those whose name cannot be read are not among them.
     pub rejected: Vec<String>,
     /// The trees, for tools that need more than the plan.
     pub trees: Vec<ast::File>,

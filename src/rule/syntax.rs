@@ -12,7 +12,8 @@ use super::nearest::nearest;
 use super::parse::Rule;
 use super::split::Issue;
 
-const CLAUSES: &[&str] = &[
+/// The words that clauses start with.
+pub(super) const CLAUSES: &[&str] = &[
     "title",
     "description",
     "severity",

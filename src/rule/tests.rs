@@ -83,7 +83,7 @@ fn a_broken_rule_hides_no_other() {
     assert_eq!(compiled.program.rules.len(), 1);
     assert_eq!(compiled.program.rules[0].name, "c");
     assert_eq!(compiled.program.rules[0].form, Form::Single);
-    assert_eq!(compiled.rejected, ["b"]);
+    assert_eq!(compiled.rejected, ["a", "b"]);
     assert!(compiled.has_errors());
 }
 
