@@ -10,6 +10,7 @@ mod alerts;
 mod archive;
 mod check;
 mod demo;
+mod explain_code;
 mod generate;
 mod input;
 mod progress;
@@ -62,6 +63,7 @@ enum Command {
     Why(why::Arguments),
     WhyNot(why_not::Arguments),
     Check(check::Arguments),
+    ExplainCode(explain_code::Arguments),
     Generate(generate::Arguments),
     Demo(demo::Arguments),
 }
@@ -80,6 +82,7 @@ pub fn run() -> anyhow::Result<ExitCode> {
         Command::Why(a) => why::run(a),
         Command::WhyNot(a) => why_not::run(a),
         Command::Check(a) => check::run(a),
+        Command::ExplainCode(a) => explain_code::run(a),
         Command::Generate(a) => generate::run(a),
         Command::Demo(a) => demo::run(a),
     }

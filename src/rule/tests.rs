@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use proptest::prelude::*;
 
+use super::code::Code;
 use super::plan::Form;
 use super::{Compiled, SourceFile, compile, explain, plan, render};
 
@@ -134,6 +135,25 @@ fn diagnostics_are_json_too() {
     assert_eq!(json["level"], "error");
     assert_eq!((json["place"]["line"].as_u64(), json["place"]["column"].as_u64()), (Some(4), Some(22)));
     assert_eq!(json["fix"], "user.name");
+}
+
+/// The page of each code shows what gives it, and what does not.
+#[test]
+fn every_code_has_a_page() {
+    let mut wrong = Vec::new();
+    for code in Code::ALL {
+        let (number, page) = (code.number(), code.page());
+        assert!(page.text.len() > 60 && !page.wrong.is_empty() && !page.right.is_empty(), "{number}");
+        let [bad, good] = [page.wrong, page.right].map(|text| compile_text(number, text));
+        let told = |c: &Compiled| render(&c.diagnostics, &c.sources, false);
+        if !bad.diagnostics.iter().any(|d| d.code == *code) {
+            wrong.push(format!("{number} is not given:\n{}", told(&bad)));
+        }
+        if !good.diagnostics.is_empty() {
+            wrong.push(format!("{number} is not mended:\n{}", told(&good)));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 /// The examples of `rules/README.md` are one folder, and without fault.
