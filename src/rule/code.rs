@@ -133,6 +133,15 @@ codes! {
     AlertCycle "W0701" "Rules over alerts never see alerts that depend on their own.";
     AlertForm "W0702" "This form does not work over alerts.";
     NoAlerts "W0703" "No rule raises an alert that this could match.";
+
+    Unfilled "W0801" "No parser fills this field.";
+    LongState "W0802" "State grows for months with every new value of the key.";
+    MissingToo "W0803" "A denied comparison is true where the field is missing.";
+    Expired "W0804" "The exception has expired.";
+    NeverFires "W0805" "The rule can never raise an alert.";
+    Shadowed "W0806" "Another rule raises the same alerts already.";
+    UnknownTechnique "W0807" "ATT&CK has no technique of this id.";
+    WithdrawnTechnique "W0808" "ATT&CK has withdrawn the technique.";
 }
 
 #[cfg(test)]
