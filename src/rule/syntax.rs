@@ -113,7 +113,7 @@ fn last_token(text: &str, base: usize, at: usize) -> Option<Span> {
         end = base + text[base..end].trim_end().len();
         let line = text[base..end].rfind('\n').map_or(base, |i| base + i + 1);
         match text[line..end].find('#') {
-            Some(comment) if text[line..line + comment].matches('"').count() % 2 == 0 => end = line + comment,
+            Some(comment) if text[line..line + comment].matches('"').count().is_multiple_of(2) => end = line + comment,
             Some(_) | None => break,
         }
     }

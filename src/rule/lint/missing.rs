@@ -12,9 +12,9 @@ use crate::rule::code::Code;
 use crate::rule::diagnostic::Diagnostic;
 use crate::rule::raised;
 
-/// Fields that every event has.
-const ALWAYS: [FieldId; 5] =
-    [field::TIMESTAMP, field::EVENT_ID, field::EVENT_INGESTED, field::EVENT_KIND, field::EVENT_ORIGINAL];
+/// What an event is, in the words of its parser, not what it is about: whoever writes `event.outcome != "failure"` means
+/// those of no known outcome too.
+const CLASS: &str = "event.";
 
 type Fields<'a> = FxHashSet<&'a str>;
 
@@ -125,10 +125,11 @@ fn denials<'a>(condition: &'a Condition, denied: bool, out: &mut Vec<&'a Compari
     }
 }
 
-/// Whether the field is never missing, or its absence says as much as an empty list.
+/// Whether the field is never missing, or its absence says as much as an empty list or an unknown class.
 fn certain(name: &str, alerts: bool) -> bool {
-    field::by_name(name)
-        .is_some_and(|id| id.ty() == Type::TextList || ALWAYS.contains(&id) || alerts && raised::OWN.contains(&id))
+    let own = |id: FieldId| alerts && raised::OWN.contains(&id);
+    let known = |id: FieldId| id == field::TIMESTAMP || id.ty() == Type::TextList || own(id);
+    name.starts_with(CLASS) || field::by_name(name).is_some_and(known)
 }
 
 /// A comparison with an earlier step: what is missing differs from what is there.
