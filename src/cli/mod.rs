@@ -10,6 +10,7 @@ mod alerts;
 mod archive;
 mod check;
 mod demo;
+mod explain_code;
 mod generate;
 mod input;
 mod progress;
@@ -65,6 +66,7 @@ enum Command {
     WhyNot(why_not::Arguments),
     Check(check::Arguments),
     Test(test::Arguments),
+    ExplainCode(explain_code::Arguments),
     Generate(generate::Arguments),
     Demo(demo::Arguments),
 }
@@ -84,6 +86,7 @@ pub fn run() -> anyhow::Result<ExitCode> {
         Command::WhyNot(a) => why_not::run(a),
         Command::Check(a) => check::run(a),
         Command::Test(a) => test::run(a),
+        Command::ExplainCode(a) => explain_code::run(a),
         Command::Generate(a) => generate::run(a),
         Command::Demo(a) => demo::run(a),
     }

@@ -58,6 +58,11 @@ pub fn explain(rule: &Rule, lists: &[List]) -> String {
     out
 }
 
+/// What a rule keeps in memory, in words.
+pub(super) fn keeps(rule: &Rule) -> String {
+    form::keeps(rule)
+}
+
 fn names(fields: &[FieldRef]) -> String {
     fields.iter().map(FieldRef::name).collect::<Vec<_>>().join(", ")
 }

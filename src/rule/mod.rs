@@ -3,13 +3,14 @@
 //! Reading order: `split` cuts a file into items, `parse` (with `grammar.pest`) makes the tree [`ast`],
 //! `scope` resolves the folder's names, `check` makes the [`plan`] rule by rule: conditions (`condition`, `operand`,
 //! `entry`, `listed`), forms (`form`, `having`, `steps`, `residual`, `novel`, `baseline`), `title`, `trial`. `level`
-//! orders rules over alerts, to which `raised` makes alerts events. Everything that is wrong comes out as [`diagnostic::Diagnostic`]s.
+//! orders rules over alerts, to which `raised` makes alerts events. [`lint`] warns of what compiles and is likely not meant. Everything that is wrong comes out as [`diagnostic::Diagnostic`]s.
 
 use std::io;
 use std::sync::Arc;
 
 mod alias;
 pub mod ast;
+pub mod attack;
 mod baseline;
 mod check;
 pub mod code;
@@ -20,6 +21,7 @@ pub mod explain;
 mod form;
 mod having;
 mod level;
+pub mod lint;
 mod listed;
 mod literal;
 pub mod load;
@@ -46,6 +48,7 @@ pub mod trial;
 mod tuning;
 
 pub use diagnostic::{Diagnostic, render};
+pub use lint::lint;
 pub use load::{LoadError, load};
 pub use pack::pack;
 
@@ -69,7 +72,7 @@ pub struct Compiled {
     pub program: plan::Program,
     /// Everything found, by file and place.
     pub diagnostics: Vec<Diagnostic>,
-    /// Names of the rules that are left out because of an error. Items that do not even parse have none.
+    /// Names of the rules that are left out because of an error. Those whose name cannot be read are not among them.
     pub rejected: Vec<String>,
     /// The tests of the rules that are right, as they are written.
     pub trials: Vec<trial::Trial>,

@@ -28,6 +28,15 @@ pub(super) enum Issue {
     TooDeep(Span),
 }
 
+impl Issue {
+    /// Where.
+    pub(super) fn span(&self) -> Span {
+        match self {
+            Issue::Unclosed(_, span) | Issue::Endless(span) | Issue::TooDeep(span) => *span,
+        }
+    }
+}
+
 /// The chunks of a text that hold more than blanks and comments.
 pub(super) fn split(text: &str) -> Vec<Chunk> {
     let at = text.len() - text.trim_start_matches('\u{feff}').len();
