@@ -18,6 +18,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("query", &["archive", "event", "alert"]),
     ("why", &["rule", "matching", "archive", "event", "alert"]),
     ("metrics", &["event", "alert"]),
+    ("lsp", &["rule", "event", "alert"]),
     ("serve", &["query", "rule", "alert", "archive", "event", "metrics"]),
     (
         "engine",
@@ -39,7 +40,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
         "cli",
         &[
             "event", "alert", "collect", "parse", "ingest", "rule", "archive", "query", "metrics", "serve", "engine",
-            "why",
+            "why", "lsp",
         ],
     ),
     ("main", &["cli"]),

@@ -12,6 +12,7 @@ mod check;
 mod demo;
 mod generate;
 mod input;
+mod lsp;
 mod progress;
 mod replay;
 mod run;
@@ -62,6 +63,7 @@ enum Command {
     Why(why::Arguments),
     WhyNot(why_not::Arguments),
     Check(check::Arguments),
+    Lsp(lsp::Arguments),
     Generate(generate::Arguments),
     Demo(demo::Arguments),
 }
@@ -80,6 +82,7 @@ pub fn run() -> anyhow::Result<ExitCode> {
         Command::Why(a) => why::run(a),
         Command::WhyNot(a) => why_not::run(a),
         Command::Check(a) => check::run(a),
+        Command::Lsp(a) => lsp::run(a),
         Command::Generate(a) => generate::run(a),
         Command::Demo(a) => demo::run(a),
     }

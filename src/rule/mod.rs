@@ -27,6 +27,7 @@ mod novel;
 mod operand;
 mod pack;
 mod parse;
+pub mod place;
 pub mod plan;
 pub(crate) mod raised;
 mod residual;
@@ -50,6 +51,7 @@ pub use load::{LoadError, load};
 pub use pack::pack;
 
 pub(crate) use crate::event::nearest;
+pub(crate) use scope::{CATEGORIES, is_builtin};
 
 /// A rule file.
 #[derive(Clone, Debug)]

@@ -15,7 +15,7 @@ use super::{SourceFile, literal, syntax};
 mod form;
 
 /// The pest parser; `Rule` names the grammar's rules.
-mod grammar {
+pub(super) mod grammar {
     #![allow(missing_docs, unreachable_pub)]
     #[derive(pest_derive::Parser)]
     #[grammar = "rule/grammar.pest"]

@@ -12,7 +12,8 @@ use super::nearest::nearest;
 use super::parse::Rule;
 use super::split::Issue;
 
-const CLAUSES: &[&str] = &[
+/// The keywords that clauses of a rule begin with.
+pub(super) const CLAUSES: &[&str] = &[
     "title",
     "description",
     "severity",
