@@ -44,10 +44,13 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
-    let absolute = |folder: PathBuf| {
-        std::path::absolute(&folder).with_context(|| format!("{} is no path of a folder", folder.display()))
-    };
-    let folders = arguments.rules.map(absolute).transpose()?.into_iter().collect();
-    let agreed = lsp::serve(lsp::Settings { folders })?;
+    let mut folders = Vec::new();
+    if let Some(folder) = arguments.rules {
+        let said = std::path::absolute(&folder).with_context(|| format!("{} is no path", folder.display()))?;
+        let real = folder.canonicalize().with_context(|| format!("there is no rules folder {}", folder.display()))?;
+        // An editor may call a file by either.
+        folders = vec![said, real];
+    }
+    let agreed = lsp::serve(lsp::Settings { folders });
     Ok(if agreed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -99,20 +99,17 @@ impl Analysis {
     }
 }
 
-/// The item that a place lies in, from its keyword on, and the comment right above it.
-pub(crate) fn item(text: &str, at: usize) -> (&str, String) {
-    let Some(chunk) = rule::place::items(text).into_iter().find(|chunk| chunk.start <= at && at < chunk.end) else {
-        return ("", String::new());
-    };
-    let start = head(text, chunk);
-    let above = &text[chunk.start..start];
-    let mut comment: Vec<&str> =
-        above.trim_end().lines().rev().map_while(|line| line.trim_start().strip_prefix('#').map(str::trim)).collect();
+/// The `let` or list with its name at a place, from its keyword on and cut if it is long, and the comment right above it.
+pub(crate) fn defined(text: &str, name: usize) -> (&str, String) {
+    const LONGEST: usize = 4_096;
+    let before = text[..name].trim_end();
+    let start = before.rfind(|c: char| !c.is_ascii_alphabetic()).map_or(0, |at| at + 1);
+    let rest = &text[start..text.floor_char_boundary(start + LONGEST)];
+    let end = rule::place::items(rest).first().map_or(rest.len(), |item| item.end);
+    let above = text[..start].trim_end_matches([' ', '\t']).lines().rev();
+    let mut comment: Vec<&str> = above.map_while(|line| line.trim_start().strip_prefix('#').map(str::trim)).collect();
     comment.reverse();
-    // A blank line between says that the comment is not about this item.
-    let apart =
-        above.trim_start().len() > above.trim_end().len() && above[above.trim_end().len()..].matches('\n').count() > 1;
-    (&text[start..chunk.end], if apart { String::new() } else { comment.join(" ") })
+    (&rest[..end], comment.join(" "))
 }
 
 /// Where the first word of an item stands, behind the comments before it.

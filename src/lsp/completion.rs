@@ -15,6 +15,9 @@ use crate::rule::ast::Span;
 use crate::rule::place::Next;
 use crate::rule::{CATEGORIES, tactic};
 
+/// So many rules are proposed with what they are.
+const TOLD: usize = 200;
+
 /// Something to write.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Proposal {
@@ -80,6 +83,8 @@ fn propose(analysis: &Analysis, cursor: &Cursor<'_>, next: Next, out: &mut Vec<P
             let text = "@0s ".to_owned();
             out.push(Proposal { text, ..plain(event, "an event", CompletionItemKind::SNIPPET) });
         }
+        // Before an operator it is proposed as `not in`.
+        Next::Keyword("not") if cursor.wants(Next::Operator) => {}
         Next::Keyword(name) => out.extend(words::find(&[words::SETTINGS, words::OTHERS], name).map(word)),
         // A name is for its writer to find, and a text.
         Next::Name | Next::Text | Next::Word => {}
@@ -115,8 +120,10 @@ fn in_text(analysis: &Analysis, cursor: &Cursor<'_>) -> (Vec<Proposal>, Span) {
     if cursor.in_list_call() {
         lists(analysis, &mut out);
     } else if let Some(asked) = cursor.asked().filter(|_| cursor.wants(Next::Value)) {
-        let of_rule = field::by_name(asked.field) == Some(field::RULE_NAME);
-        out.extend(values::of(analysis, asked.field).iter().map(|value| {
+        let values = values::of(analysis, asked.field);
+        // Thousands are not read, and each is looked for.
+        let of_rule = field::by_name(asked.field) == Some(field::RULE_NAME) && values.len() <= TOLD;
+        out.extend(values.iter().map(|value| {
             let doc = if of_rule { rule(analysis, value) } else { None };
             Proposal { doc: doc.unwrap_or_default(), ..plain(value, asked.field, CompletionItemKind::VALUE) }
         }));
@@ -124,6 +131,8 @@ fn in_text(analysis: &Analysis, cursor: &Cursor<'_>) -> (Vec<Proposal>, Span) {
         let tags = values::marks(analysis, "tags");
         out.extend(tags.iter().map(|tag| plain(tag, "tag", CompletionItemKind::VALUE)));
     }
+    // The rules of the folder have what is being written, too.
+    out.retain(|proposal| proposal.label != written.trim_matches('"'));
     let closes = written.len() < 2 || !written.ends_with('"');
     let quote = if closes { "\"" } else { "" };
     out.iter_mut().for_each(|proposal| proposal.text = format!("{}{quote}", escaped(&proposal.label)));
@@ -234,7 +243,9 @@ fn value(analysis: &Analysis, cursor: &Cursor<'_>, out: &mut Vec<Proposal>) {
         lists(analysis, out);
     }
     if matches!(asked.operator, "==" | "!=" | "<" | "<=" | ">" | ">=") {
-        for label in cursor.labels() {
+        // The last one is the step itself.
+        let labels = cursor.labels();
+        for label in labels.iter().take(labels.len().saturating_sub(1)) {
             let name = format!("{label}.{}", asked.field);
             out.push(plain(&name, "field of an earlier step", CompletionItemKind::FIELD));
         }

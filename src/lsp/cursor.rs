@@ -5,6 +5,9 @@ use super::token::{Kind, Token, tokens};
 use crate::rule::ast::Span;
 use crate::rule::place::{self, Next};
 
+/// Bytes of an item that are looked at behind the cursor.
+const LONGEST: usize = 1 << 16;
+
 /// A place in a text.
 pub(crate) struct Cursor<'a> {
     /// All of the text.
@@ -45,8 +48,7 @@ impl<'a> Cursor<'a> {
         };
         let token = on_line.iter().rfind(|token| touches(token) && counts(token)).copied();
         let start = token.map_or(offset, |token| token.span.start);
-        let item = place::items(&text[..start]).last().map_or(0, |item| item.start);
-        let mut before = tokens(&text[..start], item);
+        let mut before = tokens(&text[..start], place::item(&text[..start]));
         before.retain(|token| token.kind != Kind::Comment);
         let next = match token.map(|token| token.kind) {
             Some(Kind::Comment) => Vec::new(),
@@ -133,17 +135,11 @@ impl<'a> Cursor<'a> {
 
     /// The step names of the whole rule, those after the place too.
     pub(crate) fn all_labels(&self) -> Vec<String> {
-        let items = place::items(self.text);
-        let Some(item) = items.iter().find(|item| item.start <= self.offset && self.offset <= item.end) else {
-            return Vec::new();
-        };
-        let whole = Cursor {
-            text: self.text,
-            offset: item.end,
-            token: None,
-            before: tokens(&self.text[..item.end], item.start),
-            next: Vec::new(),
-        };
+        let start = place::item(&self.text[..self.written().start]);
+        let rest = &self.text[start..self.text.floor_char_boundary(start + LONGEST)];
+        let Some(item) = place::items(rest).into_iter().next() else { return Vec::new() };
+        let before = tokens(&rest[..item.end], item.start);
+        let whole = Cursor { text: rest, offset: item.end, token: None, before, next: Vec::new() };
         // Fields of tests are followed by a colon too; steps come before tests.
         let mut labels: Vec<String> = whole.labels().into_iter().map(str::to_owned).collect();
         labels.dedup();

@@ -1,6 +1,6 @@
 //! What a word means. In: a compiled folder, a text and a place in it. Out: Markdown, and the span it is about.
 
-use super::analysis::{Analysis, item};
+use super::analysis::{Analysis, defined};
 use super::cursor::Cursor;
 use super::names::holes;
 use super::token::Kind;
@@ -156,14 +156,14 @@ fn source(analysis: &Analysis, word: &str) -> Option<String> {
 /// What a `let` stands for.
 pub(crate) fn define(analysis: &Analysis, name: &str) -> Option<String> {
     let (file, found) = analysis.lets().find(|(_, define)| define.name.text == name)?;
-    let (code, comment) = item(analysis.text(file), found.name.span.start);
+    let (code, comment) = defined(analysis.text(file), found.name.span.start);
     Some(shown(code, &comment))
 }
 
 /// What is in a list.
 pub(crate) fn list(analysis: &Analysis, name: &str) -> Option<String> {
     let (file, found) = analysis.lists().find(|(_, list)| list.name.text == name)?;
-    let (code, comment) = item(analysis.text(file), found.name.span.start);
+    let (code, comment) = defined(analysis.text(file), found.name.span.start);
     let told = shown(code, &comment);
     let Origin::File(path) = &found.origin else { return Some(told) };
     let Some(text) = analysis.lists.get(&path.text) else { return Some(format!("{told}\n\nIts file cannot be read.")) };

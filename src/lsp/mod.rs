@@ -44,7 +44,11 @@ pub struct Settings {
 
 /// Serves standard input until it ends or the client says so. Whether the client ended it as agreed: `shutdown`, then
 /// `exit`.
-pub fn serve(settings: Settings) -> std::io::Result<bool> {
-    let connection = transport::stdio();
-    Ok(server::serve(&connection, settings))
+pub fn serve(settings: Settings) -> bool {
+    let (connection, writer) = transport::stdio();
+    let agreed = server::serve(&connection, settings);
+    drop(connection);
+    // What a thread panics with is on standard error already.
+    let _ = writer.join();
+    agreed
 }

@@ -2,7 +2,7 @@
 //! with an error, and reading goes on with the next.
 
 use std::io::{self, BufRead, Write};
-use std::thread;
+use std::thread::{self, JoinHandle};
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use lsp_server::{Connection, ErrorCode, Message};
@@ -18,13 +18,14 @@ enum Frame {
     Wrong(Value),
 }
 
-/// A connection over standard input and output. It ends with the input.
-pub(crate) fn stdio() -> Connection {
+/// A connection over standard input and output, which ends with the input, and the thread that writes: it ends when the
+/// connection is dropped and all is written.
+pub(crate) fn stdio() -> (Connection, JoinHandle<()>) {
     let (to_us, receiver) = unbounded::<Message>();
     let (sender, from_us) = unbounded::<Message>();
     thread::spawn(move || read(&mut io::stdin().lock(), &to_us));
-    thread::spawn(move || write(&from_us));
-    Connection { sender, receiver }
+    let writer = thread::spawn(move || write(&from_us));
+    (Connection { sender, receiver }, writer)
 }
 
 fn read(input: &mut impl BufRead, to_us: &Sender<Message>) {

@@ -9,21 +9,19 @@ use pest::error::{ErrorVariant, InputLocation};
 
 use super::ast::Span;
 use super::parse::{Rule, grammar::Grammar};
-use super::split::split;
+use super::split::{split, starts_item};
 use super::syntax::CLAUSES;
 
 /// Stands for the place itself: no token of the grammar takes it.
 const PLACE: char = '\0';
 
-/// A kind of thing that may stand somewhere.
+/// A kind of thing that may stand somewhere; what continues comes before what is new.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Next {
     /// `rule`, `let` or `list`
     Item,
     /// A name that is given here.
     Name,
-    /// A clause of a rule.
-    Clause,
     /// A text in quotes.
     Text,
     /// A severity.
@@ -52,13 +50,16 @@ pub enum Next {
     TestLine,
     /// This word.
     Keyword(&'static str),
+    /// A clause of a rule.
+    Clause,
 }
 
 /// What may come after `before`, each kind once; empty where nothing helps.
 pub fn next(before: &str) -> Vec<Next> {
-    let chunks = split(before);
-    let Some(last) = chunks.last() else { return vec![Next::Item] };
-    let item = &before[last.span.start..];
+    let item = &before[item(before)..];
+    if split(item).is_empty() {
+        return vec![Next::Item];
+    }
     let mut found = wrapped("", item);
     if found.is_none() {
         let clause = clauses(item).last().copied();
@@ -74,6 +75,14 @@ pub fn next(before: &str) -> Vec<Next> {
         found.push(Next::Item);
     }
     found
+}
+
+/// Where the item starts that goes on at the end of `before`, with the comments before it.
+pub fn item(before: &str) -> usize {
+    // An item in column 1 starts one whatever comes before, so no more than from there on is read.
+    let lines = memchr::memrchr_iter(b'\n', before.as_bytes()).map(|at| at + 1);
+    let near = lines.into_iter().find(|at| starts_item(&before.as_bytes()[*at..])).unwrap_or(0);
+    near + split(&before[near..]).last().map_or(0, |chunk| chunk.span.start)
 }
 
 /// The pieces of a file that hold one item each, with the comments before it.
@@ -137,7 +146,7 @@ fn nexts(rule: Rule) -> &'static [Next] {
         Rule::argument => &[Next::Field],
         Rule::condition | Rule::conjunction | Rule::negation | Rule::group | Rule::comparison => &[Next::Condition],
         Rule::operator => &[Next::Operator],
-        Rule::operand | Rule::values | Rule::path | Rule::list_call => &[Next::Value],
+        Rule::operand | Rule::values | Rule::path => &[Next::Value],
         Rule::aggregate | Rule::function | Rule::bound | Rule::bounds | Rule::bounds_all | Rule::bounds_group => {
             &[Next::Aggregate]
         }
@@ -147,19 +156,19 @@ fn nexts(rule: Rule) -> &'static [Next] {
         Rule::given | Rule::at => &[Next::TestLine],
         Rule::expect | Rule::kw_expect => &[Next::Keyword("expect")],
         Rule::from | Rule::kw_from => &[Next::Keyword("from")],
-        Rule::sequence => &[Next::Keyword("sequence")],
-        Rule::together => &[Next::Keyword("all")],
-        Rule::until => &[Next::Keyword("until")],
+        Rule::sequence | Rule::kw_sequence => &[Next::Keyword("sequence")],
+        Rule::together | Rule::kw_all => &[Next::Keyword("all")],
+        Rule::until | Rule::kw_until => &[Next::Keyword("until")],
         Rule::absent | Rule::kw_not => &[Next::Keyword("not")],
-        Rule::by => &[Next::Keyword("by")],
-        Rule::on => &[Next::Keyword("on")],
-        Rule::within => &[Next::Keyword("within")],
-        Rule::every => &[Next::Keyword("every")],
-        Rule::having => &[Next::Keyword("having")],
-        Rule::novel => &[Next::Keyword("new")],
-        Rule::rare => &[Next::Keyword("rare")],
-        Rule::baseline => &[Next::Keyword("baseline")],
-        Rule::exists => &[Next::Keyword("exists")],
+        Rule::by | Rule::kw_by => &[Next::Keyword("by")],
+        Rule::on | Rule::kw_on => &[Next::Keyword("on")],
+        Rule::within | Rule::kw_within => &[Next::Keyword("within")],
+        Rule::every | Rule::kw_every => &[Next::Keyword("every")],
+        Rule::having | Rule::kw_having => &[Next::Keyword("having")],
+        Rule::novel | Rule::kw_new => &[Next::Keyword("new")],
+        Rule::rare | Rule::kw_rare => &[Next::Keyword("rare")],
+        Rule::baseline | Rule::kw_baseline => &[Next::Keyword("baseline")],
+        Rule::exists | Rule::kw_exists => &[Next::Keyword("exists")],
         Rule::late | Rule::kw_late => &[Next::Keyword("late")],
         Rule::kw_where => &[Next::Keyword("where")],
         Rule::kw_expires => &[Next::Keyword("expires")],
@@ -222,7 +231,43 @@ mod tests {
             "rule a { when any test \"x\" { @0s any { user.name: ",
             "rule a { when any }\n",
         ];
-        check(&places, expect![""]);
+        check(
+            &places,
+            expect![[r#"
+                "": Item
+                "let ": Name
+                "let a = ": Source
+                "let a = process ": where
+                "let a = process\n": where Item
+                "let a = process where ": Condition
+                "let a = process where process.name ": Operator not
+                "let a = process where process.name == ": Value
+                "let a = process where process.name in (\"a\", ": Text Value Bare
+                "let a = process where process.name == \"x\" ": and or
+                "list l ": from
+                "rule a { ": Clause
+                "rule a { title ": Text
+                "rule a { severity ": Word
+                "rule a { attack T1110, ": Mark
+                "rule a { when ": Source all sequence
+                "rule a { when process ": baseline by every having new on rare where within Clause
+                "rule a { when process by ": Field
+                "rule a { when process within ": Bare
+                "rule a { when process within 5m having ": Aggregate
+                "rule a { when process within 5m having sum(": Field Bare
+                "rule a { when process new (user.name) ": Tuning baseline by every having new on rare within Clause
+                "rule a { when process by user.name every 1h baseline count() above 4 ": Tuning baseline by every having mad new on rare sigma times within Clause
+                "rule a { when sequence ": baseline by every having new on rare within
+                "rule a { when sequence within 5m { ": Step until
+                "rule a { when sequence within 5m { one: ": Source not
+                "rule a { when any except \"x\" ": where
+                "rule a { when any test \"x\" { ": TestLine expect
+                "rule a { when any test \"x\" { @0s ": Source every late
+                "rule a { when any test \"x\" { @0s any { ": Field
+                "rule a { when any test \"x\" { @0s any { user.name: ": Text Value Bare
+                "rule a { when any }\n": Item
+            "#]],
+        );
     }
 
     #[test]
@@ -233,7 +278,15 @@ mod tests {
             "rule a {\n when sequence {\n one: ?? bad\n two: process where ",
             "rule b { when ((\n\nrule a { when process where ",
         ];
-        check(&places, expect![""]);
+        check(
+            &places,
+            expect![[r#"
+            "rule a {\n  title \"b\n  severity ": Word
+            "rule a {\n  title b c\n  when process where ": Condition
+            "rule a {\n when sequence {\n one: ?? bad\n two: process where ": Condition
+            "rule b { when ((\n\nrule a { when process where ": Condition
+        "#]],
+        );
     }
 
     #[test]
