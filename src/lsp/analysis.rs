@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::folder::{Disk, Folder};
 use crate::rule::ast::{Item, Let, List, Rule, Span};
-use crate::rule::{self, Compiled, SourceFile};
+use crate::rule::{self, Compiled, Parsed, SourceFile};
 
 /// A compiled folder.
 #[derive(Default)]
@@ -24,8 +24,15 @@ pub(crate) struct Analysis {
     pub(crate) folder: PathBuf,
 }
 
-/// Reads and compiles a folder. Texts that are open stand for those on disk; `look` asks the disk for what is new there.
-pub(crate) fn analyse(folder: &Folder, open: &[(PathBuf, Arc<str>)], disk: &mut Disk, look: bool) -> Analysis {
+/// Reads and compiles a folder. Texts that are open stand for those on disk; `look` asks the disk for what is
+/// new there. Files that are as `parsed` has them are not parsed again.
+pub(crate) fn analyse(
+    folder: &Folder,
+    open: &[(PathBuf, Arc<str>)],
+    disk: &mut Disk,
+    parsed: &mut Parsed,
+    look: bool,
+) -> Analysis {
     let mut texts: BTreeMap<PathBuf, Result<Arc<str>, String>> = BTreeMap::new();
     for path in disk.files(folder, look).clone() {
         if !open.iter().any(|(other, _)| *other == path) {
@@ -43,11 +50,12 @@ pub(crate) fn analyse(folder: &Folder, open: &[(PathBuf, Arc<str>)], disk: &mut 
         }
     }
     let (disk, lists) = (RefCell::new(disk), RefCell::new(HashMap::new()));
-    out.compiled = rule::compile(&files, &|list| {
+    let read = |list: &str| {
         let text = disk.borrow_mut().text(&out.folder.join(list), look).map_err(io::Error::other)?;
         lists.borrow_mut().insert(list.to_owned(), text.to_string());
         Ok(text.to_string())
-    });
+    };
+    out.compiled = rule::compile_again(&files, &read, parsed);
     out.lists = lists.into_inner();
     out
 }

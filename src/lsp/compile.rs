@@ -11,6 +11,7 @@ use crossbeam_channel::{Receiver, Sender, unbounded};
 
 use super::analysis::{Analysis, analyse};
 use super::folder::{Disk, Folder};
+use crate::rule::Parsed;
 
 /// A folder to compile.
 pub(crate) struct Job {
@@ -43,10 +44,10 @@ pub(crate) fn start() -> (Sender<Job>, Receiver<Done>) {
     let (jobs, todo) = unbounded::<Job>();
     let (finished, done) = unbounded();
     thread::spawn(move || {
-        let mut disk = Disk::default();
+        let (mut disk, mut parsed) = (Disk::default(), Parsed::default());
         for job in todo {
             let Job { folder, open, versions, look, edit } = job;
-            let compiled = catch_unwind(AssertUnwindSafe(|| analyse(&folder, &open, &mut disk, look)));
+            let compiled = catch_unwind(AssertUnwindSafe(|| analyse(&folder, &open, &mut disk, &mut parsed, look)));
             if compiled.is_err() {
                 tracing::error!("the compiler failed on {}; please report this as a bug", folder.path().display());
             }

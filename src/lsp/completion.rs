@@ -44,12 +44,22 @@ pub(crate) fn complete(analysis: &Analysis, text: &str, offset: usize) -> (Vec<P
         Some(Kind::Comment | Kind::Regex) => {}
         Some(Kind::Text) => return in_text(analysis, &cursor),
         Some(Kind::Word | Kind::Bare | Kind::Operator | Kind::Mark) | None => {
-            for next in &cursor.next {
-                propose(analysis, &cursor, *next, &mut out);
-            }
+            let mut order = cursor.next.clone();
+            order.sort_by_key(rank);
+            order.into_iter().for_each(|next| propose(analysis, &cursor, next, &mut out));
         }
     }
     (out, span)
+}
+
+/// Settings come in the order of their table, clauses last.
+fn rank(next: &Next) -> usize {
+    let table = words::SETTINGS;
+    match next {
+        Next::Keyword(word) => table.iter().position(|entry| entry.word == *word).map_or(0, |at| at + 1),
+        Next::Clause => table.len() + 1,
+        _ => 0,
+    }
 }
 
 fn propose(analysis: &Analysis, cursor: &Cursor<'_>, next: Next, out: &mut Vec<Proposal>) {
@@ -96,6 +106,10 @@ fn in_text(analysis: &Analysis, cursor: &Cursor<'_>) -> (Vec<Proposal>, Span) {
     let written = cursor.word();
     let start = cursor.written().start;
     let mut out = Vec::new();
+    let open = start + cursor.text[start..].find('"').map_or(0, |at| at + 1);
+    if cursor.offset < open {
+        return (out, Span { start: cursor.offset, end: cursor.offset });
+    }
     if cursor.last() == "title" {
         let before = &cursor.text[start..cursor.offset];
         let Some(open) = before.rfind('{').filter(|open| !before[*open..].contains('}')) else {
@@ -136,8 +150,7 @@ fn in_text(analysis: &Analysis, cursor: &Cursor<'_>) -> (Vec<Proposal>, Span) {
     let closes = written.len() < 2 || !written.ends_with('"');
     let quote = if closes { "\"" } else { "" };
     out.iter_mut().for_each(|proposal| proposal.text = format!("{}{quote}", escaped(&proposal.label)));
-    let open = start + cursor.text[start..].find('"').map_or(0, |at| at + 1);
-    (out, Span { start: open, end: cursor.offset.max(open) })
+    (out, Span { start: open, end: cursor.offset })
 }
 
 fn escaped(text: &str) -> String {

@@ -29,6 +29,15 @@ pub(crate) fn hover(analysis: &Analysis, text: &str, offset: usize) -> Option<(S
     Some((told?, token.span))
 }
 
+/// What the codes of the mistakes at a place are about. The analysis is of the text as it is now.
+pub(crate) fn mistakes(analysis: &Analysis, file: usize, offset: usize) -> Vec<String> {
+    let name = &analysis.compiled.sources[file].name;
+    let here = analysis.compiled.diagnostics.iter().filter(|found| found.place.file == *name);
+    let touching =
+        here.filter(|found| found.place.start <= offset && offset < found.place.end.max(found.place.start + 1));
+    touching.map(|found| format!("{}: {}", found.code.number(), found.code.doc())).collect()
+}
+
 /// A word by where it stands: the same one may be a clause, a field or the name of a `let`.
 fn named(analysis: &Analysis, cursor: &Cursor<'_>, word: &str) -> Option<String> {
     let wants = |next| cursor.wants(next);

@@ -23,7 +23,7 @@ use super::completion::{Proposal, complete};
 use super::definition::{Target, definition, references};
 use super::diagnostics::diagnostics;
 use super::fix::fixes;
-use super::hover::hover;
+use super::hover::{hover, mistakes};
 use super::rename::{prepare, rename};
 use super::server::Client;
 use super::state::State;
@@ -72,6 +72,8 @@ struct About {
     path: PathBuf,
     text: Arc<str>,
     analysis: Arc<Analysis>,
+    /// The analysis is of this text, not of one some edits ago.
+    settled: bool,
 }
 
 impl About {
@@ -90,7 +92,8 @@ impl Ask<'_> {
         let document = self.state.document(&path).ok_or_else(missing)?;
         let (text, folder) = (document.text.clone(), document.folder.clone());
         let analysis = if now { self.state.fresh(&folder) } else { self.state.recent(&folder) };
-        Ok(About { path, text, analysis })
+        let settled = self.state.settled(&folder);
+        Ok(About { path, text, analysis, settled })
     }
 
     fn offset(&self, text: &str, position: Position) -> usize {
@@ -110,9 +113,13 @@ impl Ask<'_> {
         let at = params.text_document_position_params;
         let about = self.about(&at.text_document.uri, false)?;
         let offset = self.offset(&about.text, at.position);
-        let Some((told, span)) = hover(&about.analysis, &about.text, offset) else { return Ok(None) };
-        let range = Some(self.range(&about.text, span));
-        Ok(Some(Hover { contents: HoverContents::Markup(self.markup(told)), range }))
+        let found = hover(&about.analysis, &about.text, offset);
+        let range = found.as_ref().map(|(_, span)| self.range(&about.text, *span));
+        let file = about.analysis.file(&about.path).filter(|_| about.settled);
+        let mut told = file.map_or_else(Vec::new, |file| mistakes(&about.analysis, file, offset));
+        told.splice(..0, found.map(|(told, _)| told));
+        let contents = HoverContents::Markup(self.markup(told.join("\n\n")));
+        Ok((!told.is_empty()).then_some(Hover { contents, range }))
     }
 
     fn completion(mut self, params: lsp_types::CompletionParams) -> Answer<Option<CompletionResponse>> {

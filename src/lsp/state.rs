@@ -209,6 +209,11 @@ impl State {
         self.programs[folder].analysis.clone()
     }
 
+    /// Whether the last edit of a folder is compiled.
+    pub(crate) fn settled(&self, folder: &Folder) -> bool {
+        self.programs.get(folder).is_some_and(|program| program.done == program.edits)
+    }
+
     /// A folder as it is now; waits until it is compiled.
     pub(crate) fn fresh(&mut self, folder: &Folder) -> Arc<Analysis> {
         loop {

@@ -40,8 +40,9 @@ pub(crate) const CLAUSES: &[Entry] = words! {
     "test" "test \"name\" { @0s authentication { … } expect 1 }" "Events made for a test, and how many alerts they raise.";
 };
 
-/// What follows a pattern.
+/// What follows a pattern, what is needed most first.
 pub(crate) const SETTINGS: &[Entry] = words! {
+    "where" "where condition" "Only events for which the condition holds.";
     "by" "by source.ip, user.name" "The key: events are counted and joined for each of its values by themselves.";
     "on" "on user.name" "The key of this step, where steps have their key in different fields.";
     "within" "within 5m" "A sliding window: from the first event to the last at most so long, both ends included.";
@@ -50,7 +51,6 @@ pub(crate) const SETTINGS: &[Entry] = words! {
     "new" "new (user.name, source.ip) over 30d learn 14d" "The last field's value was not seen with the others for so long.";
     "rare" "rare (host.name, process.name) below 3 over 30d" "The last field's value was seen with the others fewer times than that.";
     "baseline" "baseline sum(source.bytes) over 14d above 4 mad" "A bucket that stands out from the same key's earlier ones.";
-    "where" "where condition" "Only events for which the condition holds.";
 };
 
 /// Parameters of `new`, `rare` and `baseline`.

@@ -88,6 +88,9 @@ say('== hover')
 go('source.ip', 3)
 say('%s', ask('textDocument/hover').contents.value)
 
+go('severty')
+say('%s', ask('textDocument/hover').contents.value)
+
 say('== completion')
 go('source.ip within', 7)
 local result = ask('textDocument/completion')
@@ -121,6 +124,8 @@ local prepared = ask('textDocument/prepareRename')
 say('%s', prepared.placeholder)
 vim.lsp.util.apply_workspace_edit(ask('textDocument/rename', { newName = 'bad_login' }), client.offset_encoding)
 for _, buffer in ipairs(vim.api.nvim_list_bufs()) do
+  -- A file that was opened to be edited is served as well.
+  vim.lsp.buf_attach_client(buffer, id)
   for _, line in ipairs(vim.api.nvim_buf_get_lines(buffer, 0, -1, false)) do
     if line:find('bad_login') then say('%s', line) end
   end

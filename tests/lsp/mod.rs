@@ -44,7 +44,60 @@ fn neovim_is_served() {
         std::fs::write(rules.join(name), text).unwrap();
     }
     let Some(said) = neovim(folder.path(), &rules) else { return };
-    expect![""].assert_eq(&said);
+    expect![[r#"
+        == diagnostics
+        other.weir:1:19-25 ERROR W0102 there is no category and no `let` named `nobody` | unknown | write an ECS category such as `authentication`, `any`, or define it: let name = any where …
+        ssh.weir:19:29-36 ERROR W0101 unknown field `severty` | not in the field table | a value that has no field of its own is written fields.severty
+        ssh.weir:8:28-36 ERROR W0101 unknown field `user.nam` | did you mean `user.name`? | a value that has no field of its own is written fields.user.nam
+        == fix
+        replace with `user.name`
+        other.weir:1:19-25 ERROR W0102 there is no category and no `let` named `nobody` | unknown | write an ECS category such as `authentication`, `any`, or define it: let name = any where …
+        ssh.weir:19:29-36 ERROR W0101 unknown field `severty` | not in the field table | a value that has no field of its own is written fields.severty
+        == hover
+        `source.ip`: address
+
+        The address it came from.
+
+        Asked with `==` `!=` `in`, with addresses, networks and lists.
+        W0101: A field is a name of the field table, or `fields.` and the name the log uses.
+        == completion
+        source.ip address
+        source.port number
+        source.domain text
+        source.bytes number
+        source.packets number
+        source.geo.country_iso_code text
+        source.geo.city_name text
+        source.as.number number
+        source.as.organization.name text
+        == completion in what is being written
+        success
+        failure
+        unknown
+        == definition
+        lets.weir:2:5
+        scanners.txt:1:1
+        == references
+        lets.weir:2:5
+        ssh.weir:7:8
+        ssh.weir:14:11
+        == rename
+        `network` would clash: `network` is a category
+        failed
+          when bad_login by source.ip within 5m having count() >= 10
+            bad:  bad_login
+        let bad_login = authentication where event.outcome == "failure"
+        == outline
+        2 [Array] scanners
+        4 [Function] guessing
+        11 [Function] guessed
+        14 [Field] bad
+        15 [Field] good
+        19 [Function] never
+        == end
+        never: all is compiled
+    "#]]
+    .assert_eq(&said);
 }
 
 /// What the script wrote; `None`, with a word, where there is no Neovim.

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use super::analysis::{Analysis, analyse};
 use super::folder::{Disk, Folder};
+use crate::rule::Parsed;
 
 mod names;
 mod protocol;
@@ -36,7 +37,7 @@ rule over { when alert where rule.name in (\"bruteforce\", \"twice\") by source.
 
 fn folder(files: &[(&str, &str)]) -> Analysis {
     let open: Vec<_> = files.iter().map(|(name, text)| (PathBuf::from(*name), (*text).into())).collect();
-    analyse(&Folder::Alone("a.weir".into()), &open, &mut Disk::default(), false)
+    analyse(&Folder::Alone("a.weir".into()), &open, &mut Disk::default(), &mut Parsed::default(), false)
 }
 
 /// The folder, its files, and the cursor in the first.

@@ -12,6 +12,7 @@ use super::super::hover::hover;
 use super::super::rename::{prepare, rename};
 use super::super::symbols::{Symbol, symbols};
 use super::{FOLDER, folder, standing};
+use crate::rule::Parsed;
 use crate::rule::ast::Span;
 
 /// Places as `file:text`, with the line.
@@ -87,7 +88,8 @@ fn the_path_of_a_list_leads_to_its_file() {
     let text = "list l from \"l.txt\"\nlist m from \"missing.txt\"\nrule a { when any where source.ip in l }";
     let file = dir.path().join("a.weir");
     let open = [(file.clone(), text.into())];
-    let analysis = analyse(&Folder::Near(dir.path().to_owned()), &open, &mut Disk::default(), true);
+    let analysis =
+        analyse(&Folder::Near(dir.path().to_owned()), &open, &mut Disk::default(), &mut Parsed::default(), true);
     let found = definition(&analysis, 0, text.find("l.txt").unwrap());
     assert_eq!(found, [Target { path: dir.path().join("l.txt"), span: Span::default() }]);
     assert_eq!(definition(&analysis, 0, text.find("missing").unwrap()), []);

@@ -101,6 +101,19 @@ fn diagnostics_follow_the_edits() {
 }
 
 #[test]
+fn a_mistake_is_explained_where_it_is() {
+    let mut client = Client::ready(json!({}));
+    let uri = "untitled:one";
+    client.open(uri, "rule a { when any where user.nam == \"x\" }");
+    assert_eq!(client.told(), "untitled:one W0101 0:24-0:32");
+    let at = json!({ "textDocument": { "uri": uri }, "position": { "line": 0, "character": 25 } });
+    let told = client.ask("textDocument/hover", at).unwrap();
+    let told = told["contents"]["value"].as_str().unwrap();
+    assert!(told.starts_with("W0101: A field is a name of the field table"), "{told}");
+    assert!(client.stop());
+}
+
+#[test]
 fn a_folder_is_one_program() {
     let dir = tempfile::tempdir().unwrap();
     let rules = dir.path().join("rules");

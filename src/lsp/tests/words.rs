@@ -230,3 +230,64 @@ fn what_may_stand_there_is_proposed() {
     check_completion("rule a { description \"any §", expect!["0 of 0: "]);
     check_completion("# sev§", expect!["0 of 0: "]);
 }
+
+/// Pieces of rule files, whole and broken.
+const PIECES: &[&str] = &[
+    "rule a {",
+    "}",
+    "let b = ",
+    "list l = (",
+    ")",
+    "\n",
+    " ",
+    "when ",
+    "sequence by user.name within 5m {",
+    "one: ",
+    "process ",
+    "where ",
+    "user.name ",
+    "fields.\"a b\" ",
+    "user.",
+    "not ",
+    "in ",
+    "== ",
+    "\"text\" ",
+    "\"open é😀",
+    "c\"",
+    "\\",
+    "/re",
+    "/",
+    "10.0.0.0/8",
+    "list(\"",
+    ",",
+    "title \"{one.",
+    "{",
+    "# note",
+    "@0s ",
+    "test \"t\" {",
+    "é",
+    "😀",
+    "\u{feff}",
+    "\r\n",
+    "\0",
+];
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig { cases: 300, failure_persistence: None, ..Default::default() })]
+    /// Whatever is written and wherever the cursor is, there is an answer.
+    #[test]
+    fn no_text_is_too_broken(
+        pieces in proptest::collection::vec(proptest::sample::select(PIECES), 0..25),
+        at in proptest::prelude::any::<proptest::sample::Index>(),
+    ) {
+        let text = pieces.concat();
+        let offset = text.floor_char_boundary(at.index(text.len() + 1));
+        let analysis = super::folder(&[("a.weir", &text), ("b.weir", FOLDER)]);
+        let (_, span) = complete(&analysis, &text, offset);
+        proptest::prop_assert!(span.start <= offset && span.end <= text.len() && text.get(span.start..span.end).is_some());
+        hover(&analysis, &text, offset);
+        super::super::symbols::symbols(&analysis, 0);
+        super::super::definition::references(&analysis, 0, offset, true);
+        let _ = super::super::rename::rename(&analysis, 0, offset, "other");
+    }
+}
