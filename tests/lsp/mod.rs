@@ -95,7 +95,7 @@ fn neovim_is_served() {
         15 [Field] good
         19 [Function] never
         == end
-        never: all is compiled
+        exit code 0
     "#]]
     .assert_eq(&said);
 }

@@ -196,7 +196,7 @@ fn what_may_stand_there_is_proposed() {
     check_completion("rule a { when alert where rule.name == \"§", expect![[r#"3 of 3: bruteforce" twice" over""#]]);
     check_completion(
         "rule a { when any by user.name §",
-        expect!["23 of 23: baseline by every having new on rare within"],
+        expect!["23 of 23: by on within every having new rare baseline"],
     );
     check_completion("rule a { when any within §", expect!["6 of 6: 30s 1m 5m 15m 1h 24h"]);
     check_completion(
@@ -210,7 +210,7 @@ fn what_may_stand_there_is_proposed() {
     );
     check_completion(
         "rule a { when any new (user.name) §",
-        expect!["28 of 28: over learn above below min baseline by every"],
+        expect!["28 of 28: over learn above below min by on within"],
     );
     check_completion(
         "rule a { attack T1110, T155§",
