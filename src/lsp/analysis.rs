@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::folder::{Disk, Folder};
+use super::text::boundary;
 use crate::rule::ast::{Item, Let, List, Rule, Span};
 use crate::rule::{self, Compiled, Parsed, SourceFile};
 
@@ -112,7 +113,7 @@ pub(crate) fn defined(text: &str, name: usize) -> (&str, String) {
     const LONGEST: usize = 4_096;
     let before = text[..name].trim_end();
     let start = before.rfind(|c: char| !c.is_ascii_alphabetic()).map_or(0, |at| at + 1);
-    let rest = &text[start..text.floor_char_boundary(start + LONGEST)];
+    let rest = &text[start..boundary(text, start + LONGEST)];
     let end = rule::place::items(rest).first().map_or(rest.len(), |item| item.end);
     let above = text[..start].trim_end_matches([' ', '\t']).lines().rev();
     let mut comment: Vec<&str> = above.map_while(|line| line.trim_start().strip_prefix('#').map(str::trim)).collect();

@@ -1,6 +1,7 @@
 //! What is under the cursor, and what may stand there, however broken the text is. In: a text and a place in it. Out: the
 //! token there, those before it in its item, and what the grammar hopes for in its stead.
 
+use super::text::boundary;
 use super::token::{Kind, Token, tokens};
 use crate::rule::ast::Span;
 use crate::rule::place::{self, Next};
@@ -136,7 +137,7 @@ impl<'a> Cursor<'a> {
     /// The step names of the whole rule, those after the place too.
     pub(crate) fn all_labels(&self) -> Vec<String> {
         let start = place::item(&self.text[..self.written().start]);
-        let rest = &self.text[start..self.text.floor_char_boundary(start + LONGEST)];
+        let rest = &self.text[start..boundary(self.text, start + LONGEST)];
         let Some(item) = place::items(rest).into_iter().next() else { return Vec::new() };
         let before = tokens(&rest[..item.end], item.start);
         let whole = Cursor { text: rest, offset: item.end, token: None, before, next: Vec::new() };

@@ -100,11 +100,13 @@ fn near(folder: &Path, deepest: usize, files: &mut BTreeSet<PathBuf>) {
 /// What stands in files, as last read.
 #[derive(Default)]
 pub(crate) struct Disk {
-    texts: HashMap<PathBuf, (Option<Stamp>, Result<Arc<str>, String>)>,
+    texts: HashMap<PathBuf, (Option<Stamp>, Text)>,
     /// The rule files of each folder.
     folders: HashMap<Folder, BTreeSet<PathBuf>>,
 }
 
+/// What stands in a file, or why it cannot be read.
+type Text = Result<Arc<str>, String>;
 /// What tells whether a file changed.
 type Stamp = (SystemTime, u64);
 
@@ -118,7 +120,7 @@ impl Disk {
     }
 
     /// The text of a file, or why it cannot be read; `look` asks the disk even if it was asked before.
-    pub(crate) fn text(&mut self, path: &Path, look: bool) -> Result<Arc<str>, String> {
+    pub(crate) fn text(&mut self, path: &Path, look: bool) -> Text {
         if let Some((stamp, text)) = self.texts.get(path)
             && (!look || (stamp.is_some() && *stamp == self::stamp(path)))
         {

@@ -3,6 +3,7 @@
 use super::analysis::{Analysis, defined};
 use super::cursor::Cursor;
 use super::names::holes;
+use super::text::boundary;
 use super::token::Kind;
 use super::values;
 use super::words::{self, Entry};
@@ -185,7 +186,7 @@ pub(crate) fn list(analysis: &Analysis, name: &str) -> Option<String> {
 
 fn shown(code: &str, comment: &str) -> String {
     const MOST: usize = 1_000;
-    let cut = code.floor_char_boundary(MOST);
+    let cut = boundary(code, MOST);
     let code = if cut < code.len() { format!("{} …", &code[..cut]) } else { code.to_owned() };
     let comment = if comment.is_empty() { String::new() } else { format!("\n\n{comment}") };
     format!("```weir\n{code}\n```{comment}")

@@ -211,7 +211,6 @@ impl Ask<'_> {
         }))
     }
 
-    #[expect(clippy::mutable_key_type, reason = "the protocol's edits are a map by address, which is never changed")]
     fn actions(mut self, params: lsp_types::CodeActionParams) -> Answer<Option<Vec<CodeActionOrCommand>>> {
         let wanted = params.context.only.as_deref();
         // `quickfix` stands for all kinds of it, and no kind for everything.

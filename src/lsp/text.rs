@@ -34,7 +34,7 @@ impl<'a> Lines<'a> {
 
     /// The position of a byte; inside a character, that of its start.
     pub(crate) fn position(&self, offset: usize) -> Position {
-        let offset = self.text.floor_char_boundary(offset);
+        let offset = boundary(self.text, offset);
         let line = self.starts.partition_point(|start| *start <= offset) - 1;
         let before = &self.text[self.starts[line]..offset];
         let column = match self.units {
@@ -52,7 +52,7 @@ impl<'a> Lines<'a> {
         let line = self.text[*start..end].trim_end_matches(['\n', '\r']);
         let wanted = position.character as usize;
         let column = match self.units {
-            Units::Utf8 => line.floor_char_boundary(wanted),
+            Units::Utf8 => boundary(line, wanted),
             Units::Utf16 => {
                 let mut units = 0;
                 let passed = line.char_indices().find(|(_, c)| {
@@ -69,6 +69,11 @@ impl<'a> Lines<'a> {
     pub(crate) fn range(&self, span: Span) -> Range {
         Range::new(self.position(span.start), self.position(span.end))
     }
+}
+
+/// The start of the character at a byte, or the text's end.
+pub(crate) fn boundary(text: &str, at: usize) -> usize {
+    (0..=at.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0)
 }
 
 fn number(n: usize) -> u32 {

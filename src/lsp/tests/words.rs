@@ -281,7 +281,7 @@ proptest::proptest! {
         at in proptest::prelude::any::<proptest::sample::Index>(),
     ) {
         let text = pieces.concat();
-        let offset = text.floor_char_boundary(at.index(text.len() + 1));
+        let offset = super::super::text::boundary(&text, at.index(text.len() + 1));
         let analysis = super::folder(&[("a.weir", &text), ("b.weir", FOLDER)]);
         let (_, span) = complete(&analysis, &text, offset);
         proptest::prop_assert!(span.start <= offset && span.end <= text.len() && text.get(span.start..span.end).is_some());
