@@ -2,7 +2,7 @@
 //! answers, and diagnostics, on standard output.
 //!
 //! Reading order: `transport` frames messages, `server` takes them one by one, `state` holds the open texts and has
-//! `compile` make an [`analysis::Analysis`] of their rules folder (`folder`), `requests` turns the protocol's questions
+//! `compile` make an `Analysis` of their rules folder (`folder`), `requests` turns the protocol's questions
 //! into those that `diagnostics`, `hover`, `completion`, `definition`, `rename`, `symbols` and `fix` answer. These know
 //! nothing of the protocol's positions: they take and give bytes, and `text` converts.
 //!
