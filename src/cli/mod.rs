@@ -13,6 +13,7 @@ mod demo;
 mod explain_code;
 mod generate;
 mod input;
+mod lsp;
 mod progress;
 mod replay;
 mod run;
@@ -67,6 +68,7 @@ enum Command {
     Check(check::Arguments),
     Test(test::Arguments),
     ExplainCode(explain_code::Arguments),
+    Lsp(lsp::Arguments),
     Generate(generate::Arguments),
     Demo(demo::Arguments),
 }
@@ -87,6 +89,7 @@ pub fn run() -> anyhow::Result<ExitCode> {
         Command::Check(a) => check::run(a),
         Command::Test(a) => test::run(a),
         Command::ExplainCode(a) => explain_code::run(a),
+        Command::Lsp(a) => lsp::run(a),
         Command::Generate(a) => generate::run(a),
         Command::Demo(a) => demo::run(a),
     }

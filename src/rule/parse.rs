@@ -17,7 +17,7 @@ mod piece;
 mod recover;
 
 /// The pest parser; `Rule` names the grammar's rules.
-mod grammar {
+pub(super) mod grammar {
     #![allow(missing_docs, unreachable_pub)]
     #[derive(pest_derive::Parser)]
     #[grammar = "rule/grammar.pest"]

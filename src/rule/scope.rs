@@ -14,7 +14,7 @@ use super::plan::Predicate;
 use crate::event::field;
 
 /// Categories of the Elastic Common Schema, the words that may stand before `where`.
-pub(super) const CATEGORIES: &[&str] = &[
+pub(crate) const CATEGORIES: &[&str] = &[
     "api",
     "authentication",
     "configuration",
@@ -306,6 +306,6 @@ fn check_let(input: &Input<'_>, define: &ast::Let, scope: &Scope, found: &mut Ve
 }
 
 /// Whether the word has a meaning of its own before `where`.
-pub(super) fn is_builtin(word: &str) -> bool {
+pub(crate) fn is_builtin(word: &str) -> bool {
     matches!(word, "any" | "alert") || CATEGORIES.contains(&word)
 }

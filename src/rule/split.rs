@@ -179,7 +179,7 @@ fn is_word(b: u8) -> bool {
 }
 
 /// `rule`, `let` or `list`, a blank, and a name.
-fn starts_item(bytes: &[u8]) -> bool {
+pub(super) fn starts_item(bytes: &[u8]) -> bool {
     ["rule", "let", "list"].iter().any(|keyword| {
         bytes.strip_prefix(keyword.as_bytes()).is_some_and(|rest| {
             let name = rest.trim_ascii_start();

@@ -31,7 +31,7 @@ pub(super) fn check(check: &mut Check<'_>, rule: &ast::Rule, clauses: &Clauses<'
     if let Some(shape) = shape {
         for clause in &rule.clauses {
             if let (ClauseKind::Test(test), false) = (&clause.kind, is_broken(rule, clause.span)) {
-                trial::check(check, test, &shape.key);
+                trial::check(check, &rule.name.text, test, &shape.key);
             }
         }
     }
