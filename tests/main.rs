@@ -18,4 +18,5 @@ mod scan;
 mod sql;
 #[cfg(feature = "s3")]
 mod store;
+mod testing;
 mod why;
