@@ -10,6 +10,7 @@ mod alerts;
 mod archive;
 mod check;
 mod demo;
+mod fmt;
 mod generate;
 mod input;
 mod progress;
@@ -36,6 +37,7 @@ Examples:
   weir why-not ssh_bruteforce source.ip=203.0.113.7
                                                why is there no alert?
   weir check --rules rules                     find the mistakes in your rules
+  weir fmt rules                               lay them out in the one canonical form
   weir test rules                              run the tests that stand in them
 
 Exit codes: 0 nothing found, 1 alerts were raised (scan, replay, why-not), 2 an error.";
@@ -64,6 +66,7 @@ enum Command {
     Why(why::Arguments),
     WhyNot(why_not::Arguments),
     Check(check::Arguments),
+    Fmt(fmt::Arguments),
     Test(test::Arguments),
     Generate(generate::Arguments),
     Demo(demo::Arguments),
@@ -83,6 +86,7 @@ pub fn run() -> anyhow::Result<ExitCode> {
         Command::Why(a) => why::run(a),
         Command::WhyNot(a) => why_not::run(a),
         Command::Check(a) => check::run(a),
+        Command::Fmt(a) => fmt::run(a),
         Command::Test(a) => test::run(a),
         Command::Generate(a) => generate::run(a),
         Command::Demo(a) => demo::run(a),

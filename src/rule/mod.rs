@@ -18,6 +18,7 @@ pub mod diagnostic;
 mod entry;
 pub mod explain;
 mod form;
+pub mod format;
 mod having;
 mod level;
 mod listed;

@@ -21,7 +21,7 @@ mod grammar {
     #[grammar = "rule/grammar.pest"]
     pub(in crate::rule) struct Grammar;
 }
-pub(super) use grammar::Rule;
+pub(super) use grammar::{Grammar, Rule};
 
 /// The items of a file and its syntax errors.
 pub(super) fn parse(file: &SourceFile) -> (ast::File, Vec<Diagnostic>) {
@@ -33,7 +33,7 @@ pub(super) fn parse(file: &SourceFile) -> (ast::File, Vec<Diagnostic>) {
             continue;
         }
         let mut tree = Tree { file: &file.name, base: chunk.span.start, diagnostics: &mut diagnostics };
-        match grammar::Grammar::parse(Rule::chunk, &file.text[chunk.span.start..chunk.span.end]) {
+        match Grammar::parse(Rule::chunk, &file.text[chunk.span.start..chunk.span.end]) {
             Ok(pairs) => out.items.extend(pairs.filter_map(|p| tree.item(p))),
             Err(error) => {
                 let diagnostic = syntax::explain(&error, &file.name, &file.text, chunk.span.start);
