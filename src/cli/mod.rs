@@ -11,6 +11,7 @@ mod archive;
 mod check;
 mod demo;
 mod explain_code;
+mod fmt;
 mod generate;
 mod input;
 mod lsp;
@@ -38,6 +39,7 @@ Examples:
   weir why-not ssh_bruteforce source.ip=203.0.113.7
                                                why is there no alert?
   weir check --rules rules                     find the mistakes in your rules
+  weir fmt rules                               lay them out in the one canonical form
   weir test rules                              run the tests that stand in them
 
 Exit codes: 0 nothing found, 1 alerts were raised (scan, replay, why-not), 2 an error.";
@@ -66,6 +68,7 @@ enum Command {
     Why(why::Arguments),
     WhyNot(why_not::Arguments),
     Check(check::Arguments),
+    Fmt(fmt::Arguments),
     Test(test::Arguments),
     ExplainCode(explain_code::Arguments),
     Lsp(lsp::Arguments),
@@ -87,6 +90,7 @@ pub fn run() -> anyhow::Result<ExitCode> {
         Command::Why(a) => why::run(a),
         Command::WhyNot(a) => why_not::run(a),
         Command::Check(a) => check::run(a),
+        Command::Fmt(a) => fmt::run(a),
         Command::Test(a) => test::run(a),
         Command::ExplainCode(a) => explain_code::run(a),
         Command::Lsp(a) => lsp::run(a),
