@@ -10,6 +10,8 @@ mod alerts;
 mod archive;
 mod check;
 mod demo;
+mod diff;
+mod explain;
 mod generate;
 mod input;
 mod progress;
@@ -36,9 +38,11 @@ Examples:
   weir why-not ssh_bruteforce source.ip=203.0.113.7
                                                why is there no alert?
   weir check --rules rules                     find the mistakes in your rules
+  weir explain ssh_bruteforce                  what a rule means, and what it keeps in memory
+  weir diff rules new-rules --over weir-data   which alerts would come, change and go?
   weir test rules                              run the tests that stand in them
 
-Exit codes: 0 nothing found, 1 alerts were raised (scan, replay, why-not), 2 an error.";
+Exit codes: 0 nothing found, 1 alerts were raised (scan, replay, why-not) or differ (diff), 2 an error.";
 
 /// A SIEM that is a stream-processing dataflow engine.
 #[derive(Parser)]
@@ -64,6 +68,8 @@ enum Command {
     Why(why::Arguments),
     WhyNot(why_not::Arguments),
     Check(check::Arguments),
+    Explain(explain::Arguments),
+    Diff(diff::Arguments),
     Test(test::Arguments),
     Generate(generate::Arguments),
     Demo(demo::Arguments),
@@ -83,6 +89,8 @@ pub fn run() -> anyhow::Result<ExitCode> {
         Command::Why(a) => why::run(a),
         Command::WhyNot(a) => why_not::run(a),
         Command::Check(a) => check::run(a),
+        Command::Explain(a) => explain::run(a),
+        Command::Diff(a) => diff::run(a),
         Command::Test(a) => test::run(a),
         Command::Generate(a) => generate::run(a),
         Command::Demo(a) => demo::run(a),

@@ -46,6 +46,7 @@ pub mod trial;
 mod tuning;
 
 pub use diagnostic::{Diagnostic, render};
+pub use level::sees;
 pub use load::{LoadError, load};
 pub use pack::pack;
 

@@ -6,8 +6,14 @@ impl Program {
     /// Whether this rule finds and says the same as that rule of another program: all of it but its description, its false positives, the
     /// reasons of its exceptions and the file it came from. What stands in a list that both meet while running makes no difference.
     pub fn same(&self, rule: u32, other: &Program, that: u32) -> bool {
+        self.rules[rule as usize].name == other.rules[that as usize].name && self.alike(rule, other, that)
+    }
+
+    /// Whether this rule is that rule of another program ([`Program::same`]), by whatever name.
+    pub fn alike(&self, rule: u32, other: &Program, that: u32) -> bool {
         let (one, two) = (&self.rules[rule as usize], &other.rules[that as usize]);
         let plain = |rule: &Rule| Rule {
+            name: String::new(),
             description: None,
             falsepositives: Vec::new(),
             exceptions: Exceptions::default(),
