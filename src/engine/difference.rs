@@ -313,7 +313,7 @@ mod tests {
         for text in alerts {
             let [rule, key, first, last, title] = text.split(' ').collect::<Vec<_>>()[..] else { panic!("{text}") };
             let (first, last): (i64, i64) = (first.parse().unwrap(), last.parse().unwrap());
-            let event = EventId::new(first, b"", 0);
+            let event = EventId::new(first, first.to_string().as_bytes(), 0);
             let alert = Alert {
                 id: AlertId::new(rule, key, event),
                 rule: rule.into(),

@@ -166,7 +166,7 @@ rule listed { title \"l\" when any where source.ip in bad retro 1h }
     fn who_sees_an_edited_rule_runs_with_all_that_it_sees() {
         let (fates, old, new, untouched) = edit(&RULES.replace(">= 10", ">= 5"), "192.0.2.1");
         assert_eq!(fates, r#"{"a": Edited, "over_a": Reached, "over_over": Reached}"#);
-        assert_eq!((old.as_str(), new.as_str(), untouched), ("a c over_a over_over", "a c over_a over_over", 2));
+        assert_eq!((old.as_str(), new.as_str(), untouched), ("a c over_a over_over", "a c over_a over_over", 3));
     }
 
     #[test]

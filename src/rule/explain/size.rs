@@ -27,13 +27,14 @@ pub struct Load {
 }
 
 /// Something that is kept.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
 pub struct Part {
     /// What.
     pub what: String,
     /// How many of them, in words.
     pub formula: String,
-    /// Bytes of each.
+    /// Bytes of each, about.
+    #[serde(rename = "bytes")]
     pub each: f64,
     /// How many, when the load is known.
     pub count: Option<f64>,
@@ -54,7 +55,11 @@ pub fn size(rule: &Rule, load: Option<Load>) -> Vec<Part> {
     };
     let mut parts = match &rule.form {
         Form::Single => Vec::new(),
-        Form::Threshold { .. } | Form::Distinct { .. } | Form::Aggregate { .. } | Form::Sequence { .. } | Form::All { .. } => {
+        Form::Threshold { .. }
+        | Form::Distinct { .. }
+        | Form::Aggregate { .. }
+        | Form::Sequence { .. }
+        | Form::All { .. } => {
             vec![over("events", within.saturating_add(cooldown), EVENT)]
         }
         Form::Novel { over: back, learn, slot, .. } => {
@@ -98,7 +103,9 @@ pub fn words(parts: &[Part]) -> Vec<String> {
         let most = if *at_most { "at most " } else { "" };
         match count {
             None => format!("{what}: {formula} × about {each} bytes"),
-            Some(count) => format!("{what}: {formula} = {most}{count:.0}, × about {each} bytes = {}", bytes(count * each)),
+            Some(count) => {
+                format!("{what}: {formula} = {most}{count:.0}, × about {each} bytes = {}", bytes(count * each))
+            }
         }
     };
     let mut lines: Vec<String> = parts.iter().map(line).collect();
