@@ -133,7 +133,7 @@ mod tests {
 
     const RULES: &str =
         "rule a { when authentication where event.outcome == \"failure\" by source.ip within 5m having count() >= 10 }
-rule b { title \"b\" when any where event.code == \"1\" }
+rule b { title \"one\" when any where event.code == \"1\" }
 rule c { title \"c\" when any where event.code == \"2\" by host.name }
 rule over_a { title \"o\" when alert where rule.name == \"a\" by source.ip }
 rule over_over { title \"o\" when alert where rule.name in (\"over_a\", \"c\") }
