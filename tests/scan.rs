@@ -161,9 +161,9 @@ fn bad_input_is_said_and_the_rest_goes_on() {
     assert_eq!(json(&bad).len(), 12, "the good rule goes on");
     assert_eq!(run(["check", "--rules", &at("rules")]).status.code(), Some(2));
     assert_eq!(run(["check"]).status.code(), Some(0), "the built-in pack is clean");
-    let told = run(["check", "--rules", &at("rules"), "--explain", "any_failure"]);
+    let told = run(["explain", "any_failure", "--rules", &at("rules")]);
     assert!(stdout(&told).contains("form     every event is an alert\n"), "{}", stdout(&told));
-    assert!(stderr(&run(["check", "--explain", "nope"])).contains("no rule `nope`"));
+    assert!(stderr(&run(["explain", "nope"])).contains("no rule `nope`"));
 
     let sql = run(["sql", "--data", &at("nowhere"), "SELECT 1"]);
     assert_eq!(sql.status.code(), Some(2));

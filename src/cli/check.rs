@@ -1,11 +1,11 @@
-//! `weir check`: find the mistakes in rules, and say what rules mean.
+//! `weir check`: find the mistakes in rules.
 
 use std::process::ExitCode;
 
 use super::input::{self, Rules};
 use crate::engine::counted;
 use crate::event::time;
-use crate::rule::{self, Diagnostic, SourceFile, plan::Program};
+use crate::rule::{self, Diagnostic, SourceFile};
 
 /// Find the mistakes in your rules
 ///
@@ -17,7 +17,6 @@ Examples:
   weir check --rules rules
   weir check --rules rules --output json      the same, for editors and CI
   weir check --rules rules --strict           warnings fail too
-  weir check --explain ssh_bruteforce         what a rule means: its form, conditions, and what it keeps in memory
   weir explain-code W0101                     what a code means
 
 With --output json, each line of standard output is an object:
@@ -43,9 +42,6 @@ pub(super) struct Arguments {
     /// Fail on warnings too
     #[arg(long)]
     strict: bool,
-    /// Say what the rules mean, or this one
-    #[arg(long, value_name = "RULE")]
-    explain: Option<Option<String>>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -75,9 +71,6 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Color::Never => false,
     };
     print!("{}", told(&found, &compiled.sources, arguments.output, color)?);
-    if let Some(wanted) = &arguments.explain {
-        explain(&compiled.program, wanted.as_deref(), arguments.output)?;
-    }
     let (files, rules) = (compiled.sources.len(), compiled.program.rules.len());
     let errors = found.iter().filter(|d| d.is_error()).count();
     let warnings = found.len() - errors;
@@ -104,30 +97,6 @@ fn told(found: &[Diagnostic], sources: &[SourceFile], output: Output, color: boo
         Output::Json => found.iter().map(|d| Ok(serde_json::to_string(d)? + "\n")).collect(),
         Output::Text => Ok(rule::render(found, sources, color)),
     }
-}
-
-/// Prints what the rule of this name means, or what all rules do.
-fn explain(program: &Program, wanted: Option<&str>, output: Output) -> anyhow::Result<()> {
-    let rules = match wanted {
-        None => &program.rules[..],
-        Some(name) => match program.position(name) {
-            Some(at) => std::slice::from_ref(&program.rules[at as usize]),
-            None => {
-                let near = rule::nearest::nearest(name, program.rules.iter().map(|rule| rule.name.as_str()));
-                let near = near.map_or(String::new(), |near| format!(": did you mean `{near}`?"));
-                anyhow::bail!("there is no rule `{name}` that compiles{near}; `weir check --explain` tells all")
-            }
-        },
-    };
-    for (i, rule) in rules.iter().enumerate() {
-        let told = rule::explain::explain(rule, &program.lists);
-        match output {
-            Output::Json => println!("{}", serde_json::json!({ "rule": rule.name, "explain": told })),
-            Output::Text if i == 0 => print!("{told}"),
-            Output::Text => print!("\n{told}"),
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -10,6 +10,8 @@ mod alerts;
 mod archive;
 mod check;
 mod demo;
+mod diff;
+mod explain;
 mod explain_code;
 mod fmt;
 mod generate;
@@ -40,9 +42,11 @@ Examples:
                                                why is there no alert?
   weir check --rules rules                     find the mistakes in your rules
   weir fmt rules                               lay them out in the one canonical form
+  weir explain ssh_bruteforce                  what a rule means, and what it keeps in memory
+  weir diff rules new-rules --over weir-data   which alerts would come, change and go?
   weir test rules                              run the tests that stand in them
 
-Exit codes: 0 nothing found, 1 alerts were raised (scan, replay, why-not), 2 an error.";
+Exit codes: 0 nothing found, 1 alerts were raised (scan, replay, why-not) or differ (diff), 2 an error.";
 
 /// A SIEM that is a stream-processing dataflow engine.
 #[derive(Parser)]
@@ -69,6 +73,8 @@ enum Command {
     WhyNot(why_not::Arguments),
     Check(check::Arguments),
     Fmt(fmt::Arguments),
+    Explain(explain::Arguments),
+    Diff(diff::Arguments),
     Test(test::Arguments),
     ExplainCode(explain_code::Arguments),
     Lsp(lsp::Arguments),
@@ -91,6 +97,8 @@ pub fn run() -> anyhow::Result<ExitCode> {
         Command::WhyNot(a) => why_not::run(a),
         Command::Check(a) => check::run(a),
         Command::Fmt(a) => fmt::run(a),
+        Command::Explain(a) => explain::run(a),
+        Command::Diff(a) => diff::run(a),
         Command::Test(a) => test::run(a),
         Command::ExplainCode(a) => explain_code::run(a),
         Command::Lsp(a) => lsp::run(a),

@@ -8,18 +8,17 @@ use std::time::Instant;
 
 use anyhow::{Context, bail};
 
-use self::source::{Lists, Read, Sources};
+use self::source::{Foreign, Lists, Read, Sources};
 use super::alerts;
-use super::input::{Rules, Workers, instant, zone};
+use super::input::{Rules, Workers, instant};
 use super::store::Store;
-use crate::archive::Mapping;
 use crate::engine::batch::Feed;
 use crate::engine::counted;
 use crate::engine::replay::{AsOf, Replay, Settings};
 
-mod diff;
+pub(super) mod diff;
 mod pace;
-mod source;
+pub(super) mod source;
 
 /// Run the rules over archived events
 ///
@@ -49,15 +48,8 @@ pub(super) struct Arguments {
     store: Store,
     #[command(flatten)]
     rules: Rules,
-    /// Which columns of others' files are which fields, e.g. @timestamp=EventTime,source.ip=src.addr
-    #[arg(long, value_name = "FIELD=COLUMN,…")]
-    map: Vec<String>,
-    /// A value that a field has in all events of others' files, e.g. event.category=network
-    #[arg(long, value_name = "FIELD=VALUE")]
-    set: Vec<String>,
-    /// Time zone of times in others' files that name none, e.g. Europe/Oslo
-    #[arg(long, value_name = "ZONE", default_value = "UTC")]
-    timezone: String,
+    #[command(flatten)]
+    foreign: Foreign,
     /// Only events at or after this time (diff: only alerts that begin then; what leads to them is read, too)
     #[arg(long, value_name = "TIME", value_parser = instant)]
     from: Option<i64>,
@@ -118,7 +110,7 @@ fn as_of(text: &str) -> Result<AsOf, String> {
 pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let started = Instant::now();
     let output = arguments.output()?;
-    let mapping = Mapping::parse(&arguments.map, &arguments.set, zone(&arguments.timezone)?)?;
+    let mapping = arguments.foreign.mapping()?;
     let (_, rules) = arguments.rules.live()?;
     let broken = rules.has_errors();
     if broken {
@@ -233,4 +225,4 @@ impl Arguments {
 }
 
 /// Times of events that are read, µs.
-type Range = RangeInclusive<i64>;
+pub(super) type Range = RangeInclusive<i64>;

@@ -131,19 +131,51 @@ impl Findings {
 
     /// Gives each alert's JSON, in order, until `each` fails.
     pub fn for_each(&mut self, mut each: impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
+        let mut sorted = self.sorted();
+        (0..sorted.len()).try_for_each(|at| each(sorted.json(at)?))
+    }
+
+    /// The alerts in their order, by position; those of near positions are read fast.
+    pub fn sorted(&mut self) -> Sorted<'_> {
         self.index.sort_unstable();
-        let mut near = Near::default();
-        for entry in &self.index {
-            let (block, start, length) = (entry.block as usize, entry.start as usize, entry.length as usize);
-            match block.checked_sub(self.written.len()) {
-                Some(at) => each(&self.blocks[at][start..start + length])?,
-                None => {
-                    let file = self.file.as_ref().ok_or(io::ErrorKind::NotFound)?;
-                    each(near.read(file, self.written[block] + start as u64, length)?)?;
-                }
+        Sorted { findings: self, near: Near::default() }
+    }
+}
+
+/// Alerts in their order: by first event, rule and id.
+pub struct Sorted<'a> {
+    findings: &'a Findings,
+    near: Near,
+}
+
+impl Sorted<'_> {
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.findings.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.findings.is_empty()
+    }
+
+    /// Time of the first event (µs), rule and id of the alert at this position, if there is one.
+    pub fn key(&self, at: usize) -> Option<(i64, u32, AlertId)> {
+        self.findings.index.get(at).map(|entry| (entry.first, entry.rule, entry.id))
+    }
+
+    /// The JSON of the alert at this position, which must be less than the length.
+    pub fn json(&mut self, at: usize) -> io::Result<&[u8]> {
+        let Findings { index, blocks, written, file, .. } = self.findings;
+        let entry = &index[at];
+        let (block, start, length) = (entry.block as usize, entry.start as usize, entry.length as usize);
+        match block.checked_sub(written.len()) {
+            Some(at) => Ok(&blocks[at][start..start + length]),
+            None => {
+                let file = file.as_ref().ok_or(io::ErrorKind::NotFound)?;
+                self.near.read(file, written[block] + start as u64, length)
             }
         }
-        Ok(())
     }
 }
 

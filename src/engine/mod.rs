@@ -4,10 +4,13 @@
 //! ([`judge`]); [`live`] runs for ever (`weir run`, `weir demo`); `restart` rebuilds what live state was from the archive. [`rules`] are read again while it
 //! runs ([`reload`]), and those that are new are filled from the archive (`past`), or their whole program is beside the one
 //! that runs (`shadow`). Lists change in a replay where they were changed (`turns`).
+//! What an edit of rules touches ([`edit`]) is run before and after it, and the alerts are compared ([`difference`]).
 
 mod alerts;
 pub mod batch;
 mod damping;
+pub mod difference;
+pub mod edit;
 pub mod findings;
 pub mod judge;
 pub mod live;

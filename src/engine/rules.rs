@@ -25,7 +25,7 @@ pub enum Origin {
 }
 
 /// Compiled rules and their texts.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Rules {
     /// The rules that are right.
     pub program: Arc<Program>,

@@ -6,6 +6,8 @@ use super::plan::{Atom, FieldRef, List, Network, Piece, Predicate, Rule, Templat
 use crate::event::time::{self, SECOND};
 
 mod form;
+pub mod graph;
+pub mod size;
 
 /// The plan of a rule; `lists` are those of its program.
 pub fn explain(rule: &Rule, lists: &[List]) -> String {

@@ -28,7 +28,7 @@ pub(super) fn assign(candidates: &mut Vec<Candidate>, whole: bool, found: &mut V
     if candidates.iter().all(|c| c.alerts.is_none()) {
         return Vec::new();
     }
-    let mut sees = edges(candidates);
+    let mut sees = edges(&candidates.iter().map(|c| (&c.rule, c.alerts.is_some())).collect::<Vec<_>>());
     for (reader, candidate) in candidates.iter().enumerate() {
         if let (Some(span), true, true) = (candidate.alerts, sees[reader].is_empty(), whole) {
             let message = "no rule raises an alert that this could match";
@@ -58,16 +58,20 @@ pub(super) fn assign(candidates: &mut Vec<Candidate>, whole: bool, found: &mut V
     rejected
 }
 
-/// For each rule the rules whose alerts it can match.
-fn edges(candidates: &[Candidate]) -> Vec<Vec<usize>> {
-    let tactics: Vec<Vec<&'static str>> = candidates.iter().map(|c| tactic::of_all(&c.rule.attack)).collect();
+/// For each rule of a program the positions of the rules whose alerts it can match.
+pub fn sees(rules: &[Rule]) -> Vec<Vec<usize>> {
+    edges(&rules.iter().map(|rule| (rule, rule.level > 0)).collect::<Vec<_>>())
+}
+
+/// For each rule, of which it is known whether it is over alerts, the rules whose alerts it can match.
+fn edges(rules: &[(&Rule, bool)]) -> Vec<Vec<usize>> {
+    let mut sees = vec![Vec::new(); rules.len()];
+    let tactics: Vec<Vec<&'static str>> = rules.iter().map(|(rule, _)| tactic::of_all(&rule.attack)).collect();
     let mut patterns = Patterns::default();
-    let mut sees = vec![Vec::new(); candidates.len()];
-    for (reader, seen) in candidates.iter().zip(&mut sees).filter(|(c, _)| c.alerts.is_some()) {
-        for (source, tactics) in candidates.iter().zip(&tactics).enumerate().map(|(i, (c, t))| ((i, &c.rule), t)) {
-            let alert = Alert { rule: source.1, tactics };
-            if takes(&reader.rule, &alert, &mut patterns) {
-                seen.push(source.0);
+    for ((reader, _), seen) in rules.iter().zip(&mut sees).filter(|((_, over_alerts), _)| *over_alerts) {
+        for (source, ((rule, _), tactics)) in rules.iter().zip(&tactics).enumerate() {
+            if takes(reader, &Alert { rule, tactics }, &mut patterns) {
+                seen.push(source);
             }
         }
     }

@@ -51,6 +51,7 @@ pub mod trial;
 mod tuning;
 
 pub use diagnostic::{Diagnostic, render};
+pub use level::sees;
 pub use lint::lint;
 pub use load::{LoadError, load};
 pub use pack::pack;

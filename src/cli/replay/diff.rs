@@ -17,7 +17,7 @@ use crate::engine::findings::Findings;
 use crate::rule::plan::Program;
 
 /// What must be read so that alerts which begin in a range are what they would be: what leads to them, and what follows.
-pub(super) fn widened(asked: &Range, program: &Program) -> Range {
+pub(in crate::cli) fn widened(asked: &Range, program: &Program) -> Range {
     let reach = program.horizon();
     let start = if *asked.start() == i64::MIN { i64::MIN } else { asked.start().saturating_sub(reach) };
     let end = if *asked.end() == i64::MAX { i64::MAX } else { asked.end().saturating_add(reach).saturating_add(reach) };

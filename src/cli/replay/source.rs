@@ -8,6 +8,7 @@ use std::sync::Mutex;
 use anyhow::{Context, bail};
 use indicatif::ProgressBar;
 
+use super::super::input::zone;
 use super::Range;
 use crate::archive::{self, ListHistory, Mapping, Misfits, Outlook, Reader, Tables};
 use crate::engine::batch::{Closed, Feed};
@@ -15,11 +16,31 @@ use crate::engine::judge::Judge;
 use crate::engine::replay::{AsOf, Replay};
 use crate::event::field::FieldRef;
 
+/// How others' Parquet files are read.
+#[derive(clap::Args)]
+pub(in crate::cli) struct Foreign {
+    /// Which columns of others' files are which fields, e.g. @timestamp=EventTime,source.ip=src.addr
+    #[arg(long, value_name = "FIELD=COLUMN,…")]
+    map: Vec<String>,
+    /// A value that a field has in all events of others' files, e.g. event.category=network
+    #[arg(long, value_name = "FIELD=VALUE")]
+    set: Vec<String>,
+    /// Time zone of times in others' files that name none, e.g. Europe/Oslo
+    #[arg(long, value_name = "ZONE", default_value = "UTC")]
+    timezone: String,
+}
+
+impl Foreign {
+    pub(in crate::cli) fn mapping(&self) -> anyhow::Result<Mapping> {
+        Ok(Mapping::parse(&self.map, &self.set, zone(&self.timezone)?)?)
+    }
+}
+
 /// Fields that a message names.
 const NAMED: usize = 12;
 
 /// Where events come from.
-pub(super) struct Sources {
+pub(in crate::cli) struct Sources {
     archives: Vec<PathBuf>,
     tables: Vec<PathBuf>,
     mapping: Mapping,
@@ -28,24 +49,24 @@ pub(super) struct Sources {
 }
 
 /// By which lists events are judged, and how far time is in the end.
-pub(super) struct Lists {
-    pub(super) history: ListHistory,
-    pub(super) as_of: AsOf,
-    pub(super) end: Option<i64>,
+pub(in crate::cli) struct Lists {
+    pub(in crate::cli) history: ListHistory,
+    pub(in crate::cli) as_of: AsOf,
+    pub(in crate::cli) end: Option<i64>,
 }
 
 /// What was read.
 #[derive(Default)]
-pub(super) struct Read {
-    pub(super) events: u64,
+pub(in crate::cli) struct Read {
+    pub(in crate::cli) events: u64,
     /// Events that no rule can match.
-    pub(super) skipped: u64,
+    pub(in crate::cli) skipped: u64,
     misfits: Vec<Misfits>,
     absent: Vec<String>,
 }
 
 impl Sources {
-    pub(super) fn open(paths: &[PathBuf], mapping: Mapping) -> anyhow::Result<Sources> {
+    pub(in crate::cli) fn open(paths: &[PathBuf], mapping: Mapping) -> anyhow::Result<Sources> {
         let (archives, tables): (Vec<PathBuf>, Vec<PathBuf>) =
             paths.iter().cloned().partition(|path| archive::is_archive(path));
         if let ([], [folder, ..], false) = (&tables[..], &archives[..], mapping.is_empty()) {
@@ -58,7 +79,7 @@ impl Sources {
     }
 
     /// The data folder with the alerts that were raised live; of several processes one has those of all.
-    pub(super) fn raised(&self) -> anyhow::Result<&Path> {
+    pub(in crate::cli) fn raised(&self) -> anyhow::Result<&Path> {
         let has_alerts = |folder: &&PathBuf| std::fs::metadata(archive::alerts_file(folder)).is_ok_and(|m| m.len() > 0);
         let mut with_alerts = self.archives.iter().filter(has_alerts);
         match (&self.archives[..], with_alerts.next(), with_alerts.next()) {
@@ -70,7 +91,7 @@ impl Sources {
         }
     }
 
-    pub(super) fn lists(&self, as_of: AsOf) -> anyhow::Result<Lists> {
+    pub(in crate::cli) fn lists(&self, as_of: AsOf) -> anyhow::Result<Lists> {
         // An archive tells how far the run that wrote it had come; the last commit may have been before the last change of lists.
         let mut end = None;
         for folder in self.archives.iter().filter(|_| self.tables.is_empty()) {
@@ -93,7 +114,7 @@ impl Sources {
     }
 
     /// Looks whether all can be read.
-    pub(super) fn examine(&self, replay: &Replay) -> anyhow::Result<()> {
+    pub(in crate::cli) fn examine(&self, replay: &Replay) -> anyhow::Result<()> {
         for folder in &self.archives {
             archive::snapshot(folder).map(drop).with_context(|| cannot(folder))?;
         }
@@ -115,7 +136,7 @@ impl Sources {
     }
 
     /// Sends all events, each judged by the lists of its time.
-    pub(super) fn feed(
+    pub(in crate::cli) fn feed(
         &self,
         feed: &mut Feed,
         replay: &Replay,
@@ -179,7 +200,7 @@ fn cannot(path: &Path) -> String {
 
 impl Read {
     /// Says what was left out or missing.
-    pub(super) fn say(&self, replay: &Replay) {
+    pub(in crate::cli) fn say(&self, replay: &Replay) {
         for Misfits { field, column, count, rows, example } in &self.misfits {
             let example = if example.is_empty() { "a missing value".to_owned() } else { format!("`{example}`") };
             let (what, then) = match field.as_str() {

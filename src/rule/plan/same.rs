@@ -1,13 +1,25 @@
 //! Whether a rule of one program is that of another: what tells an edited rule from one that is read again.
 
-use super::{Atom, Exceptions, Predicate, Program, Rule, Test};
+use super::{Atom, Exceptions, Piece, Predicate, Program, Rule, Template, Test};
 
 impl Program {
     /// Whether this rule finds and says the same as that rule of another program: all of it but its description, its false positives, the
     /// reasons of its exceptions and the file it came from. What stands in a list that both meet while running makes no difference.
     pub fn same(&self, rule: u32, other: &Program, that: u32) -> bool {
+        self.rules[rule as usize].name == other.rules[that as usize].name && self.alike(rule, other, that)
+    }
+
+    /// Whether this rule is that rule of another program ([`Program::same`]), by whatever name.
+    pub fn alike(&self, rule: u32, other: &Program, that: u32) -> bool {
         let (one, two) = (&self.rules[rule as usize], &other.rules[that as usize]);
+        // A rule without a title has its name as one.
+        let title = |rule: &Rule| match &rule.title.pieces[..] {
+            [Piece::Text(text)] if *text == rule.name.replace(['_', '-'], " ") => Template::default(),
+            _ => rule.title.clone(),
+        };
         let plain = |rule: &Rule| Rule {
+            name: String::new(),
+            title: title(rule),
             description: None,
             falsepositives: Vec::new(),
             exceptions: Exceptions::default(),
