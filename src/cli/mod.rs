@@ -12,7 +12,10 @@ mod check;
 mod demo;
 mod generate;
 mod input;
+mod install;
+mod new;
 mod progress;
+mod reference;
 mod replay;
 mod run;
 mod scan;
@@ -35,6 +38,7 @@ Examples:
   weir why-not ssh_bruteforce source.ip=203.0.113.7
                                                why is there no alert?
   weir check --rules rules                     find the mistakes in your rules
+  weir new ssh_guessing --form sequence        begin a rule
 
 Exit codes: 0 nothing found, 1 alerts were raised (scan, replay, why-not), 2 an error.";
 
@@ -62,8 +66,12 @@ enum Command {
     Why(why::Arguments),
     WhyNot(why_not::Arguments),
     Check(check::Arguments),
+    New(new::Arguments),
+    Reference(reference::Arguments),
     Generate(generate::Arguments),
     Demo(demo::Arguments),
+    Completions(install::Completions),
+    Man(install::Man),
 }
 
 /// Reads the arguments and does what they say.
@@ -80,8 +88,12 @@ pub fn run() -> anyhow::Result<ExitCode> {
         Command::Why(a) => why::run(a),
         Command::WhyNot(a) => why_not::run(a),
         Command::Check(a) => check::run(a),
+        Command::New(a) => new::run(a),
+        Command::Reference(a) => reference::run(a),
         Command::Generate(a) => generate::run(a),
         Command::Demo(a) => demo::run(a),
+        Command::Completions(a) => install::completions(a),
+        Command::Man(a) => install::man(a),
     }
 }
 

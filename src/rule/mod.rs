@@ -29,6 +29,7 @@ mod pack;
 mod parse;
 pub mod plan;
 pub(crate) mod raised;
+pub mod reference;
 mod residual;
 #[cfg(test)]
 mod samples;
@@ -44,6 +45,7 @@ mod tests;
 mod title;
 mod trial;
 mod tuning;
+pub mod words;
 
 pub use diagnostic::{Diagnostic, render};
 pub use load::{LoadError, load};

@@ -11,25 +11,8 @@ use super::diagnostic::Diagnostic;
 use super::nearest::nearest;
 use super::parse::Rule;
 use super::split::Issue;
-
-const CLAUSES: &[&str] = &[
-    "title",
-    "description",
-    "severity",
-    "attack",
-    "tags",
-    "runbook",
-    "falsepositives",
-    "references",
-    "author",
-    "risk",
-    "cooldown",
-    "retro",
-    "when",
-    "except",
-    "test",
-];
-const OPERATORS: &[&str] = &["in", "like", "contains", "startswith", "endswith"];
+use super::words::condition::OPERATOR_WORDS as OPERATORS;
+use super::words::top::CLAUSE_WORDS as CLAUSES;
 
 /// The diagnostic of a chunk that does not parse. `base` is where the chunk starts in the file.
 pub(super) fn explain(error: &Error<Rule>, file: &Arc<str>, text: &str, base: usize) -> Diagnostic {
