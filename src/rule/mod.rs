@@ -14,6 +14,8 @@ mod baseline;
 mod check;
 pub mod code;
 mod condition;
+#[cfg(test)]
+mod cookbook;
 pub mod diagnostic;
 mod entry;
 pub mod explain;

@@ -80,7 +80,7 @@ pub const OPERATORS: &[Operator] = &[
         word: "==",
         families: EVERY,
         example: "user.name == \"root\"",
-        doc: "it is this value; a text in whatever case, c\"…\" exactly",
+        doc: "it is this value, letter by letter (`*` is a letter too); a text in whatever case, c\"…\" exactly",
     },
     Operator {
         word: "!=",

@@ -42,22 +42,43 @@ pub const FORMS: &[Form] = &[
     },
     Form {
         name: "sequence",
-        example: "sequence by source.ip within 5m {\n    fail: authentication where event.outcome == \"failure\" having count() >= 3\n    ok:   authentication where event.outcome == \"success\"\n    until network where event.action == \"blocked\"\n  }",
+        example: concat!(
+            "sequence by source.ip within 5m {\n",
+            "  fail: authentication where event.outcome == \"failure\" having count() >= 3\n",
+            "  ok:   authentication where event.outcome == \"success\"\n",
+            "  until network where event.action == \"blocked\"\n",
+            "}"
+        ),
         doc: "one step after the other; an event of `until` in between breaks the chain",
     },
     Form {
         name: "absence",
-        example: "sequence by host.name within 5m {\n    host where event.action == \"heartbeat\"\n    not host where event.action == \"heartbeat\"\n  }",
+        example: concat!(
+            "sequence by host.name within 5m {\n",
+            "  host where event.action == \"heartbeat\"\n",
+            "  not host where event.action == \"heartbeat\"\n",
+            "}"
+        ),
         doc: "nothing of the `not` step happened until `within` after the step before it",
     },
     Form {
         name: "joined",
-        example: "sequence within 1h {\n    made: iam where event.action == \"user-created\" on user.target.name\n    used: authentication where source.ip != made.source.ip on user.name\n  }",
+        example: concat!(
+            "sequence within 1h {\n",
+            "  made: iam where event.action == \"user-created\" on user.target.name\n",
+            "  used: authentication where source.ip != made.source.ip on user.name\n",
+            "}"
+        ),
         doc: "steps with a key field each, and compared with fields of earlier steps",
     },
     Form {
         name: "all",
-        example: "all by host.name within 1h {\n    scan: network having distinct(destination.port) >= 100\n    big:  network where destination.bytes > 1GB\n  }",
+        example: concat!(
+            "all by host.name within 1h {\n",
+            "  scan: network having distinct(destination.port) >= 100\n",
+            "  big:  network where destination.bytes > 1GB\n",
+            "}"
+        ),
         doc: "every step, in any order",
     },
     Form {
