@@ -17,4 +17,5 @@ mod scan;
 mod sql;
 #[cfg(feature = "s3")]
 mod store;
+mod tutorial;
 mod why;
