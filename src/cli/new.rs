@@ -210,10 +210,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let put = |name: &str, text: &str| std::fs::write(dir.path().join(name), text).unwrap();
         let fails = |name: &str, form: Form| write(name, form, dir.path()).unwrap_err().to_string();
-        put(
-            "a.weir",
-            "rule taken { when process }\nrule broken { when nothing }\nlist bad_values = (\"x\")\nnot a rule",
-        );
+        put("a.weir", "rule taken { when process }\nrule broken { when nothing }\nlist bad_values = (\"x\")");
         put("file.weir", "# empty");
         assert!(fails("taken", Form::Single).contains("there already is a rule `taken`, in "));
         assert!(fails("broken", Form::Single).contains("there already is a rule `broken`"));
