@@ -11,7 +11,7 @@ use super::code::Code;
 use super::condition::Check;
 use super::diagnostic::Diagnostic;
 use super::plan::Predicate;
-pub(super) use super::words::top::CATEGORIES;
+pub(crate) use super::words::top::CATEGORIES;
 use super::words::top::SOURCE_WORDS;
 use crate::event::field;
 
@@ -274,6 +274,6 @@ fn check_let(input: &Input<'_>, define: &ast::Let, scope: &Scope, found: &mut Ve
 }
 
 /// Whether the word has a meaning of its own before `where`.
-pub(super) fn is_builtin(word: &str) -> bool {
+pub(crate) fn is_builtin(word: &str) -> bool {
     SOURCE_WORDS.contains(&word) || CATEGORIES.contains(&word)
 }
