@@ -65,9 +65,9 @@ table! {
 table! {
     /// What stands in a test.
     TESTING, TEST_WORDS:
-    "@" "@5m authentication { source.ip: 198.51.100.7 }" "an event, so long after the test's start, of a category, with fields; `alert` for an alert of another rule";
+    "@" "@5m authentication { source.ip: 198.51.100.7 }" "an event, so long after the test's start or at a time, of a category, with fields; `alert` for an alert of another rule";
     "x" "@0s x3 every 1s authentication { }" "so many of it, `every` so long";
     "late" "@30s late network { }" "arrives after the events of the lines behind it, with its own time";
-    "expect" "expect 1 { source.ip: 198.51.100.7 }" "how many alerts there are in the end, and fields of their key";
-    "then" "expect 1 then 0" "how many before the late events came, and how many after";
+    "expect" "expect 1 { source.ip: 198.51.100.7 }" "how many alerts there are when all windows are over, and fields of their key";
+    "then" "expect 1 then 0" "how many before anything late came, and how many after each late line";
 }
