@@ -13,7 +13,7 @@
 //!
 //! Reading order: [`event`] (the field table, columnar batches, ids), [`alert`], [`rule`] (text to
 //! [`rule::plan`]), [`collect`], [`parse`] and [`normalise`] under [`ingest`], [`matching`], [`correlate`],
-//! [`archive`], [`query`], [`serve`], and [`engine`], which joins them; [`why`], which explains; [`cli`] is one file a subcommand.
+//! [`archive`], [`query`], [`serve`], and [`engine`], which joins them; [`why`], which explains; [`trial`], which runs the tests inside rules; [`cli`] is one file a subcommand.
 
 pub mod alert;
 pub mod archive;
@@ -30,4 +30,5 @@ pub mod parse;
 pub mod query;
 pub mod rule;
 pub mod serve;
+pub mod trial;
 pub mod why;

@@ -17,6 +17,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("archive", &["event", "alert"]),
     ("query", &["archive", "event", "alert"]),
     ("why", &["rule", "matching", "archive", "event", "alert"]),
+    ("trial", &["rule", "matching", "correlate", "archive", "why", "event", "alert"]),
     ("metrics", &["event", "alert"]),
     ("serve", &["query", "rule", "alert", "archive", "event", "metrics"]),
     (
@@ -39,7 +40,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
         "cli",
         &[
             "event", "alert", "collect", "parse", "ingest", "rule", "archive", "query", "metrics", "serve", "engine",
-            "why",
+            "why", "trial",
         ],
     ),
     ("main", &["cli"]),

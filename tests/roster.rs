@@ -36,7 +36,7 @@ fn rule(number: usize, variant: u8) -> Rule {
         attack: vec![],
         tags: vec![],
         runbook: None,
-        falsepositives: vec![],
+        falsepositives: Vec::new(),
         risk: None,
         steps: (0..steps).map(|_| step()).collect(),
         key: vec![field.clone()],

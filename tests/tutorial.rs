@@ -88,6 +88,13 @@ fn the_tutorial_does_what_it_says() {
     server.expect("the page starts one").stop();
 }
 
+/// Each recipe's own tests: src/rule/cookbook.rs looks at how they are written.
+#[test]
+fn the_cookbooks_tests_pass() {
+    let output = crate::program::run(["test", concat!(env!("CARGO_MANIFEST_DIR"), "/examples/cookbook")]);
+    assert!(output.status.success(), "{}{}", stdout(&output), stderr(&output));
+}
+
 /// The file of `file=…`.
 fn write(folder: &Path, file: &str, text: &str) {
     fs::write(folder.join(file.strip_prefix("file=").expect("a file is named")), text).unwrap();

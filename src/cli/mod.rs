@@ -22,6 +22,7 @@ mod scan;
 mod serving;
 mod sql;
 mod store;
+mod test;
 mod why;
 mod why_not;
 
@@ -39,6 +40,7 @@ Examples:
                                                why is there no alert?
   weir check --rules rules                     find the mistakes in your rules
   weir new ssh_guessing --form sequence        begin a rule
+  weir test rules                              run the tests that stand in them
 
 Exit codes: 0 nothing found, 1 alerts were raised (scan, replay, why-not), 2 an error.";
 
@@ -68,6 +70,7 @@ enum Command {
     New(new::Arguments),
     Reference(reference::Arguments),
     Check(check::Arguments),
+    Test(test::Arguments),
     Generate(generate::Arguments),
     Demo(demo::Arguments),
     Completions(install::Completions),
@@ -90,6 +93,7 @@ pub fn run() -> anyhow::Result<ExitCode> {
         Command::New(a) => new::run(a),
         Command::Reference(a) => reference::run(a),
         Command::Check(a) => check::run(a),
+        Command::Test(a) => test::run(a),
         Command::Generate(a) => generate::run(a),
         Command::Demo(a) => demo::run(a),
         Command::Completions(a) => install::completions(a),

@@ -173,6 +173,7 @@ mod tests {
     use clap::ValueEnum;
 
     use super::*;
+    use crate::trial;
 
     #[test]
     fn every_form_compiles_without_a_word() {
@@ -188,6 +189,18 @@ mod tests {
                 assert_eq!(has(word), 1, "{form:?} {word}");
             }
             assert_eq!(has("test"), 2, "{form:?}");
+        }
+    }
+
+    #[test]
+    fn the_tests_of_every_form_pass() {
+        for form in Form::value_variants() {
+            let compiled = compiled(&form.text("mine"));
+            let trials: Vec<_> = compiled.trials.iter().collect();
+            assert_eq!(trials.len(), 2, "{form:?}");
+            for ran in trial::run(&compiled.program, &trials, &|_| {}).unwrap() {
+                assert!(ran.failure.is_none(), "{form:?}: {:?}", ran.failure);
+            }
         }
     }
 

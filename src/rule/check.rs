@@ -12,7 +12,8 @@ use super::level::{self, Candidate};
 use super::nearest::nearest;
 use super::plan::{self, Atom, FieldRef, Form, Predicate, Test};
 use super::scope::{Input, Scope};
-use super::{listed, literal, setting, simplify, title, trial};
+use super::trial::{self, Trial};
+use super::{listed, literal, setting, simplify, title};
 use crate::alert::Severity;
 use crate::event::field;
 
@@ -34,23 +35,23 @@ struct Clauses<'a> {
     tests: Vec<&'a ast::Test>,
 }
 
-/// The plan of a rule.
+/// The plan of a rule, and its tests.
 pub(super) fn rule(
     scope: &Scope,
     input: &Input<'_>,
     rule: &ast::Rule,
     found: &mut Vec<Diagnostic>,
-) -> Option<Candidate> {
+) -> Option<(Candidate, Vec<Trial>)> {
     let mut check = Check::new(scope, &input.file.name, input.text);
     let clauses = gather(&mut check, rule);
     check.follows = clauses.retro.is_some();
     let plan = assemble(&mut check, rule, &clauses);
     let broken = check.has_errors();
     found.append(&mut check.found);
-    plan.filter(|_| !broken).map(|rule| Candidate { rule, alerts: check.alerts })
+    plan.filter(|_| !broken).map(|(rule, trials)| (Candidate { rule, alerts: check.alerts }, trials))
 }
 
-fn assemble(check: &mut Check<'_>, rule: &ast::Rule, clauses: &Clauses<'_>) -> Option<plan::Rule> {
+fn assemble(check: &mut Check<'_>, rule: &ast::Rule, clauses: &Clauses<'_>) -> Option<(plan::Rule, Vec<Trial>)> {
     let severity = severity(check, clauses.severity);
     techniques(check, &clauses.attack);
     let risk = risk(check, clauses.risk);
@@ -72,7 +73,9 @@ fn assemble(check: &mut Check<'_>, rule: &ast::Rule, clauses: &Clauses<'_>) -> O
     let retro = retro(check, clauses.retro);
     let mut shape = shape?;
     over_alerts(check, &shape.form);
-    clauses.tests.iter().for_each(|test| trial::check(check, test, &shape.key));
+    let name = &rule.name.text;
+    let checked = clauses.tests.iter().filter_map(|test| trial::check(check, name, test, &shape.key));
+    let trials: Vec<Trial> = checked.collect();
     let title = match clauses.title {
         Some(title) => title::template(check, title, &mut shape),
         None => title::from_name(&rule.name.text),
@@ -85,7 +88,7 @@ fn assemble(check: &mut Check<'_>, rule: &ast::Rule, clauses: &Clauses<'_>) -> O
     }
     let text = |word: Option<&Word>| word.map(|w| w.text.clone());
     let texts = |words: &[&Word]| words.iter().map(|w| w.text.clone()).collect();
-    Some(plan::Rule {
+    let rule = plan::Rule {
         name: rule.name.text.clone(),
         title,
         description: text(clauses.description),
@@ -104,7 +107,8 @@ fn assemble(check: &mut Check<'_>, rule: &ast::Rule, clauses: &Clauses<'_>) -> O
         exceptions,
         level: 0,
         file: check.file.clone(),
-    })
+    };
+    Some((rule, trials))
 }
 
 /// Sorts clauses to their places; those that stand once are reported when they come again.
@@ -283,13 +287,14 @@ fn before(check: &mut Check<'_>, word: &Word) -> Option<Predicate> {
     Some(Predicate::Atom(Atom { field, test: Test::Range(i128::MIN, i128::from(end) - 1) }))
 }
 
-/// All rules of all files, sorted by name. Of several with one name, which is reported, the first stays.
+/// All rules of all files, sorted by name, those that are left out, and the tests of the others as they are written. Of several with one name, which is reported, the first stays.
 pub(super) fn program(
     scope: &Scope,
     inputs: &[Input<'_>],
     found: &mut Vec<Diagnostic>,
-) -> (plan::Program, Vec<String>) {
+) -> (plan::Program, Vec<String>, Vec<Trial>) {
     let mut rules: Vec<Candidate> = Vec::new();
+    let mut trials: Vec<Trial> = Vec::new();
     let mut rejected = Vec::new();
     let mut seen = rustc_hash::FxHashSet::default();
     for input in inputs {
@@ -297,7 +302,10 @@ pub(super) fn program(
             let ast::Item::Rule(rule) = item else { continue };
             let first = seen.insert(Arc::<str>::from(rule.name.text.as_str()));
             match self::rule(scope, input, rule, found) {
-                Some(candidate) if first => rules.push(candidate),
+                Some((candidate, mut tests)) if first => {
+                    rules.push(candidate);
+                    trials.append(&mut tests);
+                }
                 Some(_) | None => rejected.push(rule.name.text.clone()),
             }
         }
@@ -307,5 +315,6 @@ pub(super) fn program(
     rejected.extend(level::assign(&mut rules, whole, found));
     let mut rules: Vec<plan::Rule> = rules.into_iter().map(|c| c.rule).collect();
     let lists = listed::lists(scope, &mut rules);
-    (plan::Program::new(rules, lists), rejected)
+    trials.retain(|t| rules.binary_search_by(|r| r.name.cmp(&t.rule)).is_ok());
+    (plan::Program::new(rules, lists), rejected, trials)
 }

@@ -83,6 +83,7 @@ codes! {
 
     NothingExpected "W0601" "A test says what it expects.";
     BadTestValue "W0602" "A test's event cannot have this value.";
+    BadExpect "W0603" "A test expects once: how it ends, or what there is before late events and after each line of them.";
 
     AlertCycle "W0701" "Rules over alerts never see alerts that depend on their own.";
     AlertForm "W0702" "This form does not work over alerts.";

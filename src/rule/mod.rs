@@ -45,7 +45,7 @@ pub mod tactic;
 #[cfg(test)]
 mod tests;
 mod title;
-mod trial;
+pub mod trial;
 mod tuning;
 pub mod words;
 
@@ -75,6 +75,8 @@ pub struct Compiled {
     pub diagnostics: Vec<Diagnostic>,
     /// Names of the rules that are left out because of an error. Items that do not even parse have none.
     pub rejected: Vec<String>,
+    /// The tests of the rules that are right, as they are written.
+    pub trials: Vec<trial::Trial>,
     /// The trees, for tools that need more than the plan.
     pub trees: Vec<ast::File>,
 }
@@ -98,7 +100,7 @@ pub fn compile(files: &[SourceFile], lists: &dyn Fn(&str) -> io::Result<String>)
     let inputs: Vec<scope::Input<'_>> =
         trees.iter().zip(files).map(|(tree, source)| scope::Input { file: tree, text: &source.text }).collect();
     let scope = scope::resolve(&inputs, lists, &mut diagnostics);
-    let (program, rejected) = check::program(&scope, &inputs, &mut diagnostics);
+    let (program, rejected, trials) = check::program(&scope, &inputs, &mut diagnostics);
     diagnostic::locate(&mut diagnostics, files);
-    Compiled { sources: files.to_vec(), program, diagnostics, rejected, trees }
+    Compiled { sources: files.to_vec(), program, diagnostics, rejected, trees, trials }
 }

@@ -33,7 +33,7 @@ pub(crate) fn rule(name: &str, form: Form, cooldown: i64) -> Rule {
         attack: vec![],
         tags: vec![],
         runbook: None,
-        falsepositives: vec![],
+        falsepositives: Vec::new(),
         risk: None,
         steps: (0..steps(&form)).map(|_| step()).collect(),
         key: key.clone(),

@@ -1,0 +1,80 @@
+//! Why a rule raised less than a test expects: its events are archived in a temporary folder and `weir why-not` asked.
+
+use super::START;
+use super::events::Wave;
+use crate::alert::Alert;
+use crate::archive::BulkWriter;
+use crate::event::EventBatch;
+use crate::rule::plan::{Program, Rule};
+use crate::rule::trial::{Expected, Trial};
+use crate::why::{self, Asked};
+
+/// What there is to say, if anything: nothing of rules over alerts, whose alerts were never written down, nor where there are
+/// enough alerts, nor where the temporary folder cannot be written.
+pub(super) fn not(
+    program: &Program,
+    rule: &Rule,
+    waves: &[Wave],
+    wave: usize,
+    trial: &Trial,
+    expected: &Expected,
+    alerts: &[Alert],
+) -> Option<String> {
+    if alerts.len() as u64 >= expected.count || rule.level > 0 {
+        return None;
+    }
+    let came = if trial.expected.len() > 1 { &waves[..=wave.min(waves.len() - 1)] } else { waves };
+    let folder = tempfile::tempdir().ok()?;
+    let mut writer = BulkWriter::open(folder.path()).ok()?;
+    for wave in came {
+        writer.append(&wave.events).ok()?;
+    }
+    writer.finish().ok()?;
+    let batches: Vec<&EventBatch> = came.iter().map(|wave| &wave.events).collect();
+    let mut asked = Asked { rule: rule.name.clone(), ..Asked::default() };
+    asked.key = key(rule, expected, alerts, &batches)?;
+    if asked.key.is_empty() {
+        asked.from = Some(came.iter().flat_map(|w| w.events.times()).min().copied().unwrap_or(START));
+    }
+    why::why_not(folder.path(), program.into(), &asked).ok().map(|verdict| verdict.text())
+}
+
+/// The key to ask about: the one that is expected, else that of the first event that has one and raised nothing.
+fn key(rule: &Rule, expected: &Expected, alerts: &[Alert], batches: &[&EventBatch]) -> Option<Vec<String>> {
+    let pair = |name: String, value: &str| format!("{name}={value}");
+    let wanted = |field| expected.key.iter().find(|(f, _)| f == field).map(|(f, v)| pair(f.name(), v));
+    if let Some(key) = rule.key.iter().map(wanted).collect::<Option<Vec<_>>>() {
+        return Some(key);
+    }
+    let raised = |values: &[String]| {
+        let value = |alert: &Alert, field: &str| match alert.key.get(field) {
+            Some(serde_json::Value::String(text)) => text.clone(),
+            Some(other) => other.to_string(),
+            None => String::new(),
+        };
+        alerts.iter().any(|a| rule.key.iter().zip(values).all(|(f, v)| value(a, &f.name()) == *v))
+    };
+    for batch in batches {
+        for row in 0..batch.len() {
+            for step in &rule.steps {
+                let value = |field: &crate::rule::plan::FieldRef| value(batch, field, row);
+                let Some(values) = step.key.iter().map(value).collect::<Option<Vec<String>>>() else { continue };
+                if values.len() == rule.key.len() && !raised(&values) {
+                    return Some(rule.key.iter().zip(&values).map(|(f, v)| pair(f.name(), v)).collect());
+                }
+            }
+        }
+    }
+    None
+}
+
+fn value(batch: &EventBatch, field: &crate::rule::plan::FieldRef, row: usize) -> Option<String> {
+    use crate::rule::plan::FieldRef;
+    match field {
+        FieldRef::Column(id) => batch.display(*id, row),
+        FieldRef::Extra(name) => {
+            let column = batch.extra(name)?;
+            crate::event::batch::dictionary_value(column, row).map(str::to_owned)
+        }
+    }
+}
