@@ -13,7 +13,8 @@
 //!
 //! Reading order: [`event`] (the field table, columnar batches, ids), [`alert`], [`rule`] (text to
 //! [`rule::plan`]), [`collect`], [`parse`] and [`normalise`] under [`ingest`], [`matching`], [`correlate`],
-//! [`archive`], [`query`], [`serve`], and [`engine`], which joins them; [`why`], which explains; [`trial`], which runs the tests inside rules; [`cli`] is one file a subcommand.
+//! [`archive`], [`query`], [`serve`], and [`engine`], which joins them; [`why`], which explains; [`trial`], which runs the tests inside rules;
+//! [`lsp`], rules as editors see them; [`cli`] is one file a subcommand.
 
 pub mod alert;
 pub mod archive;
@@ -23,6 +24,7 @@ pub mod correlate;
 pub mod engine;
 pub mod event;
 pub mod ingest;
+pub mod lsp;
 pub mod matching;
 pub mod metrics;
 pub mod normalise;

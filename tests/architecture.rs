@@ -19,6 +19,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("why", &["rule", "matching", "archive", "event", "alert"]),
     ("trial", &["rule", "matching", "correlate", "archive", "why", "event", "alert"]),
     ("metrics", &["event", "alert"]),
+    ("lsp", &["rule", "event", "alert"]),
     ("serve", &["query", "rule", "alert", "archive", "event", "metrics"]),
     (
         "engine",
@@ -40,7 +41,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
         "cli",
         &[
             "event", "alert", "collect", "parse", "ingest", "rule", "archive", "query", "metrics", "serve", "engine",
-            "why", "trial",
+            "why", "trial", "lsp",
         ],
     ),
     ("main", &["cli"]),

@@ -5,6 +5,7 @@ mod browser_pages;
 mod cluster;
 mod correlate;
 mod crash;
+mod lsp;
 mod page;
 mod program;
 mod reference;

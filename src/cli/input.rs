@@ -19,6 +19,11 @@ pub(super) fn instant(text: &str) -> Result<i64, String> {
     parse_rfc3339(text).or_else(day).ok_or_else(|| wanted.to_owned())
 }
 
+/// Whether what is written there may be coloured: a terminal reads it, and nobody set NO_COLOR.
+pub(super) fn color(stream: &impl std::io::IsTerminal) -> bool {
+    stream.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
 /// Which rules.
 #[derive(clap::Args, Clone)]
 pub(super) struct Rules {
@@ -38,7 +43,7 @@ impl Rules {
     pub(super) fn load(&self) -> anyhow::Result<Loaded> {
         let compiled = self.compile()?;
         if !compiled.diagnostics.is_empty() {
-            let color = std::io::IsTerminal::is_terminal(&std::io::stderr());
+            let color = color(&std::io::stderr());
             eprint!("{}", rule::render(&compiled.diagnostics, &compiled.sources, color));
         }
         let broken = compiled.has_errors();
@@ -53,7 +58,7 @@ impl Rules {
         let origin = Origin::from(self.rules.as_deref());
         let loaded = origin.load()?;
         if !loaded.diagnostics.is_empty() {
-            let color = std::io::IsTerminal::is_terminal(&std::io::stderr());
+            let color = color(&std::io::stderr());
             eprint!("{}", rule::render(&loaded.diagnostics, &loaded.files, color));
         }
         Ok((origin, loaded))

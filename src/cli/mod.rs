@@ -10,9 +10,11 @@ mod alerts;
 mod archive;
 mod check;
 mod demo;
+mod explain_code;
 mod generate;
 mod input;
 mod install;
+mod lsp;
 mod new;
 mod progress;
 mod reference;
@@ -71,6 +73,8 @@ enum Command {
     Reference(reference::Arguments),
     Check(check::Arguments),
     Test(test::Arguments),
+    ExplainCode(explain_code::Arguments),
+    Lsp(lsp::Arguments),
     Generate(generate::Arguments),
     Demo(demo::Arguments),
     Completions(install::Completions),
@@ -94,6 +98,8 @@ pub fn run() -> anyhow::Result<ExitCode> {
         Command::Reference(a) => reference::run(a),
         Command::Check(a) => check::run(a),
         Command::Test(a) => test::run(a),
+        Command::ExplainCode(a) => explain_code::run(a),
+        Command::Lsp(a) => lsp::run(a),
         Command::Generate(a) => generate::run(a),
         Command::Demo(a) => demo::run(a),
         Command::Completions(a) => install::completions(a),

@@ -35,6 +35,17 @@ pub struct File {
     pub name: Arc<str>,
     /// The items that could be parsed.
     pub items: Vec<Item>,
+    /// The `let`s and lists that could not.
+    pub broken: Vec<Broken>,
+}
+
+/// A `let` or a list of which no more than the name could be read.
+#[derive(Clone, Debug)]
+pub struct Broken {
+    /// Its name.
+    pub name: Word,
+    /// It is a list.
+    pub list: bool,
 }
 
 /// What stands at the top of a file.
@@ -84,6 +95,8 @@ pub struct Rule {
     pub clauses: Vec<Clause>,
     /// All of it.
     pub span: Span,
+    /// Clauses, steps and lines of tests that could not be parsed and are missing here; none in a rule without syntax errors.
+    pub broken: Vec<Span>,
 }
 
 /// One clause.

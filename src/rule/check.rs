@@ -17,6 +17,8 @@ use super::{listed, literal, setting, simplify, title};
 use crate::alert::Severity;
 use crate::event::field;
 
+mod broken;
+
 /// The clauses of a rule, each in its place.
 #[derive(Default)]
 struct Clauses<'a> {
@@ -45,7 +47,12 @@ pub(super) fn rule(
     let mut check = Check::new(scope, &input.file.name, input.text);
     let clauses = gather(&mut check, rule);
     check.follows = clauses.retro.is_some();
-    let plan = assemble(&mut check, rule, &clauses);
+    let plan = if rule.broken.is_empty() {
+        assemble(&mut check, rule, &clauses)
+    } else {
+        broken::check(&mut check, rule, &clauses);
+        None
+    };
     let broken = check.has_errors();
     found.append(&mut check.found);
     plan.filter(|_| !broken).map(|(rule, trials)| (Candidate { rule, alerts: check.alerts }, trials))
@@ -55,17 +62,11 @@ fn assemble(check: &mut Check<'_>, rule: &ast::Rule, clauses: &Clauses<'_>) -> O
     let severity = severity(check, clauses.severity);
     techniques(check, &clauses.attack);
     let risk = risk(check, clauses.risk);
-    let cooldown = clauses.cooldown.map(|word| {
-        let span = word.span;
-        let micros = form::window(check, setting::Literal { word, span }, "cooldown");
-        Cooldown { micros: micros.unwrap_or(0), span }
-    });
+    let cooldown = cooldown(check, clauses.cooldown);
     let shape = match clauses.when {
         Some(when) => form::shape(check, when, cooldown),
         None => {
-            let message = format!("rule `{}` has no `when`", rule.name.text);
-            let error = check.error(Code::MissingWhen, rule.name.span, message).label("which events does it look for?");
-            check.report(error.help("add, for example: when authentication where event.outcome == \"failure\""));
+            no_when(check, rule);
             None
         }
     };
@@ -109,6 +110,19 @@ fn assemble(check: &mut Check<'_>, rule: &ast::Rule, clauses: &Clauses<'_>) -> O
         file: check.file.clone(),
     };
     Some((rule, trials))
+}
+
+fn cooldown(check: &mut Check<'_>, word: Option<&Word>) -> Option<Cooldown> {
+    let word = word?;
+    let span = word.span;
+    let micros = form::window(check, setting::Literal { word, span }, "cooldown");
+    Some(Cooldown { micros: micros.unwrap_or(0), span })
+}
+
+fn no_when(check: &mut Check<'_>, rule: &ast::Rule) {
+    let message = format!("rule `{}` has no `when`", rule.name.text);
+    let error = check.error(Code::MissingWhen, rule.name.span, message).label("which events does it look for?");
+    check.report(error.help("add, for example: when authentication where event.outcome == \"failure\""));
 }
 
 /// Sorts clauses to their places; those that stand once are reported when they come again.

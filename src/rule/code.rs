@@ -1,4 +1,5 @@
-//! The codes of diagnostics, each with the sentence that says what it is about.
+//! The codes of diagnostics, each with the sentence that says what it is about and a page that explains it: what it
+//! means, why it is said, a wrong example and the mended one. Pages lie in `code/pages`, one a code.
 
 /// Where the meaning of a rule file goes wrong.
 macro_rules! codes {
@@ -20,8 +21,53 @@ macro_rules! codes {
             pub fn doc(self) -> &'static str {
                 match self { $(Code::$name => $doc,)* }
             }
+
+            /// All of its page, Markdown with two examples.
+            fn markdown(self) -> &'static str {
+                match self { $(Code::$name => include_str!(concat!("code/pages/", $number, ".md")),)* }
+            }
         }
     };
+}
+
+/// What is to be told of a code.
+#[derive(Clone, Copy, Debug)]
+pub struct Page {
+    /// What it means, and why it is said.
+    pub text: &'static str,
+    /// A rule file that has it.
+    pub wrong: &'static str,
+    /// The same without it.
+    pub right: &'static str,
+}
+
+impl Code {
+    /// Its page.
+    pub fn page(self) -> Page {
+        let whole = self.markdown();
+        let example = |kind: &str| {
+            let start = whole.find(kind).map_or(whole.len(), |at| at + kind.len());
+            whole[start..].split("```").next().unwrap_or_default()
+        };
+        let text = whole.split("```").next().unwrap_or_default().trim_end();
+        Page { text, wrong: example("```weir wrong\n"), right: example("```weir right\n") }
+    }
+
+    /// The code that somebody means: `W0101`, `w101` and `101` are the same.
+    pub fn meant(text: &str) -> Option<Code> {
+        let number = digits(text)?;
+        Code::ALL.iter().copied().find(|code| digits(code.number()) == Some(number))
+    }
+
+    /// The code whose number is nearest, for a text that has a number.
+    pub fn near(text: &str) -> Option<Code> {
+        let number = digits(text)?;
+        Code::ALL.iter().copied().min_by_key(|code| digits(code.number()).map(|own| own.abs_diff(number)))
+    }
+}
+
+fn digits(text: &str) -> Option<u32> {
+    text.trim().trim_start_matches(['W', 'w']).parse().ok()
 }
 
 codes! {
@@ -89,6 +135,14 @@ codes! {
     AlertForm "W0702" "This form does not work over alerts.";
     NoAlerts "W0703" "No rule raises an alert that this could match.";
 
+    Unfilled "W0801" "No parser fills this field.";
+    LongState "W0802" "State grows for months with every new value of the key.";
+    MissingToo "W0803" "A denied comparison is true where the field is missing.";
+    Expired "W0804" "The exception has expired.";
+    NeverFires "W0805" "The rule can never raise an alert.";
+    Shadowed "W0806" "Another rule raises the same alerts already.";
+    UnknownTechnique "W0807" "ATT&CK has no technique of this id.";
+    WithdrawnTechnique "W0808" "ATT&CK has withdrawn the technique.";
 }
 
 #[cfg(test)]
@@ -98,5 +152,14 @@ mod tests {
     #[test]
     fn numbers_are_unique_and_ordered() {
         assert!(Code::ALL.windows(2).all(|w| w[0].number() < w[1].number()));
+    }
+
+    #[test]
+    fn codes_are_found_however_they_are_written() {
+        for text in ["W0101", "w0101", "W101", "101", " w101 "] {
+            assert_eq!(Code::meant(text), Some(Code::UnknownField), "{text}");
+        }
+        assert_eq!((Code::meant("W0199"), Code::meant("within"), Code::near("within")), (None, None, None));
+        assert_eq!(Code::near("W0199"), Some(Code::TypeMismatch));
     }
 }

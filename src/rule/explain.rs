@@ -58,6 +58,16 @@ pub fn explain(rule: &Rule, lists: &[List]) -> String {
     out
 }
 
+/// What a rule keeps in memory, in words.
+pub(super) fn keeps(rule: &Rule) -> String {
+    form::keeps(rule)
+}
+
+/// What a match of the rule is, and what is kept in memory to find it, in a line each.
+pub fn brief(rule: &Rule) -> (String, String) {
+    (form::words(rule), form::keeps(rule))
+}
+
 fn names(fields: &[FieldRef]) -> String {
     fields.iter().map(FieldRef::name).collect::<Vec<_>>().join(", ")
 }

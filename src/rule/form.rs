@@ -6,6 +6,7 @@ use super::code::Code;
 use super::condition::Check;
 use super::diagnostic::Diagnostic;
 use super::plan::{Aggregate, Bound, Compare, FieldRef, Form, Having, Predicate, Step, Window};
+use super::syntax::UNITS;
 use super::words::form as words;
 use super::{baseline, having, literal, novel, setting, steps};
 use crate::event::field::Type;
@@ -187,7 +188,10 @@ pub(super) fn window(check: &mut Check<'_>, setting: setting::Literal<'_>, what:
             check.error(Code::BadDuration, word.span, message).help("units are ms, s, m, h, d and w: 30s, 1h30m");
         check.report(match literal::number(&word.text) {
             Some(n) if word.text.bytes().all(|b| b.is_ascii_digit()) => error.fix(format!("{n}m")),
-            _ => error.label("a whole number and a unit"),
+            _ => match spelled_out(&word.text) {
+                Some(right) => error.fix(right),
+                None => error.label("a whole number and a unit"),
+            },
         });
         return None;
     };
@@ -197,6 +201,13 @@ pub(super) fn window(check: &mut Check<'_>, setting: setting::Literal<'_>, what:
         return None;
     }
     Some(micros)
+}
+
+/// `5min` as it is written here.
+fn spelled_out(text: &str) -> Option<String> {
+    let (number, word) = text.split_at(text.find(|c: char| !c.is_ascii_digit())?);
+    let (_, unit) = UNITS.iter().find(|(long, _)| long.eq_ignore_ascii_case(word))?;
+    (!number.is_empty()).then(|| format!("{number}{unit}"))
 }
 
 /// A condition that never or always holds is likely not meant.

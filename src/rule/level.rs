@@ -234,17 +234,17 @@ fn test(atom: &Atom, value: &Value<'_>, patterns: &mut Patterns) -> Option<bool>
 
 /// Compiled patterns, each once.
 #[derive(Default)]
-struct Patterns(FxHashMap<String, Regex>);
+pub(super) struct Patterns(FxHashMap<String, Regex>);
 
 impl Patterns {
-    fn regex(&mut self, pattern: &str) -> &Regex {
+    pub(super) fn regex(&mut self, pattern: &str) -> &Regex {
         self.0
             .entry(pattern.to_owned())
             .or_insert_with(|| Regex::new(pattern).expect("the regular expressions of a plan are checked"))
     }
 
     /// The regular expression of a `like` pattern.
-    fn like(&mut self, pattern: &str) -> &Regex {
+    pub(super) fn like(&mut self, pattern: &str) -> &Regex {
         let mut regex = String::from("(?s)^");
         let mut chars = pattern.chars();
         while let Some(c) = chars.next() {

@@ -11,7 +11,20 @@ macro_rules! embedded {
 }
 
 /// The files of `rules/`, by their path in it.
-const FILES: &[(&str, &str)] = embedded!["accounts.weir", "logs.weir", "ot.weir", "ssh.weir", "sudo.weir", "web.weir"];
+const FILES: &[(&str, &str)] = embedded![
+    "accounts.weir",
+    "cloud.weir",
+    "decoys.weir",
+    "logs.weir",
+    "network.weir",
+    "ot.weir",
+    "persistence.weir",
+    "risk.weir",
+    "ssh.weir",
+    "sudo.weir",
+    "web.weir",
+    "windows.weir",
+];
 
 /// The built-in rules, compiled.
 pub fn pack() -> Compiled {
@@ -30,6 +43,7 @@ pub fn pack() -> Compiled {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rule::ast::{ClauseKind, Item, TestLine};
     use crate::rule::diagnostic::render;
 
     #[test]
@@ -51,6 +65,26 @@ mod tests {
         for rule in &compiled.program.rules {
             let told = rule.description.is_some() && rule.runbook.is_some() && !rule.attack.is_empty();
             assert!(told, "{} lacks a description, a runbook or a technique", rule.name);
+        }
+        assert!(compiled.program.rules.len() >= 65, "{} rules", compiled.program.rules.len());
+    }
+
+    #[test]
+    fn every_rule_says_what_else_raises_it_and_has_a_test_that_fires_and_one_that_does_not() {
+        for rule in pack().trees.iter().flat_map(|file| &file.items).filter_map(|item| match item {
+            Item::Rule(rule) => Some(rule),
+            Item::Let(_) | Item::List(_) => None,
+        }) {
+            let name = &rule.name.text;
+            let clauses = || rule.clauses.iter().map(|clause| &clause.kind);
+            assert!(clauses().any(|kind| matches!(kind, ClauseKind::FalsePositives(_))), "{name}: no falsepositives");
+            let tests = clauses().filter_map(|kind| if let ClauseKind::Test(test) = kind { Some(test) } else { None });
+            let fires: Vec<bool> = tests
+                .flat_map(|test| &test.lines)
+                .filter_map(|line| if let TestLine::Expect(outcomes, _) = line { outcomes.last() } else { None })
+                .map(|outcome| outcome.count.text != "0")
+                .collect();
+            assert!(fires.contains(&true) && fires.contains(&false), "{name}: a test that fires and one that does not");
         }
     }
 }

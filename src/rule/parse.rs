@@ -1,5 +1,5 @@
 //! From text to the tree. In: one file. Out: its items and the syntax errors of those that could not
-//! be read; each item is parsed alone, so that one mistake does not hide the next.
+//! be read; each item is parsed alone, and what is wrong in a rule is cut out of it, so that one mistake does not hide the next.
 
 use std::sync::Arc;
 
@@ -10,12 +10,14 @@ use super::ast::{self, Span, Word};
 use super::code::Code;
 use super::diagnostic::Diagnostic;
 use super::split::split;
-use super::{SourceFile, literal, syntax};
+use super::{SourceFile, literal};
 
 mod form;
+mod piece;
+mod recover;
 
 /// The pest parser; `Rule` names the grammar's rules.
-mod grammar {
+pub(super) mod grammar {
     #![allow(missing_docs, unreachable_pub)]
     #[derive(pest_derive::Parser)]
     #[grammar = "rule/grammar.pest"]
@@ -25,23 +27,42 @@ pub(super) use grammar::Rule;
 
 /// The items of a file and its syntax errors.
 pub(super) fn parse(file: &SourceFile) -> (ast::File, Vec<Diagnostic>) {
-    let mut out = ast::File { name: file.name.clone(), items: Vec::new() };
+    let mut out = ast::File { name: file.name.clone(), items: Vec::new(), broken: Vec::new() };
     let mut diagnostics = Vec::new();
     for chunk in split(&file.text) {
-        if let Some(issue) = &chunk.issue {
-            diagnostics.push(syntax::explain_issue(issue, &file.name, &file.text));
-            continue;
-        }
         let mut tree = Tree { file: &file.name, base: chunk.span.start, diagnostics: &mut diagnostics };
-        match grammar::Grammar::parse(Rule::chunk, &file.text[chunk.span.start..chunk.span.end]) {
-            Ok(pairs) => out.items.extend(pairs.filter_map(|p| tree.item(p))),
-            Err(error) => {
-                let diagnostic = syntax::explain(&error, &file.name, &file.text, chunk.span.start);
-                diagnostics.push(diagnostic);
+        let piece = &file.text[chunk.span.start..chunk.span.end];
+        match grammar::Grammar::parse(Rule::chunk, piece) {
+            Ok(pairs) if chunk.issue.is_none() => out.items.extend(pairs.filter_map(|p| tree.item(p))),
+            Ok(_) | Err(_) => {
+                let item = recover::item(&mut tree, &chunk, &file.text);
+                if item.is_none() {
+                    out.broken.extend(definition(piece, chunk.span.start));
+                }
+                out.items.extend(item);
             }
         }
     }
     (out, diagnostics)
+}
+
+/// The name that a `let` or a `list` gives, though the rest of it cannot be read.
+fn definition(text: &str, base: usize) -> Option<ast::Broken> {
+    let mut start = text.trim_start_matches('\u{feff}').trim_start();
+    while start.starts_with('#') {
+        start = start.split_once('\n')?.1.trim_start();
+    }
+    let (keyword, rest) = start.split_once(|c: char| c.is_ascii_whitespace())?;
+    let list = match keyword {
+        "let" => false,
+        "list" => true,
+        _ => return None,
+    };
+    let rest = rest.trim_start();
+    let end = rest.find(|c: char| !(c.is_ascii_alphanumeric() || "_-.".contains(c))).unwrap_or(rest.len());
+    let from = base + text.len() - rest.len();
+    let name = Word { text: rest[..end].to_owned(), span: Span { start: from, end: from + end } };
+    (end > 0).then_some(ast::Broken { name, list })
 }
 
 /// Makes tree nodes of pest's pairs; `base` is where the chunk starts in the file.
@@ -151,7 +172,7 @@ impl Tree<'_> {
                 let mut parts = parts(pair);
                 let name = self.word(&next(&mut parts));
                 let clauses = parts.map(|p| self.clause(p)).collect();
-                Some(ast::Item::Rule(ast::Rule { name, clauses, span }))
+                Some(ast::Item::Rule(ast::Rule { name, clauses, span, broken: Vec::new() }))
             }
             Rule::define => {
                 let mut parts = parts(pair);

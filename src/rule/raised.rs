@@ -10,10 +10,10 @@ use super::plan::FieldRef;
 use super::tactic;
 
 /// The value of `fields.alert.id` of an alert as an event: its id as it is written.
-const ALERT_ID: &str = "alert.id";
+pub(super) const ALERT_ID: &str = "alert.id";
 
 /// Fields that say something about the alert itself, not about its key.
-const OWN: [FieldId; 11] = [
+pub(super) const OWN: [FieldId; 11] = [
     field::TIMESTAMP,
     field::EVENT_ID,
     field::EVENT_KIND,

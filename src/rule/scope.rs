@@ -112,6 +112,16 @@ pub(super) fn resolve(
             }
         }
     }
+    // Who uses these need not hear of it again.
+    for broken in inputs.iter().flat_map(|i| &i.file.broken) {
+        let name = broken.name.text.clone();
+        if broken.list {
+            let unknown = || List { number: 0, file: None, broken: true, entries: Vec::new() };
+            scope.lists.entry(name).or_insert_with(unknown);
+        } else if !seen.contains_key(&("let", broken.name.text.as_str())) {
+            scope.lets.insert(name, None);
+        }
+    }
     let mut names: Vec<String> = scope.lists.keys().cloned().collect();
     names.sort_unstable();
     for (name, number) in names.iter().zip(0..) {

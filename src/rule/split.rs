@@ -28,6 +28,15 @@ pub(super) enum Issue {
     TooDeep(Span),
 }
 
+impl Issue {
+    /// Where.
+    pub(super) fn span(&self) -> Span {
+        match self {
+            Issue::Unclosed(_, span) | Issue::Endless(span) | Issue::TooDeep(span) => *span,
+        }
+    }
+}
+
 /// The chunks of a text that hold more than blanks and comments.
 pub(super) fn split(text: &str) -> Vec<Chunk> {
     let at = text.len() - text.trim_start_matches('\u{feff}').len();
@@ -170,7 +179,7 @@ fn is_word(b: u8) -> bool {
 }
 
 /// `rule`, `let` or `list`, a blank, and a name.
-fn starts_item(bytes: &[u8]) -> bool {
+pub(super) fn starts_item(bytes: &[u8]) -> bool {
     ["rule", "let", "list"].iter().any(|keyword| {
         bytes.strip_prefix(keyword.as_bytes()).is_some_and(|rest| {
             let name = rest.trim_ascii_start();

@@ -11,8 +11,12 @@ use super::diagnostic::Diagnostic;
 use super::nearest::nearest;
 use super::parse::Rule;
 use super::split::Issue;
-use super::words::condition::OPERATOR_WORDS as OPERATORS;
-use super::words::top::CLAUSE_WORDS as CLAUSES;
+
+mod slip;
+mod words;
+
+pub(super) use super::words::top::CLAUSE_WORDS as CLAUSES;
+pub(super) use slip::UNITS;
 
 /// The diagnostic of a chunk that does not parse. `base` is where the chunk starts in the file.
 pub(super) fn explain(error: &Error<Rule>, file: &Arc<str>, text: &str, base: usize) -> Diagnostic {
@@ -21,35 +25,99 @@ pub(super) fn explain(error: &Error<Rule>, file: &Arc<str>, text: &str, base: us
             InputLocation::Pos(at) => at,
             InputLocation::Span((start, _)) => start,
         };
-    let expected: &[Rule] = match &error.variant {
+    let mut expected: &[Rule] = match &error.variant {
         ErrorVariant::ParsingError { positives, .. } => positives,
         ErrorVariant::CustomError { .. } => &[],
     };
-    let span = token(text, at);
+    let mut span = token(text, at);
+    let mut before = last_token(text, base, span.start);
+    // A clause where a condition should stand was read as the name of a field.
+    if let Some(word) = before
+        && expected.contains(&Rule::operator)
+        && CLAUSES.contains(&&text[word.start..word.end])
+        && first_in_line(text, word)
+    {
+        (span, expected) = (word, &[Rule::condition]);
+        before = last_token(text, base, word.start);
+    }
     let found = &text[span.start..span.end];
-    if let Some((right, why)) = slip(found, &text[span.start..]) {
+    let error = |code, message: String| Diagnostic::error(code, file, span, message);
+    if let Some((right, why)) = slip::slip(found, &text[span.start..], expected) {
         let span = Span { start: span.start, end: span.start + why.len().min(found.len().max(1)) };
         return Diagnostic::error(Code::BadOperator, file, span, format!("`{why}` is not an operator")).fix(right);
     }
     if found.starts_with('\'') {
-        return Diagnostic::error(Code::Unquoted, file, span, "text stands in double quotes")
+        return error(Code::Unquoted, "text stands in double quotes".to_owned())
             .label("single quotes mean nothing")
             .help("write \"…\"; inside it, a double quote is \\\"");
     }
-    let keywords = expected.iter().flat_map(|r| keywords(*r));
-    let wanted = wanted(expected);
+    let keywords = expected.iter().flat_map(|r| words::keywords(*r));
+    let wanted = words::wanted(expected);
     if found.starts_with(|c: char| c.is_ascii_alphabetic())
         && let Some(near) = nearest(found, keywords)
         && near != found
     {
-        return Diagnostic::error(Code::UnknownKeyword, file, span, format!("`{found}` means nothing here"))
+        return error(Code::UnknownKeyword, format!("`{found}` means nothing here"))
             .fix(near)
             .help(format!("expected {wanted}"));
     }
+    if let Some(diagnostic) = slip::habit(file, text, span, before, expected) {
+        return diagnostic;
+    }
+    let hint = slip::hint(expected, found);
     let shown = if found.is_empty() { "the end".to_owned() } else { format!("`{found}`") };
-    Diagnostic::error(Code::Syntax, file, span, format!("expected {wanted}, found {shown}"))
-        .label("not expected here")
-        .maybe_help(hint(expected, found))
+    if wanted == words::UNKNOWN {
+        return error(Code::Syntax, format!("{shown} cannot stand here")).label("not expected here").maybe_help(hint);
+    }
+    let Some(before) = before.filter(|b| !BRACKETS.contains(&&text[b.start..b.end])) else {
+        return error(Code::Syntax, format!("expected {wanted}, found {shown}"))
+            .label("not expected here")
+            .maybe_help(hint);
+    };
+    let message = format!("expected {wanted} after `{}`, found {shown}", &text[before.start..before.end]);
+    if text[before.end..span.start].contains('\n') {
+        // What is missing is missing where the line ends.
+        return Diagnostic::error(Code::Syntax, file, before, message)
+            .label("something is missing after this")
+            .related(file, span, "this comes next")
+            .maybe_help(hint);
+    }
+    error(Code::Syntax, message).label("not expected here").maybe_help(hint)
+}
+
+/// Tokens that say nothing of what should follow.
+const BRACKETS: &[&str] = &["{", "}", "(", ")"];
+
+/// The last token before a place, comments left out; `None` at the start of the chunk.
+fn last_token(text: &str, base: usize, at: usize) -> Option<Span> {
+    let mut end = at;
+    loop {
+        end = base + text[base..end].trim_end().len();
+        let line = text[base..end].rfind('\n').map_or(base, |i| base + i + 1);
+        match text[line..end].find('#') {
+            Some(comment) if text[line..line + comment].matches('"').count().is_multiple_of(2) => end = line + comment,
+            Some(_) | None => break,
+        }
+    }
+    let before = &text[base..end];
+    let last = before.chars().next_back()?;
+    let start = match last {
+        '"' => before[..before.len() - 1].rfind('"')?,
+        c if in_word(c) => {
+            before.rfind(|c: char| !in_word(c)).map_or(0, |i| i + before[i..].chars().next().map_or(1, char::len_utf8))
+        }
+        c if SIGNS.contains(c) => before
+            .rfind(|c: char| !SIGNS.contains(c))
+            .map_or(0, |i| i + before[i..].chars().next().map_or(1, char::len_utf8)),
+        c => before.len() - c.len_utf8(),
+    };
+    Some(Span { start: base + start, end })
+}
+
+/// Whether nothing but blanks stands before it on its line.
+fn first_in_line(text: &str, span: Span) -> bool {
+    let line = text[..span.start].rfind('\n').map_or(0, |i| i + 1);
+    text[line..span.start].trim().is_empty()
 }
 
 /// The diagnostic of what the splitter found.
@@ -79,194 +147,19 @@ fn token(text: &str, at: usize) -> Span {
     let at = at.min(text.len());
     let at = (0..=at).rev().find(|i| text.is_char_boundary(*i)).unwrap_or(0);
     let rest = &text[at..];
-    let word = |c: char| c.is_alphanumeric() || matches!(c, '_' | '.' | '-' | '@');
     let len = match rest.chars().next() {
         None => 0,
-        Some(c) if word(c) => rest.find(|c| !word(c)).unwrap_or(rest.len()),
+        Some(c) if in_word(c) => rest.find(|c| !in_word(c)).unwrap_or(rest.len()),
         Some(c @ ('"' | '\'')) => rest[1..].find([c, '\n']).map_or(1, |i| i + 2).min(rest.len()),
-        Some(c) if "=!<>&|~".contains(c) => rest.find(|c| !"=!<>&|~".contains(c)).unwrap_or(rest.len()),
+        Some(c) if SIGNS.contains(c) => rest.find(|c| !SIGNS.contains(c)).unwrap_or(rest.len()),
         Some(c) => c.len_utf8(),
     };
     Span { start: at, end: at + len }
 }
 
-/// Operators of other languages: what to write instead, and what was written.
-fn slip(found: &str, rest: &str) -> Option<(&'static str, &'static str)> {
-    let table = [
-        ("===", "=="),
-        ("=~", "~"),
-        ("!~", "~"),
-        ("<>", "!="),
-        ("&&", "and"),
-        ("||", "or"),
-        ("=>", ">="),
-        ("=<", "<="),
-    ];
-    if let Some((wrong, right)) = table.iter().find(|(wrong, _)| found == *wrong) {
-        return Some((right, wrong));
-    }
-    match found {
-        "=" => Some(("==", "=")),
-        "!" => Some(("not", "!")),
-        "AND" => Some(("and", "AND")),
-        "OR" => Some(("or", "OR")),
-        "NOT" => Some(("not", "NOT")),
-        _ if rest.starts_with('!') && !rest.starts_with("!=") => Some(("not", "!")),
-        _ => None,
-    }
-}
+/// What operators are made of, in this language and in others.
+const SIGNS: &str = "=!<>&|~";
 
-/// The keywords that a grammar rule can start with.
-fn keywords(rule: Rule) -> Vec<&'static str> {
-    match rule {
-        Rule::clause => CLAUSES.to_vec(),
-        Rule::operator | Rule::comparison => OPERATORS.to_vec(),
-        Rule::rule_item => vec!["rule"],
-        Rule::define => vec!["let"],
-        Rule::list | Rule::list_call => vec!["list"],
-        Rule::sequence => vec!["sequence"],
-        Rule::together => vec!["all"],
-        Rule::by => vec!["by"],
-        Rule::on => vec!["on"],
-        Rule::within => vec!["within"],
-        Rule::every => vec!["every"],
-        Rule::having => vec!["having"],
-        Rule::novel => vec!["new"],
-        Rule::rare => vec!["rare"],
-        Rule::baseline => vec!["baseline"],
-        Rule::until => vec!["until"],
-        Rule::expect => vec!["expect"],
-        Rule::exists => vec!["exists"],
-        Rule::from => vec!["from"],
-        other => KEYWORDS.iter().filter(|(r, _)| *r == other).map(|(_, w)| *w).collect(),
-    }
-}
-
-const KEYWORDS: &[(Rule, &str)] = &[
-    (Rule::kw_rule, "rule"),
-    (Rule::kw_let, "let"),
-    (Rule::kw_list, "list"),
-    (Rule::kw_from, "from"),
-    (Rule::kw_where, "where"),
-    (Rule::kw_expires, "expires"),
-    (Rule::kw_by, "by"),
-    (Rule::kw_on, "on"),
-    (Rule::kw_within, "within"),
-    (Rule::kw_having, "having"),
-    (Rule::kw_and, "and"),
-    (Rule::kw_or, "or"),
-    (Rule::kw_not, "not"),
-    (Rule::kw_exists, "exists"),
-    (Rule::kw_then, "then"),
-    (Rule::kw_expect, "expect"),
-    (Rule::kw_sequence, "sequence"),
-    (Rule::kw_all, "all"),
-    (Rule::kw_until, "until"),
-];
-
-/// What was expected, in words, the most telling first and not more than a few.
-fn wanted(expected: &[Rule]) -> String {
-    let mut words: Vec<&str> = Vec::new();
-    for rule in expected {
-        let word = word(*rule);
-        if !word.is_empty() && !words.contains(&word) {
-            words.push(word);
-        }
-    }
-    match words.as_slice() {
-        [] => "something else".to_owned(),
-        [one] => (*one).to_owned(),
-        [many @ .., last] => format!("{} or {last}", many.join(", ")),
-    }
-}
-
-/// The word for a grammar rule; empty for what need not be told.
-fn word(rule: Rule) -> &'static str {
-    match rule {
-        Rule::rule_item | Rule::define | Rule::list | Rule::kw_rule | Rule::kw_let => "`rule`, `let` or `list`",
-        Rule::clause => "a clause",
-        Rule::text => "a text in double quotes",
-        Rule::exact => "",
-        Rule::regex => "a regular expression",
-        Rule::bare | Rule::address | Rule::path => "a value",
-        Rule::operand | Rule::value | Rule::values | Rule::list_call => "a value",
-        Rule::field => "a field",
-        Rule::comparison | Rule::condition | Rule::conjunction | Rule::negation => "a condition",
-        Rule::exists | Rule::boolean | Rule::group => "a condition",
-        Rule::operator => "an operator such as `==`, `in` or `contains`",
-        Rule::name | Rule::list_name => "a name",
-        Rule::source | Rule::pattern | Rule::single => {
-            "a category such as `authentication`, `any` or the name of a `let`"
-        }
-        Rule::word => "a word",
-        Rule::mark => "a word",
-        Rule::open => "`{`",
-        Rule::close => "`}`",
-        Rule::lparen => "`(`",
-        Rule::rparen => "`)`",
-        Rule::comma => "`,`",
-        Rule::colon => "`:`",
-        Rule::assign | Rule::inline => "`=`",
-        Rule::EOI => "the end of the item",
-        Rule::step => "a step",
-        Rule::given | Rule::at => "an event such as `@0s authentication { … }`",
-        Rule::aggregate | Rule::function | Rule::bound | Rule::bounds | Rule::bounds_group => {
-            "`count()`, or `distinct`, `sum`, `avg`, `min`, `max` or `percentile` of a field"
-        }
-        Rule::tuning | Rule::tuning_word => "",
-        Rule::tuning_unit => "`mad`, `sigma` or `times`",
-        Rule::pair => "a field",
-        Rule::tag => "a tag",
-        other => keyword(other),
-    }
-}
-
-fn keyword(rule: Rule) -> &'static str {
-    match rule {
-        Rule::kw_where => "`where`",
-        Rule::kw_by | Rule::by => "`by`",
-        Rule::kw_on | Rule::on => "`on`",
-        Rule::kw_within | Rule::within => "`within`",
-        Rule::kw_having | Rule::having => "`having`",
-        Rule::kw_and => "`and`",
-        Rule::kw_or => "`or`",
-        Rule::kw_from | Rule::from => "`from`",
-        Rule::kw_expires => "`expires`",
-        Rule::kw_then => "`then`",
-        Rule::kw_expect | Rule::expect => "`expect`",
-        Rule::kw_until | Rule::until => "`until`",
-        Rule::kw_sequence | Rule::sequence => "`sequence`",
-        _ => "",
-    }
-}
-
-/// Advice where the words alone would leave somebody wondering.
-fn hint(expected: &[Rule], found: &str) -> Option<String> {
-    let wants = |rules: &[Rule]| expected.iter().any(|r| rules.contains(r));
-    if wants(&[Rule::clause]) {
-        return Some(format!("the clauses are {}", CLAUSES.join(", ")));
-    }
-    if found == "where" && wants(&[Rule::text]) {
-        return Some("say why first: except \"reason\" where …".into());
-    }
-    if found == "not" && wanted(expected) == "something else" {
-        return Some(
-            "`having` has no `not`: write the opposite comparison, `count() < 10` for not `count() >= 10`".into(),
-        );
-    }
-    if wants(&[Rule::operator]) {
-        return Some("a condition is a field, an operator and a value: user.name == \"root\"".into());
-    }
-    if wants(&[Rule::name, Rule::list_name]) && !found.is_empty() {
-        return Some(format!(
-            "a name has letters, digits, `_` and `-`, starts with a letter, and `{found}` is taken or has others"
-        ));
-    }
-    if wants(&[Rule::text]) && !wants(&[Rule::path]) && found.starts_with(|c: char| c.is_alphanumeric()) {
-        return Some(format!("put it in double quotes: \"{found} …\""));
-    }
-    if wants(&[Rule::lparen]) && wants(&[Rule::assign, Rule::inline, Rule::from]) {
-        return Some("list name from \"path\", or list name = (\"a\", \"b\")".into());
-    }
-    None
+fn in_word(c: char) -> bool {
+    c.is_alphanumeric() || matches!(c, '_' | '.' | '-' | '@')
 }

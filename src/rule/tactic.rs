@@ -12,16 +12,29 @@ const TABLE: &str = include_str!("tactics.txt");
 pub fn tactics(technique: &str) -> &'static [&'static str] {
     static INDEX: LazyLock<FxHashMap<&str, Vec<&str>>> = LazyLock::new(|| {
         let mut index: FxHashMap<&str, Vec<&str>> = FxHashMap::default();
-        for line in TABLE.lines().filter(|l| !l.starts_with('#')) {
-            let mut words = line.split(' ');
-            let tactic = words.next().unwrap_or_default();
-            words.for_each(|number| index.entry(number).or_default().push(tactic));
+        for (tactic, number) in pairs() {
+            index.entry(number).or_default().push(tactic);
         }
         index
     });
     let number = technique.strip_prefix('T').unwrap_or_default();
     let number = number.split_once('.').map_or(number, |(technique, _)| technique);
     INDEX.get(number).map_or(&[], Vec::as_slice)
+}
+
+/// All techniques of the Enterprise matrix, without sub-techniques: `T1110`, in the order of their numbers.
+pub fn techniques() -> Vec<String> {
+    let numbers: std::collections::BTreeSet<&str> = pairs().map(|(_, number)| number).collect();
+    numbers.into_iter().map(|number| format!("T{number}")).collect()
+}
+
+/// Each tactic with each of its techniques' numbers.
+fn pairs() -> impl Iterator<Item = (&'static str, &'static str)> {
+    TABLE.lines().filter(|line| !line.starts_with('#')).flat_map(|line| {
+        let mut words = line.split(' ');
+        let tactic = words.next().unwrap_or_default();
+        words.map(move |number| (tactic, number))
+    })
 }
 
 /// The tactics of all these techniques, each once, in the order they come.

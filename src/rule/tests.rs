@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 
 use proptest::prelude::*;
 
+use super::code::Code;
 use super::plan::Form;
-use super::{Compiled, SourceFile, compile, explain, plan, render};
+use super::{Compiled, Diagnostic, SourceFile, compile, explain, lint, plan, render};
 
 fn folder(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/rules").join(name)
@@ -83,7 +84,7 @@ fn a_broken_rule_hides_no_other() {
     assert_eq!(compiled.program.rules.len(), 1);
     assert_eq!(compiled.program.rules[0].name, "c");
     assert_eq!(compiled.program.rules[0].form, Form::Single);
-    assert_eq!(compiled.rejected, ["b"]);
+    assert_eq!(compiled.rejected, ["a", "b"]);
     assert!(compiled.has_errors());
 }
 
@@ -136,6 +137,39 @@ fn diagnostics_are_json_too() {
     assert_eq!(json["fix"], "user.name");
 }
 
+/// What `weir check` tells on 2026-06-01.
+fn found(compiled: &Compiled) -> Vec<Diagnostic> {
+    compiled.findings(1_780_272_000_000_000)
+}
+
+#[test]
+fn what_is_likely_not_meant_is_told() {
+    let cases = golden("warnings", |file, compiled| {
+        assert!(!compiled.has_errors(), "{file}: {}", render(&compiled.diagnostics, &compiled.sources, false));
+        render(&found(compiled), &compiled.sources, false)
+    });
+    assert!(cases >= 10, "{cases}");
+}
+
+/// The page of each code shows what gives it, and what does not.
+#[test]
+fn every_code_has_a_page() {
+    let mut wrong = Vec::new();
+    for code in Code::ALL {
+        let (number, page) = (code.number(), code.page());
+        assert!(page.text.len() > 60 && !page.wrong.is_empty() && !page.right.is_empty(), "{number}");
+        let [bad, good] = [page.wrong, page.right].map(|text| compile_text(number, text));
+        let told = |c: &Compiled| render(&found(c), &c.sources, false);
+        if !found(&bad).iter().any(|d| d.code == *code) {
+            wrong.push(format!("{number} is not given:\n{}", told(&bad)));
+        }
+        if !found(&good).is_empty() {
+            wrong.push(format!("{number} is not mended:\n{}", told(&good)));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
 /// The examples of `rules/README.md` are one folder, and without fault.
 #[test]
 fn the_reference_tells_the_truth() {
@@ -144,7 +178,9 @@ fn the_reference_tells_the_truth() {
     let files: Vec<SourceFile> =
         blocks.enumerate().map(|(i, b)| SourceFile { name: format!("{i}").into(), text: b.into() }).collect();
     let compiled = compile(&files, &read_list);
-    assert!(files.len() > 3 && compiled.diagnostics.is_empty(), "{}", render(&compiled.diagnostics, &files, false));
+    // They show forms, and some of them find the same.
+    let found: Vec<_> = found(&compiled).into_iter().filter(|d| d.code != Code::Shadowed).collect();
+    assert!(files.len() > 3 && found.is_empty(), "{}", render(&found, &files, false));
 }
 
 #[test]
@@ -171,7 +207,9 @@ fn thousands_of_rules_compile_at_once() {
 /// Texts to mutate: all that is at hand.
 fn seeds() -> Vec<String> {
     let mut paths: Vec<PathBuf> = Vec::new();
-    for dir in [folder("errors"), folder("good"), Path::new(env!("CARGO_MANIFEST_DIR")).join("rules")] {
+    for dir in
+        [folder("errors"), folder("good"), folder("warnings"), Path::new(env!("CARGO_MANIFEST_DIR")).join("rules")]
+    {
         paths.extend(fs::read_dir(dir).unwrap().map(|e| e.unwrap().path()));
     }
     paths.retain(|p| p.extension().is_some_and(|e| e == "weir"));
@@ -256,6 +294,7 @@ proptest! {
             prop_assert!(text.get(place.start..place.end).is_some(), "{diagnostic:?}");
             prop_assert!(place.line >= 1 && place.column >= 1);
         }
+        lint(&compiled, 0);
         // Nothing is left out without a word.
         prop_assert!(compiled.rejected.is_empty() || compiled.has_errors());
         let shown = render(&compiled.diagnostics, &compiled.sources, false);
