@@ -18,5 +18,6 @@ mod scan;
 mod sql;
 #[cfg(feature = "s3")]
 mod store;
+mod testing;
 mod tutorial;
 mod why;

@@ -11,6 +11,7 @@ mod archive;
 mod check;
 mod demo;
 mod explain_code;
+mod fmt;
 mod generate;
 mod input;
 mod install;
@@ -42,6 +43,7 @@ Examples:
                                                why is there no alert?
   weir check --rules rules                     find the mistakes in your rules
   weir new ssh_guessing --form sequence        begin a rule
+  weir fmt rules                               lay them out in the one canonical form
   weir test rules                              run the tests that stand in them
 
 Exit codes: 0 nothing found, 1 alerts were raised (scan, replay, why-not), 2 an error.";
@@ -72,6 +74,7 @@ enum Command {
     New(new::Arguments),
     Reference(reference::Arguments),
     Check(check::Arguments),
+    Fmt(fmt::Arguments),
     Test(test::Arguments),
     ExplainCode(explain_code::Arguments),
     Lsp(lsp::Arguments),
@@ -97,6 +100,7 @@ pub fn run() -> anyhow::Result<ExitCode> {
         Command::New(a) => new::run(a),
         Command::Reference(a) => reference::run(a),
         Command::Check(a) => check::run(a),
+        Command::Fmt(a) => fmt::run(a),
         Command::Test(a) => test::run(a),
         Command::ExplainCode(a) => explain_code::run(a),
         Command::Lsp(a) => lsp::run(a),

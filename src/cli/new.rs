@@ -76,9 +76,10 @@ impl Form {
         }
     }
 
-    /// The file of a rule of this name.
+    /// The file of a rule of this name. Where lines break depends on the name.
     fn text(self, name: &str) -> String {
-        self.template().replace("NAME", name)
+        let text = self.template().replace("NAME", name);
+        rule::format::format(&text).unwrap_or(text)
     }
 }
 
@@ -183,6 +184,11 @@ mod tests {
             let found = rule::render(&compiled.diagnostics, &compiled.sources, false);
             assert!(found.is_empty(), "{form:?}:\n{found}");
             assert!(compiled.program.position("my-rule_1").is_some(), "{form:?}");
+            assert_eq!(
+                rule::format::format(form.template()).unwrap(),
+                form.template(),
+                "{form:?}: weir fmt src/cli/new"
+            );
             let [.., Item::Rule(rule)] = &compiled.trees[0].items[..] else { panic!("{form:?}") };
             let has = |word: &str| rule.clauses.iter().filter(|c| c.kind.keyword() == word).count();
             for word in ["title", "description", "severity", "attack", "tags", "runbook", "falsepositives", "when"] {

@@ -22,6 +22,7 @@ pub mod diagnostic;
 mod entry;
 pub mod explain;
 mod form;
+pub mod format;
 mod having;
 mod level;
 pub mod lint;

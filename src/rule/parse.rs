@@ -23,7 +23,7 @@ pub(super) mod grammar {
     #[grammar = "rule/grammar.pest"]
     pub(in crate::rule) struct Grammar;
 }
-pub(super) use grammar::Rule;
+pub(super) use grammar::{Grammar, Rule};
 
 /// The items of a file and its syntax errors.
 pub(super) fn parse(file: &SourceFile) -> (ast::File, Vec<Diagnostic>) {
@@ -32,7 +32,7 @@ pub(super) fn parse(file: &SourceFile) -> (ast::File, Vec<Diagnostic>) {
     for chunk in split(&file.text) {
         let mut tree = Tree { file: &file.name, base: chunk.span.start, diagnostics: &mut diagnostics };
         let piece = &file.text[chunk.span.start..chunk.span.end];
-        match grammar::Grammar::parse(Rule::chunk, piece) {
+        match Grammar::parse(Rule::chunk, piece) {
             Ok(pairs) if chunk.issue.is_none() => out.items.extend(pairs.filter_map(|p| tree.item(p))),
             Ok(_) | Err(_) => {
                 let item = recover::item(&mut tree, &chunk, &file.text);

@@ -138,7 +138,7 @@ fn nexts(rule: Rule) -> &'static [Next] {
         Rule::name | Rule::list_name => &[Next::Name],
         Rule::clause => &[Next::Clause],
         Rule::text => &[Next::Text],
-        Rule::word => &[Next::Word],
+        Rule::word | Rule::grade => &[Next::Word],
         Rule::mark => &[Next::Mark],
         Rule::source | Rule::pattern | Rule::single => &[Next::Source],
         Rule::step => &[Next::Step],

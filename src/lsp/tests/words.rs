@@ -128,13 +128,13 @@ fn words_are_explained_by_where_they_stand() {
     check_hover(
         "rule a { title \"broken\n  when process where event.out§come == \"x\" }",
         expect![[r#"
-        [event.outcome] `event.outcome`: text
+            [event.outcome] `event.outcome`: text
 
-        Success, failure or unknown.
+            Success, failure or unknown.
 
-        Asked with `==` `!=` `in` `like` `contains` `startswith` `endswith` `~`.
+            Asked with `==` `!=` `in` `like` `contains` `startswith` `endswith` `~`.
 
-        For example `success`, `failure`, `unknown`"#]],
+            For example `success`, `failure`, `unknown`, `x`"#]],
     );
     check_hover("# a com§ment", expect!["nothing"]);
     check_hover("rule a { description \"some te§xt\" when any }", expect!["nothing"]);
