@@ -84,7 +84,10 @@ fn every_file_of_ours_can_be_formatted() {
 fn lines_are_short_where_they_can_be() {
     for path in files("rules") {
         for line in format(&fs::read_to_string(&path).unwrap()).unwrap().lines() {
-            assert!(line.chars().count() <= super::print::WIDTH, "{}: {line}", path.display());
+            // A text is one token, however long it is.
+            let told = ["title", "description", "runbook", "falsepositives", "references"];
+            let text = told.iter().any(|keyword| line.trim_start().starts_with(keyword)) && line.ends_with('"');
+            assert!(text || line.chars().count() <= super::print::WIDTH, "{}: {line}", path.display());
         }
     }
 }
