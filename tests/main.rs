@@ -20,4 +20,5 @@ mod sql;
 #[cfg(feature = "s3")]
 mod store;
 mod testing;
+mod tutorial;
 mod why;

@@ -16,8 +16,11 @@ mod explain_code;
 mod fmt;
 mod generate;
 mod input;
+mod install;
 mod lsp;
+mod new;
 mod progress;
+mod reference;
 mod replay;
 mod run;
 mod scan;
@@ -41,6 +44,7 @@ Examples:
   weir why-not ssh_bruteforce source.ip=203.0.113.7
                                                why is there no alert?
   weir check --rules rules                     find the mistakes in your rules
+  weir new ssh_guessing --form sequence        begin a rule
   weir fmt rules                               lay them out in the one canonical form
   weir explain ssh_bruteforce                  what a rule means, and what it keeps in memory
   weir diff rules new-rules --over weir-data   which alerts would come, change and go?
@@ -71,6 +75,8 @@ enum Command {
     SqlWorker,
     Why(why::Arguments),
     WhyNot(why_not::Arguments),
+    New(new::Arguments),
+    Reference(reference::Arguments),
     Check(check::Arguments),
     Fmt(fmt::Arguments),
     Explain(explain::Arguments),
@@ -80,6 +86,8 @@ enum Command {
     Lsp(lsp::Arguments),
     Generate(generate::Arguments),
     Demo(demo::Arguments),
+    Completions(install::Completions),
+    Man(install::Man),
 }
 
 /// Reads the arguments and does what they say.
@@ -95,6 +103,8 @@ pub fn run() -> anyhow::Result<ExitCode> {
         Command::SqlWorker => Ok(query::sandbox::work()),
         Command::Why(a) => why::run(a),
         Command::WhyNot(a) => why_not::run(a),
+        Command::New(a) => new::run(a),
+        Command::Reference(a) => reference::run(a),
         Command::Check(a) => check::run(a),
         Command::Fmt(a) => fmt::run(a),
         Command::Explain(a) => explain::run(a),
@@ -104,6 +114,8 @@ pub fn run() -> anyhow::Result<ExitCode> {
         Command::Lsp(a) => lsp::run(a),
         Command::Generate(a) => generate::run(a),
         Command::Demo(a) => demo::run(a),
+        Command::Completions(a) => install::completions(a),
+        Command::Man(a) => install::man(a),
     }
 }
 

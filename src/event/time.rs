@@ -51,6 +51,17 @@ pub fn parse_rfc3339(text: &str) -> Option<i64> {
     text.parse::<jiff::Timestamp>().ok().map(|t| t.as_microsecond())
 }
 
+/// The units of lengths of time: the letters, µs, the word.
+pub const UNITS: &[(&str, i64, &str)] = &[
+    ("us", 1, "microseconds"),
+    ("ms", SECOND / 1000, "milliseconds"),
+    ("s", SECOND, "seconds"),
+    ("m", 60 * SECOND, "minutes"),
+    ("h", 3600 * SECOND, "hours"),
+    ("d", DAY, "days"),
+    ("w", 7 * DAY, "weeks"),
+];
+
 /// Reads a length of time into µs: `500ms`, `30s`, `5m`, `1h30m`, `7d`, `2w` (`None` when it isn't one).
 pub fn duration(text: &str) -> Option<i64> {
     let mut total: i64 = 0;
@@ -58,18 +69,10 @@ pub fn duration(text: &str) -> Option<i64> {
     while !rest.is_empty() {
         let unit_start = rest.find(|c: char| !c.is_ascii_digit())?;
         let unit_len = rest[unit_start..].find(|c: char| c.is_ascii_digit()).unwrap_or(rest.len() - unit_start);
-        let scale = match &rest[unit_start..unit_start + unit_len] {
-            "us" => 1,
-            "ms" => SECOND / 1000,
-            "s" => SECOND,
-            "m" => 60 * SECOND,
-            "h" => 3600 * SECOND,
-            "d" => DAY,
-            "w" => 7 * DAY,
-            _ => return None,
-        };
+        let unit = &rest[unit_start..unit_start + unit_len];
+        let (_, scale, _) = UNITS.iter().find(|(word, _, _)| *word == unit)?;
         let amount: i64 = rest[..unit_start].parse().ok()?;
-        total = total.checked_add(amount.checked_mul(scale)?)?;
+        total = total.checked_add(amount.checked_mul(*scale)?)?;
         rest = &rest[unit_start + unit_len..];
     }
     (!text.is_empty()).then_some(total)

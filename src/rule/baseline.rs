@@ -6,6 +6,7 @@ use super::condition::Check;
 use super::form::{Shape, window};
 use super::plan::{Aggregate, Deviation, FieldRef, Form, Predicate, Step};
 use super::setting::{Baseline, Settings};
+use super::words::form as words;
 use super::{having, literal, tuning};
 use crate::rule::ast::Aggregate as Written;
 
@@ -23,7 +24,7 @@ pub(super) fn shape(
     let mut payload = Vec::new();
     let aggregate = having::aggregate(check, &baseline.written.aggregate, &mut payload);
     let aggregate = aggregate.filter(|a| comparable(check, &baseline.written.aggregate, *a));
-    let tunings = tuning::gather(check, &baseline.written.tunings, "baseline", &["over", "above", "min", "learn"])?;
+    let tunings = tuning::gather(check, &baseline.written.tunings, "baseline", words::BASELINE)?;
     let over = tuning::required(check, tunings.over, "baseline", baseline.span);
     let above = above(check, tunings.above, baseline);
     let least = tunings.min.map(|min| least(check, min));

@@ -7,6 +7,7 @@ use super::condition::Check;
 use super::diagnostic::Diagnostic;
 use super::plan::{Aggregate, Bound, Compare, FieldRef, Form, Having, Predicate, Step, Window};
 use super::syntax::UNITS;
+use super::words::form as words;
 use super::{baseline, having, literal, novel, setting, steps};
 use crate::event::field::Type;
 use crate::event::time::{self, DAY};
@@ -45,8 +46,7 @@ fn single(
     cooldown: Option<Cooldown>,
 ) -> Option<Shape> {
     let predicate = check.pattern(pattern);
-    let known = ["by", "within", "every", "having", "new", "rare", "baseline"];
-    let settings = setting::gather(check, settings, "a rule over one kind of event", &known)?;
+    let settings = setting::gather(check, settings, "a rule over one kind of event", words::SINGLE)?;
     if let Some(written) = settings.novel {
         let shape = novel::shape(check, written, &settings, cooldown, predicate)?;
         warn_constant(check, &shape.steps[0].predicate, pattern, false);

@@ -7,6 +7,7 @@ use super::condition::Check;
 use super::form::slot;
 use super::nearest::nearest;
 use super::plan::{Aggregate, Bound, Compare, FieldRef, Having};
+use super::words::condition::{AGGREGATE_WORDS, usage};
 use super::{literal, operand};
 use crate::event::field::{self, Type};
 
@@ -15,8 +16,6 @@ pub(super) const MOST: i128 = 1_000_000;
 
 /// Numbers beyond this are no sum of anything, and products with them must stay in an `i128`.
 pub(super) const GREATEST: i128 = 1_000_000_000_000_000_000_000;
-
-const FUNCTIONS: [&str; 7] = ["count", "distinct", "sum", "avg", "min", "max", "percentile"];
 
 /// The condition, `None` when something in it is wrong.
 pub(super) fn condition(check: &mut Check<'_>, bounds: &Bounds, payload: &mut Vec<FieldRef>) -> Option<Having> {
@@ -99,24 +98,19 @@ pub(super) fn aggregate(
             let (field, thousandths) = (field?, thousandths?);
             Some(Aggregate::Percentile { slot: slot(payload, field), thousandths })
         }
-        (known, _) if FUNCTIONS.contains(&known) => {
-            let (message, example) = match known {
-                "percentile" => {
-                    ("`percentile` takes a field and a number".to_owned(), "percentile(source.bytes, 95)".to_owned())
-                }
-                "distinct" => ("`distinct` takes one field".to_owned(), "distinct(user.name)".to_owned()),
-                other => (format!("`{other}` takes one field"), format!("{other}(source.bytes)")),
-            };
-            check.report(check.error(Code::BadHaving, written.span, message).label(example));
+        (known, _) if AGGREGATE_WORDS.contains(&known) => {
+            let takes = if known == "percentile" { "a field and a number" } else { "one field" };
+            let message = format!("`{known}` takes {takes}");
+            check.report(check.error(Code::BadHaving, written.span, message).label(usage(known)));
             None
         }
         (_, _) => {
             let error = check.error(Code::BadHaving, written.function.span, format!("there is no function `{name}`"));
             let other_names = [("average", "avg"), ("mean", "avg"), ("total", "sum"), ("unique", "distinct")];
             let other = other_names.iter().find(|(other, _)| *other == name).map(|(_, right)| *right);
-            check.report(match other.or_else(|| nearest(name, FUNCTIONS)) {
+            check.report(match other.or_else(|| nearest(name, AGGREGATE_WORDS.iter().copied())) {
                 Some(near) => error.fix(near),
-                None => error.label(format!("use one of {}", FUNCTIONS.join(", "))),
+                None => error.label(format!("use one of {}", AGGREGATE_WORDS.join(", "))),
             });
             None
         }

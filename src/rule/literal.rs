@@ -5,22 +5,24 @@ use std::net::IpAddr;
 use super::plan::Network;
 use crate::event::is_canonical_v4;
 
+/// The units of sizes, and how many bytes each is.
+pub(super) const SIZES: &[(&str, i128)] = &[
+    ("B", 1),
+    ("kB", 1_000),
+    ("KB", 1_000),
+    ("MB", 1_000_000),
+    ("GB", 1_000_000_000),
+    ("TB", 1_000_000_000_000),
+    ("KiB", 1 << 10),
+    ("MiB", 1 << 20),
+    ("GiB", 1 << 30),
+    ("TiB", 1 << 40),
+];
+
 /// A whole number, perhaps with a size unit: `10`, `-3`, `1_000`, `100MB` (10^6), `1GiB` (2^30).
 pub(super) fn number(text: &str) -> Option<i128> {
     let (digits, unit) = split(text)?;
-    let scale: i128 = match unit {
-        "" => 1,
-        "B" => 1,
-        "kB" | "KB" => 1_000,
-        "MB" => 1_000_000,
-        "GB" => 1_000_000_000,
-        "TB" => 1_000_000_000_000,
-        "KiB" => 1 << 10,
-        "MiB" => 1 << 20,
-        "GiB" => 1 << 30,
-        "TiB" => 1 << 40,
-        _ => return None,
-    };
+    let scale = if unit.is_empty() { 1 } else { SIZES.iter().find(|(word, _)| *word == unit)?.1 };
     digits.checked_mul(scale)
 }
 

@@ -16,6 +16,8 @@ mod baseline;
 mod check;
 pub mod code;
 mod condition;
+#[cfg(test)]
+mod cookbook;
 pub mod diagnostic;
 mod entry;
 pub mod explain;
@@ -34,6 +36,7 @@ mod parse;
 pub mod place;
 pub mod plan;
 pub(crate) mod raised;
+pub mod reference;
 mod residual;
 #[cfg(test)]
 mod samples;
@@ -49,6 +52,7 @@ mod tests;
 mod title;
 pub mod trial;
 mod tuning;
+pub mod words;
 
 pub use diagnostic::{Diagnostic, render};
 pub use level::sees;

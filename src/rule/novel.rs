@@ -6,6 +6,7 @@ use super::form::{Cooldown, Shape, keys};
 use super::having::MOST;
 use super::plan::{Form, Predicate, Step};
 use super::setting::{Fields, Novel, Settings};
+use super::words::form as words;
 use super::{literal, tuning};
 
 /// The key is all fields but the last, whose values are looked for.
@@ -18,7 +19,7 @@ pub(super) fn shape(
 ) -> Option<Shape> {
     let errors = check.found.len();
     let keyword = if novel.written.rare { "rare" } else { "new" };
-    let allowed: &[&str] = if novel.written.rare { &["below", "over", "learn"] } else { &["over", "learn"] };
+    let allowed: &[&str] = if novel.written.rare { words::RARE } else { words::NEW };
     alone(check, keyword, settings);
     if let Some(cooldown) = cooldown {
         let message =

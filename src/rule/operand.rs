@@ -12,6 +12,7 @@ use super::condition::Check;
 use super::diagnostic::Diagnostic;
 use super::entry::{Entry, Kind, entries};
 use super::plan::{Atom, FieldRef, Network, Predicate, Test};
+use super::words::condition::{Family, applies};
 use super::{literal, simplify};
 use crate::event::field::Type;
 
@@ -22,14 +23,7 @@ pub(super) fn test(
     operator: &str,
     comparison: &ast::Comparison,
 ) -> Option<Predicate> {
-    let ordered = matches!(operator, "<" | "<=" | ">" | ">=");
-    let allowed = match field.ty() {
-        Type::Text | Type::LongText | Type::TextList => !ordered,
-        Type::Ip => matches!(operator, "==" | "in"),
-        Type::U16 | Type::U32 | Type::U64 | Type::I64 | Type::Timestamp => ordered || matches!(operator, "==" | "in"),
-        Type::Id => false,
-    };
-    if !allowed {
+    if !applies(operator, field.ty()) {
         check.report(wrong_operator(check, &field, comparison));
         return None;
     }
@@ -48,16 +42,7 @@ pub(super) fn wrong_operator(check: &Check<'_>, field: &FieldRef, comparison: &a
     let (name, ty) = (field.name(), field.ty());
     let operator = &comparison.operator;
     let message = format!("`{}` does not apply to `{name}`, which is {}", operator.text, a(ty));
-    let help = match ty {
-        Type::Text | Type::LongText | Type::TextList => {
-            "text has no order: use ==, !=, in, like, contains, startswith, endswith or ~"
-        }
-        Type::Ip => "use == with an address, or `in` with a network: source.ip in 10.0.0.0/8",
-        Type::U16 | Type::U32 | Type::U64 | Type::I64 => "use ==, !=, in, <, <=, > or >=",
-        Type::Timestamp => "use <, <=, > or >= with a date: @timestamp < 2027-01-01",
-        Type::Id => "an event id can only be asked for with `exists`",
-    };
-    check.error(Code::WrongOperator, operator.span, message).label(a(ty)).help(help)
+    check.error(Code::WrongOperator, operator.span, message).label(a(ty)).help(Family::of(ty).advice())
 }
 
 /// The type with its article.

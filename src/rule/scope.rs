@@ -11,31 +11,9 @@ use super::code::Code;
 use super::condition::Check;
 use super::diagnostic::Diagnostic;
 use super::plan::Predicate;
+pub(crate) use super::words::top::CATEGORIES;
+use super::words::top::SOURCE_WORDS;
 use crate::event::field;
-
-/// Categories of the Elastic Common Schema, the words that may stand before `where`.
-pub(crate) const CATEGORIES: &[&str] = &[
-    "api",
-    "authentication",
-    "configuration",
-    "database",
-    "driver",
-    "email",
-    "file",
-    "host",
-    "iam",
-    "intrusion_detection",
-    "library",
-    "malware",
-    "network",
-    "package",
-    "process",
-    "registry",
-    "session",
-    "threat",
-    "vulnerability",
-    "web",
-];
 
 /// `let`s may build on one another this often.
 const DEEPEST: usize = 32;
@@ -307,5 +285,5 @@ fn check_let(input: &Input<'_>, define: &ast::Let, scope: &Scope, found: &mut Ve
 
 /// Whether the word has a meaning of its own before `where`.
 pub(crate) fn is_builtin(word: &str) -> bool {
-    matches!(word, "any" | "alert") || CATEGORIES.contains(&word)
+    SOURCE_WORDS.contains(&word) || CATEGORIES.contains(&word)
 }

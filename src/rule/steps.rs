@@ -7,6 +7,7 @@ use super::condition::Check;
 use super::form::{Shape, keys, warn_constant, window};
 use super::plan::{FieldRef, Form, Having, Predicate, Stage, Step};
 use super::residual::{self, Joined};
+use super::words::form as words;
 use super::{having, setting, simplify};
 
 /// A step whose own condition, key and `having` are checked.
@@ -25,7 +26,7 @@ pub(super) fn shape(check: &mut Check<'_>, body: &ast::Steps, ordered: bool) -> 
     labels(check, body);
     let word = if ordered { "sequence" } else { "all" };
     let what = if ordered { "a sequence" } else { "`all`" };
-    let settings = setting::gather(check, &body.settings, what, &["by", "within"]);
+    let settings = setting::gather(check, &body.settings, what, words::STEPS);
     let by = settings.as_ref().and_then(|s| s.by);
     let within = match settings.as_ref().map(|s| s.within) {
         Some(Some(within)) => window(check, within, "window"),
@@ -184,9 +185,9 @@ fn draft<'a>(
         None => Some(Predicate::Constant(true)),
     };
     let (what, allowed): (_, &[&str]) = match step.role {
-        Role::Until => ("`until`", &["on"]),
-        Role::Absent => ("a `not` step", &["on"]),
-        Role::Present => ("a step", &["on", "having"]),
+        Role::Until => ("`until`", words::NO_STEP),
+        Role::Absent => ("a `not` step", words::NO_STEP),
+        Role::Present => ("a step", words::STEP),
     };
     let settings = setting::gather(check, &step.settings, what, allowed)?;
     let having = match settings.having {

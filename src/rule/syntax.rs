@@ -15,26 +15,8 @@ use super::split::Issue;
 mod slip;
 mod words;
 
+pub(super) use super::words::top::CLAUSE_WORDS as CLAUSES;
 pub(super) use slip::UNITS;
-
-/// The words that clauses start with.
-pub(super) const CLAUSES: &[&str] = &[
-    "title",
-    "description",
-    "severity",
-    "attack",
-    "tags",
-    "runbook",
-    "falsepositives",
-    "references",
-    "author",
-    "risk",
-    "cooldown",
-    "retro",
-    "when",
-    "except",
-    "test",
-];
 
 /// The diagnostic of a chunk that does not parse. `base` is where the chunk starts in the file.
 pub(super) fn explain(error: &Error<Rule>, file: &Arc<str>, text: &str, base: usize) -> Diagnostic {

@@ -2,11 +2,10 @@
 
 use super::super::parse::Rule;
 use super::CLAUSES;
+use crate::rule::words::condition::OPERATOR_WORDS as OPERATORS;
 
 /// Where no word for what was expected is known.
 pub(super) const UNKNOWN: &str = "something else";
-
-const OPERATORS: &[&str] = &["in", "like", "contains", "startswith", "endswith"];
 
 /// The keywords that a grammar rule can start with.
 pub(super) fn keywords(rule: Rule) -> Vec<&'static str> {
