@@ -3,7 +3,7 @@
 //!
 //! Reading order: `transport` frames messages, `server` takes them one by one, `state` holds the open texts and has
 //! `compile` make an `Analysis` of their rules folder (`folder`), `requests` turns the protocol's questions
-//! into those that `diagnostics`, `hover`, `completion`, `definition`, `rename`, `symbols` and `fix` answer. These know
+//! into those that `diagnostics`, `hover`, `completion`, `definition`, `rename`, `symbols`, `format` and `fix` answer. These know
 //! nothing of the protocol's positions: they take and give bytes, and `text` converts.
 //!
 //! The compiler is the one of `weir check`; nothing here parses a rule a second time. What is under the cursor of a text that
@@ -20,6 +20,7 @@ mod definition;
 mod diagnostics;
 mod fix;
 mod folder;
+mod format;
 mod hover;
 mod names;
 mod rename;

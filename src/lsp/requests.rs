@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use lsp_server::{ErrorCode, Request, ResponseError};
 use lsp_types::request::{
-    CodeActionRequest, Completion, DocumentSymbolRequest, GotoDefinition, HoverRequest, PrepareRenameRequest,
-    References, Rename, Request as Asks,
+    CodeActionRequest, Completion, DocumentSymbolRequest, Formatting, GotoDefinition, HoverRequest,
+    PrepareRenameRequest, References, Rename, Request as Asks,
 };
 use lsp_types::{
     CodeAction, CodeActionKind, CodeActionOrCommand, CompletionItem, CompletionResponse, CompletionTextEdit,
@@ -23,6 +23,7 @@ use super::completion::{Proposal, complete};
 use super::definition::{Target, definition, references};
 use super::diagnostics::diagnostics;
 use super::fix::fixes;
+use super::format::reformat;
 use super::hover::{hover, mistakes};
 use super::rename::{prepare, rename};
 use super::server::Client;
@@ -46,6 +47,7 @@ pub(crate) fn answer(state: &mut State, client: Client, request: Request) -> Ans
         PrepareRenameRequest::METHOD => reply::<PrepareRenameRequest>(params, |p| ask.prepare_rename(p)),
         Rename::METHOD => reply::<Rename>(params, |p| ask.rename(p)),
         DocumentSymbolRequest::METHOD => reply::<DocumentSymbolRequest>(params, |p| ask.symbols(p)),
+        Formatting::METHOD => reply::<Formatting>(params, |p| ask.format(p)),
         CodeActionRequest::METHOD => reply::<CodeActionRequest>(params, |p| ask.actions(p)),
         _ => Err(error(ErrorCode::MethodNotFound, format!("`{method}` is not known here"))),
     }));
@@ -179,6 +181,15 @@ impl Ask<'_> {
             .map_err(|why| error(ErrorCode::RequestFailed, why))?;
         let range = self.range(&about.text, span);
         Ok(Some(PrepareRenameResponse::RangeWithPlaceholder { range, placeholder }))
+    }
+
+    /// The client's wishes for blanks do not count: there is one form.
+    fn format(self, params: lsp_types::DocumentFormattingParams) -> Answer<Option<Vec<TextEdit>>> {
+        let uri = params.text_document.uri;
+        let missing = || error(ErrorCode::InvalidParams, format!("{} is not open", uri.as_str()));
+        let text = self.state.document(&address::path(&uri)).ok_or_else(missing)?.text.clone();
+        let edit = |(span, new_text)| TextEdit { range: self.range(&text, span), new_text };
+        Ok(reformat(&text).map(|found| vec![edit(found)]))
     }
 
     #[expect(clippy::mutable_key_type, reason = "the protocol's edits are a map by address, which is never changed")]

@@ -135,6 +135,13 @@ for _, item in ipairs(vim.lsp.util.symbols_to_items(ask('textDocument/documentSy
   say('%d %s', item.lnum, item.text)
 end
 
+say('== format')
+vim.fn.setline(4, 'rule   guessing  {')
+for _, edit in ipairs(ask('textDocument/formatting', { options = { tabSize = 2, insertSpaces = true } })) do
+  vim.lsp.util.apply_text_edits({ edit }, 0, client.offset_encoding)
+end
+say('%s', vim.fn.getline(4))
+
 say('== end')
 until_true('all is compiled', function() return #vim.diagnostic.get(0) == 1 end)
 client.stop()

@@ -94,6 +94,8 @@ fn neovim_is_served() {
         14 [Field] bad
         15 [Field] good
         19 [Function] never
+        == format
+        rule guessing {
         == end
         exit code 0
     "#]]
