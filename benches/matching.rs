@@ -103,6 +103,7 @@ fn rule(name: String, form: Form, steps: Vec<Step>, payload: &[FieldId]) -> Rule
         attack: Vec::new(),
         tags: Vec::new(),
         runbook: None,
+        falsepositives: Vec::new(),
         risk: None,
         key: steps[0].key.clone(),
         steps,

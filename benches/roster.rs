@@ -36,6 +36,7 @@ fn rule(name: &str, form: Form, steps: usize) -> Rule {
         attack: vec![],
         tags: vec![],
         runbook: None,
+        falsepositives: Vec::new(),
         risk: None,
         steps: (0..steps).map(|_| step()).collect(),
         key: key.clone(),

@@ -39,7 +39,7 @@ pub enum Unformattable {
 
 /// A rule file's text in canonical form. Tokens and comments stay as they are, to the byte.
 pub fn format(text: &str) -> Result<String, Unformattable> {
-    let file = token::read(text).map_err(|diagnostic| wrong(text, diagnostic))?;
+    let file = token::read(text).map_err(|diagnostic| wrong(text, *diagnostic))?;
     let out = item::print(&file);
     // A rule is what keeps an intruder from going unseen: better no new layout than one token lost.
     match token::read(&out) {

@@ -150,7 +150,8 @@ impl Scan<'_> {
 
     /// A slash starts a regular expression where an operand may stand, else it is part of a network.
     fn regex_may_start(&self) -> bool {
-        self.bytes[..self.at].trim_ascii_end().last().is_some_and(|b| matches!(b, b'~' | b'=' | b'(' | b','))
+        // Comments may stand between.
+        self.open.used.is_some_and(|end| matches!(self.bytes[end - 1], b'~' | b'=' | b'(' | b','))
     }
 
     fn line_end(&self) -> usize {
@@ -220,6 +221,7 @@ mod tests {
         assert!(!pieces(r#"rule a { when b where c ~ /\/({/ and d == "\"{" }"#)[0].1);
         assert!(pieces("rule a { title \"b }").first().is_some_and(|p| p.1));
         assert!(!pieces("let a = b where c in 10.0.0.0/8")[0].1);
+        assert!(!pieces("let a = b where c ~ # why\n /\"({/")[0].1);
     }
 
     #[test]

@@ -39,8 +39,8 @@ pub(super) fn reached(rule: &Rule, waves: &[Wave], fired: bool) -> Reached {
             .flat_map(|wave| [&wave.events, &wave.alerts])
             .any(|b| (0..b.len()).any(|r| evaluate(predicate, b, r)))
     };
-    // Alerts of other rules are not at hand here; a rule that fired saw what it needs.
-    let needed = |at: usize| fired && rule.level > 0 && !is_avoided(rule, at);
+    // Alerts of other rules are not at hand here, nor lists that change; a rule that fired saw what it needs.
+    let needed = |at: usize| fired && (rule.level > 0 || rule.retro > 0) && !is_avoided(rule, at);
     let exception = |exception: &Predicate| {
         rule.exceptions.bare.iter().any(|bare| any(&Predicate::And(vec![bare.clone(), exception.clone()])))
     };

@@ -59,17 +59,17 @@ pub(super) struct File<'a> {
 }
 
 /// Reads a file.
-pub(super) fn read(text: &str) -> Result<File<'_>, Diagnostic> {
+pub(super) fn read(text: &str) -> Result<File<'_>, Box<Diagnostic>> {
     let nobody: Arc<str> = "".into();
     let mut tokens = Vec::new();
     let mut items = Vec::new();
     for chunk in split(text) {
         if let Some(issue) = &chunk.issue {
-            return Err(syntax::explain_issue(issue, &nobody, text));
+            return Err(Box::new(syntax::explain_issue(issue, &nobody, text)));
         }
         let base = chunk.span.start;
         let pairs = Grammar::parse(Rule::chunk, &text[base..chunk.span.end])
-            .map_err(|error| syntax::explain(&error, &nobody, text, base))?;
+            .map_err(|error| Box::new(syntax::explain(&error, &nobody, text, base)))?;
         items.extend(pairs.filter_map(|pair| node(pair, base, &mut tokens)));
     }
     let mut file = File { tokens, items, end: Vec::new() };
@@ -96,7 +96,7 @@ fn node<'a>(pair: Pair<'a, Rule>, base: usize, tokens: &mut Vec<Token<'a>>) -> O
 
 impl<'a> File<'a> {
     /// Finds the comments between the tokens.
-    fn comments(&mut self, text: &'a str) -> Result<(), Diagnostic> {
+    fn comments(&mut self, text: &'a str) -> Result<(), Box<Diagnostic>> {
         let mut from = 0;
         for at in 0..=self.tokens.len() {
             let to = self.tokens.get(at).map_or(text.len(), |t| t.start);
@@ -124,7 +124,7 @@ struct Gap<'a> {
 }
 
 impl<'a> Gap<'a> {
-    fn read(text: &'a str, from: usize, to: usize, head: bool) -> Result<Gap<'a>, Diagnostic> {
+    fn read(text: &'a str, from: usize, to: usize, head: bool) -> Result<Gap<'a>, Box<Diagnostic>> {
         let mut gap = Gap { trailing: None, comments: Vec::new(), blank: false };
         let mut at = from;
         let lines: Vec<&str> = text[from..to].split('\n').collect();
@@ -137,7 +137,7 @@ impl<'a> Gap<'a> {
                     false => gap.comments.push(Comment { text: content, blank: std::mem::take(&mut gap.blank) }),
                 }
             } else if !content.is_empty() {
-                return Err(unread(at + line.len() - line.trim_start_matches(is_blank).len()));
+                return Err(Box::new(unread(at + line.len() - line.trim_start_matches(is_blank).len())));
             } else if number > 0 && number + 1 < lines.len() {
                 // The first line is the previous token's, the last the next one's.
                 gap.blank = true;
