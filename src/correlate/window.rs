@@ -61,7 +61,8 @@ impl Windows {
         }
         self.agenda.be_quiet(mark.quiet);
         let watermark = self.agenda.lagging(mark.watermark);
-        let before = |r: &Update| (r.0.time, r.0.id);
+        // What goes before what comes: an alert whose values changed goes and comes in one epoch, and is not there twice.
+        let before = |r: &Update| (r.0.time, r.0.id, r.2);
         if !rows.is_sorted_by_key(before) {
             rows.sort_by_key(before);
         }
