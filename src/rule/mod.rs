@@ -3,7 +3,8 @@
 //! Reading order: `split` cuts a file into items, `parse` (with `grammar.pest`) makes the tree [`ast`],
 //! `scope` resolves the folder's names, `check` makes the [`plan`] rule by rule: conditions (`condition`, `operand`,
 //! `entry`, `listed`), forms (`form`, `having`, `steps`, `residual`, `novel`, `baseline`), `title`, `trial`. `level`
-//! orders rules over alerts, to which `raised` makes alerts events. [`lint`] warns of what compiles and is likely not meant. Everything that is wrong comes out as [`diagnostic::Diagnostic`]s.
+//! orders rules over alerts, to which `raised` makes alerts events. [`mod@lint`] warns of what compiles and is likely not meant.
+//! Everything that is wrong comes out as [`diagnostic::Diagnostic`]s.
 
 use std::collections::HashMap;
 use std::io;
