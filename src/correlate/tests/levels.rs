@@ -130,3 +130,37 @@ fn an_alert_that_grows_is_one_row_and_a_higher_alert_names_it() {
     assert_eq!(high.evidence, [low.id.event_id(low.first)]);
     assert_eq!((high.first, high.title.as_str()), (0, "a of x"));
 }
+
+/// An event that comes between those of a first match makes another first match with other values: the alert goes and comes
+/// again in an epoch whose watermark passes it. To rules over alerts it is one alert all the same, in quiet epochs too.
+#[test]
+fn an_alert_with_other_values_is_not_there_twice() {
+    let threshold = |within, count| Form::Threshold { within, count };
+    let mut low = rule("a", 0, threshold(9, 2), vec![Predicate::Constant(true)], 0);
+    low.payload = vec![FieldRef::Extra("v".into())];
+    low.title.pieces = vec![Piece::Value { step: None, slot: 0 }];
+    let high = rule("twice", 1, threshold(0, 2), vec![over(&["a"])], 0);
+    let program = Arc::new(Program::new(vec![low, high], vec![]));
+    let event = |id, value| {
+        let mut row = row(&program, "a", 1, 0, id, "x");
+        row.values = Tuple::new([Some(value)]);
+        row
+    };
+    for emit in [Emit::Running, Emit::Final] {
+        for quiet in [false, true] {
+            let (mut input, mut outputs) = start(program.clone(), 1, emit).unwrap();
+            input.quiet(quiet);
+            input.send(vec![event(2, "p"), event(6, "q")], 0).unwrap();
+            input.send(vec![event(5, "r")], 18).unwrap();
+            input.quiet(false);
+            input.send(Vec::new(), i64::MAX).unwrap();
+            drop(input);
+            let mut answer = Answer::new();
+            while let Some(output) = outputs.receive().unwrap() {
+                sum(&mut answer, output.changes);
+            }
+            let rules: Vec<u32> = answer.keys().map(|record| record.rule).collect();
+            assert_eq!(rules, [0], "{emit:?} quiet {quiet}: {answer:?}");
+        }
+    }
+}
