@@ -75,7 +75,27 @@ pub(crate) fn is_live() {
         browser.open(&format!("{}#alert/{}", stage.url(), raised.id)).await;
         browser.eval("location.reload()").await;
         browser.says("#drawer-title", "SSH brute force from 203.0.113.7").await;
+
+        // What the stream says while a snapshot is on its way stands, although that one knows nothing of it.
+        browser
+            .eval(
+                "const real = window.fetch;
+                window.fetch = async (url, options) => {
+                  const answer = await real(url, options);
+                  if (!String(url).includes('/stats')) return answer;
+                  window.held = true;
+                  await new Promise((go) => { window.release = go; });
+                  setTimeout(() => { window.read = true; }, 200);
+                  return answer;
+                };
+                window.dispatchEvent(new Event('online'));",
+            )
+            .await;
+        browser.until("window.held").await;
         stage.hub.trouble(weir::serve::live::Stage::Parquet, Some("the disk is full: free some space".to_owned()));
+        browser.says("#trouble", "the disk is full").await;
+        browser.eval("window.release()").await;
+        browser.until("window.read").await;
         browser.says("#trouble", "the disk is full").await;
         assert_content(&browser);
         stage.stop().await;

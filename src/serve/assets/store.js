@@ -91,8 +91,11 @@ export function putDashboard(stats) {
     events: stats.history.events_per_second.slice(-HISTORY),
     alerts: stats.history.alerts.slice(-HISTORY),
   };
+  const said = store.stats;
   store.stats = stats;
-  changed('stats');
+  // What the stream said while this was on its way stands.
+  if (said?.run === stats.run && said.now > stats.now) putStats(said);
+  else changed('stats');
 }
 
 /** Another run of the server: nothing of the last one stands. */
