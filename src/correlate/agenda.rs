@@ -7,7 +7,6 @@ use super::climb::Opened;
 use super::driver::Emit;
 use super::episode::{Episode, Record};
 use super::fill::{Deadlines, Filling};
-use super::key::Key;
 use super::machine::Row;
 use super::roster::Roster;
 use super::slot::{Slot, difference, find};
@@ -31,6 +30,8 @@ pub(super) struct Agenda {
     passed: i64,
     /// What is said to rules over alerts.
     pub(super) opened: Vec<(Opened, isize)>,
+    /// What is said to all others, where rules over alerts know already.
+    late: Vec<(Record, isize)>,
     /// Records of stateless rules over alerts that may be taken back, in finite input, where nothing said is.
     pub(super) unsettled: Unsettled,
     /// When to look whether something waits for time alone to pass, or a key is over. Each rule and key stands under one
@@ -67,6 +68,7 @@ impl Agenda {
             watermark: i64::MIN,
             passed: i64::MIN,
             opened: Vec::new(),
+            late: Vec::new(),
             unsettled: Unsettled::default(),
             deadlines: Deadlines::new(),
             touched: Vec::new(),
@@ -112,11 +114,12 @@ impl Agenda {
         self.watermark = watermark;
     }
 
-    /// Lets rules over alerts hear what was said in an epoch.
-    pub(super) fn hear(&mut self, said: &[(Record, isize)]) {
+    /// Lets rules over alerts hear what was said in an epoch, but for what they know already.
+    pub(super) fn hear(&mut self, said: &mut Vec<(Record, isize)>) {
         if self.heard && self.emit == Emit::Running {
             self.opened.extend(said.iter().map(|(record, diff)| (Opened::of(record), *diff)));
         }
+        said.append(&mut self.late);
     }
 
     /// Whether what was said of a key is remembered.
@@ -130,12 +133,12 @@ impl Agenda {
             return;
         }
         let same = slot.unsaid.take().map_or(same, |unsaid| unsaid.min(same));
-        if self.quiet {
+        if self.quiet && !self.heard {
             slot.unsaid = Some(same);
             return;
         }
         let now: Vec<Record> = slot.key.episodes().skip(same).map(|e| e.record(slot.rule, key)).collect();
-        match self.emit {
+        match self.emit_of(slot) {
             Emit::Running => difference(&slot.said[same..], &now, out),
             Emit::Final => self.open(&slot.said[same..], &now),
         }
@@ -143,9 +146,24 @@ impl Agenda {
         slot.said.extend(now);
     }
 
-    /// From now on, what can be said later is left for later, or no longer: where nobody hears of it at once.
+    /// What is said of a slot: one that is muted is as if input were finite.
+    fn emit_of(&self, slot: &Slot) -> Emit {
+        if slot.muted { Emit::Final } else { self.emit }
+    }
+
+    /// Says of a muted slot to all others what rules over alerts know; it is not muted any more.
+    pub(super) fn unmute(&mut self, slot: &mut Slot, key: &Tuple) {
+        if std::mem::take(&mut slot.muted) {
+            let now: Vec<Record> = slot.key.episodes().map(|e| e.record(slot.rule, key)).collect();
+            self.open(&slot.said, &now);
+            self.late.extend(now.iter().map(|record| (record.clone(), 1)));
+            slot.said = now;
+        }
+    }
+
+    /// From now on, what can be said later is left for later, or no longer.
     pub(super) fn be_quiet(&mut self, quiet: bool) {
-        self.quiet = quiet && self.emit == Emit::Running && !self.heard;
+        self.quiet = quiet && self.emit == Emit::Running;
     }
 
     /// Whether something is left for later.
@@ -200,8 +218,9 @@ impl Agenda {
             return false;
         }
         slot.catch_up(key, usize::MAX, out);
-        if self.emit == Emit::Final {
+        if self.emit_of(slot) == Emit::Final {
             slot.key.settle(rule.rule, time);
+            let out = if slot.muted { &mut self.late } else { out };
             out.extend(slot.key.episodes().map(|e| (e.record(rule.number, key), 1)));
         }
         true
@@ -290,10 +309,7 @@ impl Agenda {
             self.note(of, key, look);
             self.slots += 1;
             slots.reserve_exact(1);
-            slots.insert(
-                at,
-                Slot { rule: number, key: Key::new(rule), touched: false, said: Vec::new(), unsaid: None, look },
-            );
+            slots.insert(at, Slot::new(number, rule, self.quiet && self.heard, look));
             at
         });
         let slot = &mut slots[at];
@@ -302,7 +318,7 @@ impl Agenda {
             for _ in 0..diff {
                 slot.key.push_final(rule, &row, &mut self.ended);
             }
-            if self.quiet {
+            if self.quiet && !self.heard {
                 slot.unsaid = Some(0);
                 self.schedule(of, slot, key);
             } else if self.compares() {
@@ -310,6 +326,7 @@ impl Agenda {
             }
             // Hardly ever: even an empty extension is felt here.
             if !self.ended.is_empty() {
+                let out = if slot.muted { &mut self.late } else { out };
                 out.extend(self.ended.drain(..).map(|ended| (ended.record(number, key), 1)));
             }
             return;
@@ -336,6 +353,7 @@ impl Agenda {
     fn is_final(&self, rule: &Rule, slot: &Slot) -> bool {
         match self.emit {
             Emit::Final => true,
+            Emit::Running if self.heard => slot.muted && self.reach(rule) == 0,
             Emit::Running => self.quiet && self.reach(rule) == 0 && slot.said.is_empty(),
         }
     }
@@ -356,8 +374,10 @@ impl Agenda {
         let settled = before.unwrap_or(slot.said.len()).saturating_sub(kept);
         slot.unsaid = slot.unsaid.map(|same| same.saturating_sub(settled));
         let settled = slot.said.drain(..settled.min(slot.said.len()));
-        if self.emit == Emit::Final {
-            out.extend(settled.map(|record| (record, 1)));
+        match (self.emit, slot.muted) {
+            (Emit::Final, _) => out.extend(settled.map(|record| (record, 1))),
+            (Emit::Running, true) => self.late.extend(settled.map(|record| (record, 1))),
+            (Emit::Running, false) => drop(settled),
         }
         self.touched.push((of.number, key.clone()));
     }

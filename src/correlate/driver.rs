@@ -149,7 +149,7 @@ impl Input {
     }
 
     /// Whether, from the next epoch on, an alert that is open is left unsaid until it is over or an epoch is not quiet: for a
-    /// past that is only looked at as a whole. The sum of what is said is the same. Rules over alerts hear all the same.
+    /// past that is only looked at as a whole. The sum of what is said is the same. Rules over alerts hear of it at once.
     pub fn quiet(&mut self, quiet: bool) {
         self.quiet = quiet;
     }

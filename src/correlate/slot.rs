@@ -2,10 +2,11 @@
 //!
 //! What is said is the difference between the episodes that are there now and those that were said before. In quiet epochs
 //! (see [`Input::quiet`](super::Input::quiet)) that waits; what cannot is what is about to become final, and is forgotten then.
+//! Rules over alerts cannot wait: a slot that they hear of is muted instead, which is to say that they alone are told.
 
 use super::episode::Record;
 use super::key::Key;
-use crate::rule::plan::Tuple;
+use crate::rule::plan::{Rule, Tuple};
 
 /// State of a rule and key, and what was said of it.
 pub(super) struct Slot {
@@ -13,6 +14,8 @@ pub(super) struct Slot {
     pub(super) rule: u32,
     pub(super) key: Key,
     pub(super) touched: bool,
+    /// Since it is there, only rules over alerts were told of it.
+    pub(super) muted: bool,
     /// What was said and may have to be taken back.
     pub(super) said: Vec<Record>,
     /// Something is left for later: all but so many of the first episodes, which are as they were said.
@@ -22,6 +25,11 @@ pub(super) struct Slot {
 }
 
 impl Slot {
+    /// Nothing said of nothing.
+    pub(super) fn new(number: u32, rule: &Rule, muted: bool, look: i64) -> Slot {
+        Slot { rule: number, key: Key::new(rule), touched: false, muted, said: Vec::new(), unsaid: None, look }
+    }
+
     /// Says what was left for later of the first `until` episodes of a key.
     pub(super) fn catch_up(&mut self, key: &Tuple, until: usize, out: &mut Vec<(Record, isize)>) {
         let Some(same) = self.unsaid.filter(|same| *same < until) else { return };

@@ -233,8 +233,12 @@ impl Windows {
 
     /// Says what was left for later.
     fn catch_up(&mut self, out: &mut Vec<(Record, isize)>) {
-        for (key, slots) in &mut self.keys {
-            slots.iter_mut().for_each(|slot| slot.catch_up(key, usize::MAX, out));
+        let Windows { keys, agenda, .. } = self;
+        for (key, slots) in keys {
+            for slot in slots {
+                slot.catch_up(key, usize::MAX, out);
+                agenda.unmute(slot, key);
+            }
         }
     }
 

@@ -208,7 +208,7 @@ impl Hub {
     }
 
     /// The alerts that stand at the start.
-    pub fn load_alerts(&self, current: Vec<Alert>) {
+    pub fn load_alerts<'a>(&self, current: impl IntoIterator<Item = &'a Alert>) {
         self.state().book.load(current);
     }
 

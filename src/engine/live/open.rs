@@ -72,7 +72,7 @@ pub(super) fn open(settings: Settings, hub: Arc<Hub>, metrics: Arc<Metrics>) -> 
         Earlier::default()
     });
     let rebuilt = restart::rebuild(&rules, &archive, &past, log.current(), &mut input, &mut outputs)?;
-    hub.load_alerts(log.current().values().cloned().collect());
+    hub.load_alerts(log.current().values());
     let (blocks, receiver) = mpsc::channel(QUEUE);
     let (changes, changed) = mpsc::channel(1);
     let (fill, fills) = mpsc::channel(CHUNKS);

@@ -89,18 +89,16 @@ impl Book {
             (true, false) => self.count(alert, -1),
             (true, true) | (false, false) => {}
         }
-        self.put(alert.clone(), standing, change.at, version)
+        self.put(alert.clone(), standing, change.at, version).view()
     }
 
-    /// Takes in the alerts of an earlier run, the oldest first.
-    pub(super) fn load(&mut self, mut alerts: Vec<Alert>) {
-        alerts.sort_by_key(|a| (a.last, a.id));
-        for alert in alerts {
-            if self.entries.get(&alert.id).is_none_or(|e| e.standing != Standing::Current) {
-                self.count(&alert, 1);
-            }
-            let at = alert.last;
-            self.put(alert, Standing::Current, at, 0);
+    /// Takes in the alerts of an earlier run, the oldest first. None of them is known.
+    pub(super) fn load<'a>(&mut self, alerts: impl IntoIterator<Item = &'a Alert>) {
+        let mut alerts: Vec<&Alert> = alerts.into_iter().collect();
+        alerts.iter().for_each(|alert| self.count(alert, 1));
+        alerts.sort_unstable_by_key(|a| (a.last, a.id));
+        for alert in alerts.split_off(alerts.len().saturating_sub(self.keep)) {
+            self.put(alert.clone(), Standing::Current, alert.last, 0);
         }
     }
 
@@ -114,12 +112,9 @@ impl Book {
         }
     }
 
-    fn put(&mut self, alert: Alert, standing: Standing, at: i64, version: u64) -> Value {
+    fn put(&mut self, alert: Alert, standing: Standing, at: i64, version: u64) -> &Entry {
         let place = self.entries.get(&alert.id).map_or(self.next, |e| e.place);
         let id = alert.id;
-        let entry = Entry { alert, standing, at, place, version };
-        let view = entry.view();
-        self.entries.insert(id, entry);
         if place == self.next {
             self.next += 1;
             self.order.insert(place, id);
@@ -129,7 +124,7 @@ impl Book {
         {
             self.entries.remove(&oldest);
         }
-        view
+        self.entries.entry(id).insert_entry(Entry { alert, standing, at, place, version }).into_mut()
     }
 
     pub(super) fn get(&self, id: AlertId) -> Option<(Alert, Value)> {

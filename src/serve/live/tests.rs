@@ -66,7 +66,7 @@ fn a_large_batch_is_not_kept_whole() {
 #[test]
 fn counts_follow_changes() {
     let hub = Hub::new(Settings { alerts: 3, ..Settings::default() });
-    hub.load_alerts(vec![alert(2, Severity::Low), alert(1, Severity::Low)]);
+    hub.load_alerts(&[alert(2, Severity::Low), alert(1, Severity::Low)]);
     let count = |word: &str| hub.stats()["alerts"][word].as_u64().unwrap();
     hub.alert(&change(Change::Added, alert(3, Severity::High)));
     hub.alert(&change(Change::Changed, alert(3, Severity::High)));

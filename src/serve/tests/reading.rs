@@ -107,7 +107,7 @@ async fn an_alert_comes_with_its_evidence() {
 #[tokio::test]
 async fn status_is_told() {
     let (address, context, _) = server().await;
-    context.hub.load_alerts(vec![alert(1, "a", vec![]), alert(2, "b", vec![])]);
+    context.hub.load_alerts(&[alert(1, "a", vec![]), alert(2, "b", vec![])]);
     context.hub.events(&batch(&["a", "b"]));
     context.hub.tick(1_768_473_045_000_000);
     context.metrics.received("auth.log", 2, 9);
