@@ -71,6 +71,8 @@ pub(super) struct Groups {
     metadata: ArrowReaderMetadata,
     leaves: Leaves,
     waiting: Range<usize>,
+    /// For each row group the least time of it and those behind it, µs.
+    ahead: Vec<i64>,
     /// The row in the file at which the next batch starts.
     row: u64,
     open: Option<Group>,
@@ -177,8 +179,21 @@ impl Groups {
         }
         let ours = metadata.metadata().file_metadata().created_by().is_some_and(|by| by.starts_with("weir "));
         let leaves = Leaves::of(metadata.parquet_schema(), ours);
-        let waiting = 0..metadata.metadata().num_row_groups();
-        Ok(Groups { path: path.to_owned(), file, metadata, leaves, waiting, row: 0, open: None })
+        let groups = metadata.metadata().row_groups();
+        let least = |group| match leaves::facts(&leaves, group, field::TIMESTAMP).values {
+            Values::Numbers(least, _) => least as i64,
+            Values::Any | Values::Texts(..) => i64::MIN,
+        };
+        let mut ahead: Vec<i64> = groups.iter().map(least).collect();
+        (1..ahead.len()).rev().for_each(|at| ahead[at - 1] = ahead[at - 1].min(ahead[at]));
+        let waiting = 0..groups.len();
+        Ok(Groups { path: path.to_owned(), file, metadata, leaves, waiting, ahead, row: 0, open: None })
+    }
+
+    /// No event before this time (µs) is still to come.
+    pub(super) fn earliest(&self) -> i64 {
+        let at = self.waiting.start - usize::from(self.open.is_some());
+        self.ahead.get(at).copied().unwrap_or(i64::MAX)
     }
 
     /// The next batch; batches without any event in the range are left out.

@@ -63,6 +63,7 @@ mod rows;
 mod rules;
 mod sink;
 mod slots;
+mod sources;
 mod store;
 mod taken;
 mod texts;

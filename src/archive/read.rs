@@ -8,13 +8,14 @@ use std::fs::File;
 use std::ops::{Range, RangeInclusive};
 use std::path::{Path, PathBuf};
 
-use super::foreign::{self, Foreign, Mapping, Outlook, Tables};
-use super::groups::{Groups, Keep, Skipped, Wanted};
+use super::foreign::{self, Mapping, Outlook, Tables};
+use super::groups::{Keep, Skipped, Wanted};
 use super::lease::Lease;
 use super::listed::listed;
 use super::log::Frames;
 use super::manifest::{Manifest, StoredFile};
 use super::remote::Cache;
+use super::sources::{Foreigners, Open, Source};
 use super::{ArchiveError, layout};
 use crate::event::earlier::Earlier;
 use crate::event::field::FieldRef;
@@ -155,8 +156,7 @@ impl Snapshot {
         let mut files: Vec<&StoredFile> =
             self.files.iter().filter(overlaps).filter(|f| numbers.contains(&f.min_sequence)).collect();
         files.sort_by(|a, b| (a.min_time, &a.path).cmp(&(b.min_time, &b.path)));
-        let mut sources: VecDeque<Source> =
-            files.iter().map(|f| Source::Stored { folder: self.dir.clone(), path: f.path.clone() }).collect();
+        let mut sources: VecDeque<Source> = files.iter().map(|f| Source::of(&self.dir, f)).collect();
         for (path, file) in &self.segments {
             let file = file.try_clone().map_err(ArchiveError::io("open", path))?;
             sources.push_back(Source::Log(path.clone(), file));
@@ -237,39 +237,6 @@ pub fn read_tables(
 /// How many files are fetched ahead of the one that is read.
 const AHEAD: usize = 3;
 
-enum Source {
-    Parquet(PathBuf),
-    /// One of a data folder's, which may be only in its home.
-    Stored {
-        folder: PathBuf,
-        path: String,
-    },
-    Log(PathBuf, File),
-}
-
-impl Source {
-    /// Its path in a data folder, if it is a stored file of one.
-    fn stored(&self) -> Option<&str> {
-        match self {
-            Source::Stored { path, .. } => Some(path),
-            Source::Parquet(_) | Source::Log(..) => None,
-        }
-    }
-}
-
-enum Open {
-    Parquet(Box<Groups>),
-    Foreign(Box<Foreign>),
-    Log { frames: Box<Frames>, ready: VecDeque<EventBatch> },
-}
-
-/// How files of others are read.
-struct Foreigners {
-    tables: Tables,
-    columns: Option<BTreeSet<FieldRef>>,
-    range: RangeInclusive<i64>,
-}
-
 /// Yields batches; after an error the rest of that file is left out.
 pub struct Reader {
     sources: VecDeque<Source>,
@@ -289,6 +256,18 @@ impl Reader {
     pub fn only(mut self, keep: Keep) -> Reader {
         self.wanted.only(keep);
         self
+    }
+
+    /// Takes what is in the log before what is in files: it may be of any time.
+    pub fn log_first(mut self) -> Reader {
+        self.sources.make_contiguous().sort_by_key(|source| !matches!(source, Source::Log(..)));
+        self
+    }
+
+    /// No event before this time (µs) is still to come, as far as that is known before it is read.
+    pub fn earliest(&self) -> i64 {
+        let (open, waiting) = (self.open.iter().map(Open::earliest), self.sources.iter().map(Source::earliest));
+        open.chain(waiting).min().unwrap_or(i64::MAX)
     }
 
     /// Makes sure that a file is here, and the next ones with it when it is not.
@@ -338,49 +317,6 @@ impl Iterator for Reader {
                 }
                 Some(Ok(batch)) => return Some(Ok(batch)),
             }
-        }
-    }
-}
-
-impl Open {
-    fn new(source: Source, foreigners: Option<&Foreigners>) -> Result<Open, ArchiveError> {
-        match source {
-            Source::Log(path, file) => {
-                // Clones of a handle share their place in the file.
-                std::io::Seek::rewind(&mut &file).map_err(ArchiveError::io("read", &path))?;
-                Ok(Open::Log { frames: Box::new(Frames::new(file, &path)?), ready: VecDeque::new() })
-            }
-            Source::Stored { folder, path } => {
-                Groups::open(&folder.join(path)).map(|groups| Open::Parquet(Box::new(groups)))
-            }
-            Source::Parquet(path) => match foreigners {
-                Some(of) if !Foreign::is_ours(&path, &of.tables)? => {
-                    let file = Foreign::open(&path, &of.tables, of.columns.as_ref(), &of.range)?;
-                    Ok(Open::Foreign(Box::new(file)))
-                }
-                Some(_) | None => Groups::open(&path).map(|groups| Open::Parquet(Box::new(groups))),
-            },
-        }
-    }
-
-    fn next(&mut self, wanted: &mut Wanted, numbers: &Range<u64>) -> Option<Result<EventBatch, ArchiveError>> {
-        match self {
-            Open::Log { frames, ready } => loop {
-                while let Some(batch) = ready.pop_front() {
-                    let batch = wanted.within(batch);
-                    if !batch.is_empty() {
-                        return Some(Ok(batch));
-                    }
-                }
-                match frames.next()? {
-                    Ok(frame) if numbers.contains(&frame.head.sequence) => ready.extend(frame.batches),
-                    Ok(_) => {}
-                    Err(error) => return Some(Err(error)),
-                }
-            },
-            Open::Parquet(groups) => groups.next(wanted),
-            // It is asked by whoever knows how others are read.
-            Open::Foreign(_) => None,
         }
     }
 }

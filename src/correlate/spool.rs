@@ -136,9 +136,18 @@ impl Spool {
         self.next_epoch()
     }
 
+    /// An epoch of the oldest rows, when enough of them are held and no row before `ahead` (µs) is still to come.
+    pub fn ready(&mut self, ahead: i64) -> Result<Option<Epoch>, SpoolError> {
+        if self.held < 2 * EPOCH_ROWS { Ok(None) } else { self.epoch_before(ahead) }
+    }
+
     /// The next epoch of what is left. To be called when all rows were pushed.
     pub fn next_epoch(&mut self) -> Result<Option<Epoch>, SpoolError> {
-        let epoch = self.epoch().map_err(|cause| SpoolError::Disk { folder: self.folder.clone(), cause })?;
+        self.epoch_before(i64::MAX)
+    }
+
+    fn epoch_before(&mut self, ahead: i64) -> Result<Option<Epoch>, SpoolError> {
+        let epoch = self.epoch(ahead).map_err(|cause| SpoolError::Disk { folder: self.folder.clone(), cause })?;
         if let Some((_, watermark)) = &epoch {
             self.released = *watermark;
         }
@@ -174,39 +183,47 @@ impl Spool {
         out.flush()?;
         drop(out);
         self.file = Some(file);
-        self.held = 0;
+        self.held = self.active.iter().filter(|run| run.rest.is_none()).map(|run| run.rows.len()).sum();
         runs.into_iter().for_each(|run| self.wait(run));
         Ok(())
     }
 
-    fn epoch(&mut self) -> io::Result<Option<Epoch>> {
-        let Some(until) = self.choose_end()? else { return Ok(None) };
+    fn epoch(&mut self, ahead: i64) -> io::Result<Option<Epoch>> {
+        let Some(until) = self.choose_end(ahead)? else { return Ok(None) };
         let mut rows = Vec::with_capacity(EPOCH_ROWS + EPOCH_ROWS / 2);
-        let parts = self.active.len();
+        let (parts, mut held) = (self.active.len(), 0);
         for run in &mut self.active {
             loop {
                 let count = run.rows.as_slice().partition_point(|r| r.time <= until);
+                held += if run.rest.is_none() { count } else { 0 };
                 rows.extend(run.rows.by_ref().take(count));
                 if run.rows.len() > 0 || !run.fill(self.file.as_mut())? {
                     break;
                 }
             }
         }
-        self.held = self.held.saturating_sub(rows.len());
+        self.held -= held;
         self.active.retain(|r| r.rows.len() > 0);
         let rows = if parts == 1 { rows } else { sorted(rows) };
         Ok(Some((rows, until.saturating_add(1))))
     }
 
-    /// The time up to which the next epoch goes, with every run that reaches into it active.
-    fn choose_end(&mut self) -> io::Result<Option<i64>> {
-        if self.active.is_empty() && !self.activate()? {
+    /// The time up to which the next epoch goes, with every run that reaches into it active: before `ahead`, unless that is the
+    /// greatest time. `None` when it would have no row.
+    fn choose_end(&mut self, ahead: i64) -> io::Result<Option<i64>> {
+        let most = if ahead == i64::MAX { ahead } else { ahead.saturating_sub(1) };
+        let waiting = self.waiting.last().map(|run| run.least);
+        let active = self.active.iter().filter_map(|run| run.rows.as_slice().first()).map(|row| row.time);
+        if active.chain(waiting).min().is_none_or(|least| least > most) {
             return Ok(None);
+        }
+        if self.active.is_empty() {
+            self.activate()?;
         }
         loop {
             let share = (EPOCH_ROWS / self.active.len()).max(64);
-            let ahead = |r: &Run| r.rows.as_slice()[share.min(r.rows.len() - 1)].time;
-            let until = self.active.iter().map(ahead).min().expect("a run is active");
+            let reach = |r: &Run| r.rows.as_slice()[share.min(r.rows.len() - 1)].time;
+            let until = self.active.iter().map(reach).min().expect("a run is active").min(most);
             if self.waiting.last().is_some_and(|next| next.least <= until) {
                 self.activate()?;
             } else {
@@ -215,11 +232,12 @@ impl Spool {
         }
     }
 
-    fn activate(&mut self) -> io::Result<bool> {
-        let Some(mut run) = self.waiting.pop() else { return Ok(false) };
-        run.fill(self.file.as_mut())?;
-        self.active.push(run);
-        Ok(true)
+    fn activate(&mut self) -> io::Result<()> {
+        if let Some(mut run) = self.waiting.pop() {
+            run.fill(self.file.as_mut())?;
+            self.active.push(run);
+        }
+        Ok(())
     }
 }
 
@@ -312,6 +330,33 @@ mod tests {
         let bundles: Vec<Vec<MatchRow>> = all.chunks(777).map(<[MatchRow]>::to_vec).collect();
         all.sort_by_key(place);
         assert_eq!(drained(Overflow::Release, 3000, &bundles).unwrap(), all);
+    }
+
+    #[test]
+    fn what_is_complete_goes_out_while_more_comes() {
+        let folder = tempfile::tempdir().unwrap();
+        // Of every bundle some rows lie in the next ones, too.
+        let mut all: Vec<MatchRow> = (0..400_000i64).map(|n| row(n + n * 7919 % 20_000, n as u128)).collect();
+        let bundles: Vec<Vec<MatchRow>> = all.chunks(10_000).map(<[MatchRow]>::to_vec).collect();
+        all.sort_by_key(place);
+        for budget in [usize::MAX, 150_000] {
+            let mut spool = Spool::new(Overflow::Spill, budget, folder.path());
+            let (mut epochs, mut most) = (Vec::new(), 0);
+            for (n, bundle) in bundles.iter().enumerate() {
+                spool.push(bundle.clone()).unwrap();
+                let ahead = bundles[n + 1..].iter().flatten().map(|r| r.time).min().unwrap_or(i64::MAX);
+                while let Some(epoch) = spool.ready(ahead).unwrap() {
+                    assert!(epoch.1 <= ahead && !epoch.0.is_empty());
+                    epochs.push(epoch);
+                }
+                most = most.max(spool.held);
+            }
+            assert!(most <= 4 * EPOCH_ROWS && epochs.len() >= 4, "{most} rows held, {} epochs", epochs.len());
+            while let Some(epoch) = spool.next_epoch().unwrap() {
+                epochs.push(epoch);
+            }
+            assert_eq!((spool.held, in_order(epochs.into_iter()) == all), (0, true));
+        }
     }
 
     #[test]

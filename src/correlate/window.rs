@@ -57,10 +57,13 @@ impl Windows {
             self.change(mark.roster.clone(), out);
         }
         if self.agenda.is_quiet() && !mark.quiet {
+            self.settle(self.agenda.watermark, out);
             self.catch_up(out);
         }
-        self.agenda.be_quiet(mark.quiet);
         let watermark = self.agenda.lagging(mark.watermark);
+        // As long as time stands still nothing is final, and nobody listens.
+        let later = mark.quiet && self.agenda.is_quiet() && watermark <= self.agenda.watermark && self.is_settled_in();
+        self.agenda.be_quiet(mark.quiet);
         // What goes before what comes: an alert whose values changed goes and comes in one epoch, and is not there twice.
         let before = |r: &Update| (r.0.time, r.0.id, r.2);
         if !rows.is_sorted_by_key(before) {
@@ -68,7 +71,9 @@ impl Windows {
         }
         self.take(rows, watermark, mark.part, out);
         self.take_aside(fill::TAKEN_AT_A_TIME, out);
-        self.settle(watermark, out);
+        if !later {
+            self.settle(watermark, out);
+        }
         self.advance(watermark, out);
         self.advance_filling(out);
         self.sweep();
@@ -215,7 +220,12 @@ impl Windows {
         std::hint::black_box(all().fold(0, |seen, slot| seen ^ slot.key.glance()));
     }
 
-    /// Says what changed for the keys of this epoch.
+    /// Whether no rule comes or goes.
+    fn is_settled_in(&self) -> bool {
+        self.agenda.filling.is_none() && self.swept.is_none()
+    }
+
+    /// Says what changed for the keys of this epoch, and of those before that were left for later.
     fn settle(&mut self, watermark: i64, out: &mut Vec<(Record, isize)>) {
         let watermark = self.agenda.time(watermark);
         for (number, key) in std::mem::take(&mut self.agenda.touched) {

@@ -172,7 +172,7 @@ mod tests {
         for (time, code) in [(1, "1"), (2, "2"), (3, "3")] {
             builder.set_time(field::TIMESTAMP, time);
             builder.set_text(field::by_name("event.code").unwrap(), code);
-            builder.set_text(field::by_name("source.ip").unwrap(), "192.0.2.1");
+            builder.set_ip(field::by_name("source.ip").unwrap(), "192.0.2.1");
             builder.set_text(field::by_name("user.name").unwrap(), "u");
             builder.set_text(field::by_name("host.name").unwrap(), "h");
             builder.set_id(crate::event::EventId::from_bits(time as u128));

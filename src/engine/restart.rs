@@ -248,18 +248,18 @@ fn rebuild_together(
     floors.keep_expired(&rules.program, past.snapshot.expired());
     let from = least(&input.agree(Vec::new(), i64::MIN, floors.from)?);
     let every: Vec<u32> = (0..rules.program.rules.len() as u32).collect();
-    let mut spool = past.read(rules, &every, from, &|| false)?;
-    tracing::info!("rebuilding windows from {} match rows of the archive", spool.rows());
+    let mut reading = past.read(rules, every, from, &|| false);
     // All rows of ours before `own` were sent, and those of all processes before `common`.
     let (mut own, mut common) = (i64::MIN, i64::MIN);
     input.quiet(true);
     while common < i64::MAX {
         let mut rows = Vec::new();
         if own <= common {
-            (rows, own) = spool.next_epoch()?.unwrap_or((rows, i64::MAX));
+            (rows, own) = reading.next_epoch()?.unwrap_or((rows, i64::MAX));
         }
         common = least(&input.agree(rows, own.min(watermark), own)?);
     }
+    tracing::info!("windows are rebuilt from {} match rows of the archive", reading.rows());
     input.quiet(false);
     input.agree(Vec::new(), watermark, i64::MAX)?;
     Ok(Rebuilt { epochs: input.next(), found: Found::new(floors), watermark })
@@ -285,13 +285,12 @@ pub(super) fn replay(
 ) -> Result<(), EngineError> {
     let Some(watermark) = past.watermark else { return Ok(()) };
     let every: Vec<u32> = (0..rules.program.rules.len() as u32).collect();
-    let mut spool = past.read(rules, &every, from, stop)?;
-    tracing::info!("rebuilding windows from {} match rows of the archive", spool.rows());
+    let mut reading = past.read(rules, every, from, stop);
     let mut turns = Turns::new(&past.history, rules, from);
     // Only what is found in the end is looked at.
     input.quiet(true);
     input.change_lists(turns.begin());
-    while let Some((mut rows, reached)) = spool.next_epoch()?.filter(|_| !stop()) {
+    while let Some((mut rows, reached)) = reading.next_epoch()?.filter(|_| !stop()) {
         let reached = reached.min(watermark);
         while let Some(Turn { at, changes }) = turns.next(reached) {
             let later = rows.split_off(rows.partition_point(|row| row.time < at));
@@ -300,6 +299,7 @@ pub(super) fn replay(
         }
         sent(input.send(rows, reached)?)?;
     }
+    tracing::info!("windows are rebuilt from {} match rows of the archive", reading.rows());
     while let Some(Turn { at, changes }) = turns.next(watermark) {
         sent(input.send(Vec::new(), at)?)?;
         input.change_lists(changes);
