@@ -45,6 +45,7 @@ pub struct Metrics {
     queues: Family<Labels, Gauge>,
     rules: Gauge,
     rules_errors: Gauge,
+    settings_errors: Gauge,
     rules_filling: Gauge,
     uploaded_files: Counter,
     uploaded_bytes: Counter,
@@ -96,6 +97,7 @@ impl Metrics {
             queues: Family::default(),
             rules: Gauge::default(),
             rules_errors: Gauge::default(),
+            settings_errors: Gauge::default(),
             rules_filling: Gauge::default(),
             uploaded_files: Counter::default(),
             uploaded_bytes: Counter::default(),
@@ -132,6 +134,11 @@ impl Metrics {
             "rules_errors",
             "Errors in the rules folder: at a reload they keep the rules that run, at a start the broken ones are left out",
             self.rules_errors.clone(),
+        );
+        r.register(
+            "settings_errors",
+            "Errors in the settings file: the settings of before go on",
+            self.settings_errors.clone(),
         );
         r.register(
             "rules_filling",
@@ -236,6 +243,11 @@ impl Metrics {
     /// The rules folder has so many errors.
     pub fn rules_errors(&self, count: usize) {
         self.rules_errors.set(i64::try_from(count).unwrap_or(i64::MAX));
+    }
+
+    /// The settings file has so many errors.
+    pub fn settings_errors(&self, count: usize) {
+        self.settings_errors.set(i64::try_from(count).unwrap_or(i64::MAX));
     }
 
     /// So many rules are being filled.

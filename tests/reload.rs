@@ -118,6 +118,58 @@ fn edited_rules_take_effect_and_broken_ones_do_not() {
 }
 
 #[test]
+fn settings_take_effect_when_their_file_changes() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    std::fs::create_dir(path("rules")).unwrap();
+    std::fs::write(path("rules/a.weir"), rule("a", 3, "")).unwrap();
+    let write = |rest: &str| {
+        let text = format!("data = \"{}\"\nrules = \"{}\"\n{rest}\n", path("data"), path("rules"));
+        std::fs::write(path("weir.toml"), text).unwrap();
+    };
+    let follow = |names: &[&str]| format!("file = {:?}", names.iter().map(|name| path(name)).collect::<Vec<_>>());
+    let [one, two] = ["one.log", "two.log"].map(|name| folder.path().join(name));
+    write(&follow(&["one.log"]));
+    append(&one, &attack(0, 1, 12));
+    append(&two, &attack(60, 2, 12));
+    let server = Server::start(&["run", "--settings", &path("weir.toml")]);
+    server.wait_for("the first alert", |alerts| sources(alerts, "a") == [1].into());
+    assert_eq!(server.get("/health")["settings"], Value::Null);
+
+    // Another file, without being asked.
+    write(&follow(&["one.log", "two.log"]));
+    server.wait_for("the other file", |alerts| sources(alerts, "a") == [1, 2].into());
+
+    // What is wrong is said wherever one looks, and changes nothing.
+    write("kep = [\"90d\"]\nkeep = [\"soon\"]");
+    let (status, problem) = reload(&server);
+    let said = problem["detail"].as_str().unwrap();
+    assert_eq!(status, 422, "{problem}");
+    assert!(said.contains("weir.toml:3: `kep` is no setting: did you mean `keep`?"), "{said}");
+    assert!(said.contains("weir.toml:4: invalid value 'soon'") && said.contains("go on"), "{said}");
+    assert_eq!(server.get("/health")["settings"], said);
+    assert_eq!(server.get("/api/v1/dashboard/stats")["trouble"], said);
+    let metrics = ureq::get(format!("{}/metrics", server.address)).call().unwrap().body_mut().read_to_string().unwrap();
+    assert!(metrics.contains("weir_settings_errors 2"), "{metrics}");
+    append(&two, &attack(120, 3, 12));
+    server.wait_for("files are followed on", |alerts| sources(alerts, "a") == [1, 2, 3].into());
+
+    // One that is not followed any more says nothing; when it is again, it goes on where it was left.
+    write(&format!("{}\nkeep = [\"9000d\"]\nworkers = 2", follow(&["two.log"])));
+    let (status, report) = reload(&server);
+    assert_eq!((status, &report["settings"]), (200, &serde_json::json!(["file", "keep"])), "{report}");
+    assert_eq!(server.get("/health")["settings"], Value::Null);
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    append(&one, &attack(180, 4, 12));
+    append(&two, &attack(180, 5, 12));
+    server.wait_for("the file that is left", |alerts| sources(alerts, "a") == [1, 2, 3, 5].into());
+    write(&follow(&["one.log", "two.log"]));
+    let alerts = server.wait_for("the file that is back", |alerts| sources(alerts, "a") == [1, 2, 3, 4, 5].into());
+    assert!(alerts.iter().all(|alert| alert["count"] == 12), "nothing is read twice: {alerts:?}");
+    server.stop();
+}
+
+#[test]
 fn a_list_counts_for_the_events_that_come_after_it_also_after_a_restart() {
     let folder = tempfile::tempdir().unwrap();
     let (log, rules) = (folder.path().join("auth.log"), folder.path().join("rules"));

@@ -82,7 +82,7 @@ pub use manifest::{Checkpoint, Manifest, StoredFile};
 pub use part::{Encoding, write_file};
 pub use reach::{end_of_time, greatest_time};
 pub use read::{Extent, Reader, Snapshot, earlier, examine, files, read, read_tables, snapshot};
-pub use retention::{Limit, Retention, bytes};
+pub use retention::{Kept, Limit, Retention, bytes};
 pub use role::Role;
 pub use rules::{StoredRule, keep_rules};
 pub use store::{Archive, Settings};

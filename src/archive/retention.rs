@@ -5,6 +5,7 @@
 //! written again. What a [hold](super::Hold) covers stays, and so does what the windows of the rules still reach.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use super::holds::Holds;
 use super::manifest::StoredFile;
@@ -24,6 +25,28 @@ pub struct Limit {
 pub struct Retention {
     all: Limit,
     datasets: BTreeMap<String, Limit>,
+}
+
+/// What an open archive keeps; it can be changed meanwhile, and copies change with it.
+#[derive(Clone, Debug, Default)]
+pub struct Kept(Arc<RwLock<Retention>>);
+
+impl From<Retention> for Kept {
+    fn from(retention: Retention) -> Kept {
+        Kept(Arc::new(RwLock::new(retention)))
+    }
+}
+
+impl Kept {
+    /// How much is kept from now on.
+    pub fn set(&self, retention: Retention) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = retention;
+    }
+
+    /// How much is kept now.
+    pub fn get(&self) -> Retention {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
 }
 
 /// What goes of a file.

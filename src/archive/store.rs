@@ -19,7 +19,7 @@ use super::log::{self, Head, Segment};
 use super::manifest::{Checkpoint, Manifest};
 use super::part::Encoding;
 use super::recover::recover;
-use super::retention::Retention;
+use super::retention::Kept;
 use super::taken::TakenLog;
 use super::{ArchiveError, layout};
 use crate::event::taken::Taken;
@@ -38,7 +38,7 @@ pub struct Settings {
     /// How Parquet is encoded.
     pub encoding: Encoding,
     /// How long events are kept.
-    pub retention: Retention,
+    pub retention: Kept,
 }
 
 impl Default for Settings {
@@ -47,7 +47,7 @@ impl Default for Settings {
             segment_bytes: 64 << 20,
             segment_age: 300 * time::SECOND,
             encoding: Encoding::default(),
-            retention: Retention::default(),
+            retention: Kept::default(),
         }
     }
 }

@@ -159,7 +159,7 @@ impl Archive {
         let tidy = Tidy {
             dir: self.dir.clone(),
             files: self.manifest.files.clone(),
-            retention: self.settings.retention.clone(),
+            retention: self.settings.retention.get(),
             now,
             needed: self.needed,
             set_aside: self.set_aside.clone(),

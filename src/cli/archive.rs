@@ -292,7 +292,7 @@ fn tidy(data: &Path, retention: Retention) -> anyhow::Result<()> {
     };
     let before = totals()?;
     let bar = super::progress::count("putting files in order", "files left");
-    let mut open = Archive::open(data, Settings { retention, ..Settings::default() })?;
+    let mut open = Archive::open(data, Settings { retention: retention.into(), ..Settings::default() })?;
     open.roll()?;
     open.tidy(time::now(), &|files| bar.set_position(files as u64))?;
     let untidy = open.untidy().map(str::to_owned);

@@ -59,5 +59,6 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
             demo: Some(Demo { rate: arguments.rate, seed: arguments.seed }),
             ..Collectors::default()
         },
+        file: None,
     })
 }

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::query;
 
@@ -25,6 +25,7 @@ mod replay;
 mod run;
 mod scan;
 mod serving;
+mod settings;
 mod sql;
 mod store;
 mod test;
@@ -92,10 +93,11 @@ enum Command {
 
 /// Reads the arguments and does what they say.
 pub fn run() -> anyhow::Result<ExitCode> {
-    let arguments = Arguments::parse();
+    let line = Arguments::command().get_matches();
+    let arguments = Arguments::from_arg_matches(&line).unwrap_or_else(|error| error.exit());
     log(arguments.verbose);
     match arguments.command {
-        Command::Run(a) => run::run(a),
+        Command::Run(a) => run::run(a, line.subcommand_matches("run")),
         Command::Scan(a) => scan::run(a),
         Command::Replay(a) => replay::run(a),
         Command::Sql(a) => sql::run(a),

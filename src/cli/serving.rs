@@ -1,5 +1,8 @@
 //! What `weir run` and `weir demo` share: engine, collectors and page, started and stopped together.
 
+mod again;
+mod collectors;
+
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -7,26 +10,22 @@ use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
 use anyhow::Context as _;
-use tokio::sync::mpsc::Sender;
 use tokio_util::sync::CancellationToken;
 
+use super::settings::SettingsFile;
 use super::store::{self, Writing};
 use crate::archive;
 use crate::archive::remote::Uploads;
-use crate::collect::{self, follow, generate, stdin, syslog};
 use crate::engine::counted;
 use crate::engine::live::{self, Cluster};
-use crate::engine::reload::Reloader;
 use crate::engine::rules::{Origin, Rules};
-use crate::event::raw::{RawLog, Source};
-use crate::event::time;
 use crate::metrics::Metrics;
 use crate::query::sandbox::{Limits, Sandbox, SandboxError};
-use crate::serve::{self, Hub, Lookup, Reload, RuleInfo, Search, SearchError, Sql, Unloadable};
+use crate::serve::{self, Hub, Lookup, RuleInfo, Search, SearchError, Sql};
 use crate::{ingest, query};
 
-/// How often it is looked whether rule files changed.
-const LOOK: Duration = Duration::from_secs(1);
+pub(super) use collectors::{Collectors, Demo};
+
 /// Searches of the archive at a time.
 const SEARCHES: usize = 2;
 
@@ -50,24 +49,8 @@ pub(super) struct Settings {
     pub(super) cluster: Option<Cluster>,
     pub(super) ingest: ingest::Settings,
     pub(super) collectors: Collectors,
-}
-
-/// Where lines come from.
-#[derive(Default)]
-pub(super) struct Collectors {
-    pub(super) files: Vec<PathBuf>,
-    pub(super) stdin: bool,
-    pub(super) syslog_udp: Option<SocketAddr>,
-    pub(super) syslog_tcp: Option<SocketAddr>,
-    pub(super) format: Option<String>,
-    pub(super) demo: Option<Demo>,
-}
-
-/// Made-up logs in real time.
-pub(super) struct Demo {
-    /// Lines a second.
-    pub(super) rate: u64,
-    pub(super) seed: u64,
+    /// What some of this was read from.
+    pub(super) file: Option<SettingsFile>,
 }
 
 /// Runs until Ctrl-C or SIGTERM, then stores what was received and ends.
@@ -80,8 +63,9 @@ pub(super) fn serve(settings: Settings) -> anyhow::Result<ExitCode> {
 }
 
 async fn run(settings: Settings) -> anyhow::Result<ExitCode> {
-    let Settings { rules, origin, data, store: home, archive, listen, lateness, workers, cluster, ingest, collectors } =
-        settings;
+    let Settings { rules, origin, data, store: home, archive, listen, lateness, workers, cluster, .. } = settings;
+    let Settings { ingest, collectors, file, .. } = settings;
+    let kept = archive.retention.clone();
     let (hub, metrics) = (Hub::new(serve::live::Settings::default()), Arc::new(Metrics::new()));
     // An address that cannot be had is said before anything is opened.
     let stop = CancellationToken::new();
@@ -108,6 +92,15 @@ async fn run(settings: Settings) -> anyhow::Result<ExitCode> {
     )?;
     let uploads = Uploads::start(&data, store::told(metrics.clone()))?;
     let rules = engine.reloader.rules();
+    let followed = collectors::start(collectors, &engine.checkpoints, &engine.blocks, &stop, file.is_some()).await?;
+    let again = Arc::new(again::Again {
+        rules: engine.reloader.clone(),
+        settings: file,
+        followed,
+        kept,
+        hub: hub.clone(),
+        metrics: metrics.clone(),
+    });
     let context = Arc::new(serve::Context {
         hub: hub.clone(),
         ingest: engine.blocks.clone(),
@@ -116,15 +109,13 @@ async fn run(settings: Settings) -> anyhow::Result<ExitCode> {
         evidence: lookup(&data),
         sql: sql(&data),
         rules: RwLock::new(rules.program.rules.iter().map(RuleInfo::from).collect()),
-        reload: reload(engine.reloader.clone()),
+        reload: again::reload(again.clone()),
         limits: serve::Limits::default(),
     });
-    let checkpoints = engine.checkpoints.iter().map(position).collect();
-    start(collectors, checkpoints, &engine.blocks, &stop).await?;
     let going = stop.clone();
     // From here on a hang-up is a request to read the rules again, and no longer the end.
     let hangup = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup())?;
-    tokio::spawn(watch(engine.reloader.clone(), context.clone(), hangup, stop.clone()));
+    tokio::spawn(again::watch(again, context.clone(), hangup, stop.clone()));
     let (address, server) = serve::serve(reserved, context, async move { going.cancelled().await })?;
     eprintln!(
         "weir: http://{address}/ shows {} at work on {}; Ctrl-C stops",
@@ -193,123 +184,12 @@ async fn another(left: &mut tokio::sync::watch::Receiver<Option<usize>>) -> Opti
     left.wait_for(Option::is_some).await.ok().and_then(|process| *process)
 }
 
-/// Reads the rules again, beside what goes on.
-fn reload(reloader: Arc<Reloader>) -> Reload {
-    Arc::new(move || {
-        let reloader = reloader.clone();
-        Box::pin(async move {
-            let failed = |error: tokio::task::JoinError| {
-                Err(Unloadable { message: format!("reading the rules failed: {error}"), diagnostics: Vec::new() })
-            };
-            tokio::task::spawn_blocking(move || reloader.reload()).await.unwrap_or_else(failed)
-        })
-    })
-}
-
-/// Reads the rules again when their files change and on SIGHUP.
-async fn watch(
-    reloader: Arc<Reloader>,
-    context: Arc<serve::Context>,
-    mut hangup: tokio::signal::unix::Signal,
-    stop: CancellationToken,
-) {
-    loop {
-        let wanted = tokio::select! {
-            () = stop.cancelled() => return,
-            _ = hangup.recv() => true,
-            () = tokio::time::sleep(LOOK) => {
-                let reloader = reloader.clone();
-                tokio::task::spawn_blocking(move || reloader.is_stale()).await.unwrap_or(false)
-            }
-        };
-        if wanted {
-            // What is wrong is logged and shown.
-            drop(context.reload().await);
-        }
-    }
-}
-
 /// Waits for Ctrl-C or SIGTERM.
 pub(super) async fn interrupted() -> std::io::Result<()> {
     let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
     tokio::select! {
         interrupt = tokio::signal::ctrl_c() => interrupt,
         _ = terminate.recv() => Ok(()),
-    }
-}
-
-async fn start(
-    collectors: Collectors,
-    checkpoints: Vec<collect::Checkpoint>,
-    blocks: &Sender<RawLog>,
-    stop: &CancellationToken,
-) -> anyhow::Result<()> {
-    let context = collect::Context::default();
-    let format: Option<Arc<str>> = collectors.format.as_deref().map(Arc::from);
-    if let Some(address) = collectors.syslog_udp {
-        let settings = syslog::Settings { format: format.clone(), ..syslog::Settings::default() };
-        let listener = syslog::udp(address, settings, blocks.clone(), stop.clone(), context.clone()).await?;
-        eprintln!("weir: takes syslog+udp://{}", listener.address);
-    }
-    if let Some(address) = collectors.syslog_tcp {
-        let settings = syslog::Settings { format: format.clone(), ..syslog::Settings::default() };
-        let listener = syslog::tcp(address, settings, blocks.clone(), stop.clone(), context.clone()).await?;
-        eprintln!("weir: takes syslog+tcp://{}", listener.address);
-    }
-    if collectors.stdin {
-        tokio::spawn(stdin::read(format.clone(), blocks.clone(), stop.clone(), context.clone()));
-    }
-    if !collectors.files.is_empty() {
-        let watches = collectors.files.into_iter().map(|path| follow::Watch { path, format: format.clone() }).collect();
-        follow::follow(watches, checkpoints, follow::Settings::default(), blocks.clone(), stop.clone(), context)?;
-    }
-    if let Some(demo) = collectors.demo {
-        tokio::spawn(play(demo, blocks.clone(), stop.clone()));
-    }
-    Ok(())
-}
-
-/// Sends each made-up line when its time has come.
-async fn play(demo: Demo, blocks: Sender<RawLog>, stop: CancellationToken) {
-    let start = time::now();
-    let settings = generate::Settings { rate: demo.rate as f64, ..generate::Settings::demo(demo.seed, start) };
-    let mut lines = generate::Generator::new(settings).peekable();
-    let mut tick = tokio::time::interval(Duration::from_millis(50));
-    loop {
-        tokio::select! {
-            () = stop.cancelled() => return,
-            _ = tick.tick() => {}
-        }
-        let now = time::now();
-        let mut due: std::collections::BTreeMap<&'static str, String> = std::collections::BTreeMap::new();
-        while let Some(line) = lines.next_if(|l| l.time <= now) {
-            let text = due.entry(line.source.file()).or_default();
-            text.push_str(&line.text);
-            text.push('\n');
-        }
-        for (name, text) in due {
-            let block = RawLog {
-                source: Source::stream(format!("demo/{name}")),
-                lines: text.into(),
-                offset: 0,
-                received: now,
-                acknowledge: None,
-            };
-            if blocks.send(block).await.is_err() {
-                return;
-            }
-        }
-    }
-}
-
-fn position(checkpoint: &crate::archive::Checkpoint) -> collect::Checkpoint {
-    collect::Checkpoint {
-        path: checkpoint.path.clone(),
-        device: checkpoint.device,
-        inode: checkpoint.inode,
-        offset: checkpoint.offset,
-        fingerprint: checkpoint.fingerprint,
-        fingerprint_len: checkpoint.fingerprint_len,
     }
 }
 

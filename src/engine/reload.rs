@@ -304,5 +304,6 @@ fn report(old: &Rules, new: &Rules, continues: &[Option<u32>]) -> Reloaded {
         changed,
         removed: gone.map(|rule| rule.name.clone()).collect(),
         lists: lists.map(|(path, _)| path.clone()).collect(),
+        settings: Vec::new(),
     }
 }

@@ -77,6 +77,8 @@ struct State {
     book: Book,
     trouble: BTreeMap<Stage, String>,
     rules: RuleState,
+    /// Why the settings file does not take effect.
+    settings: Option<String>,
 }
 
 /// What cannot be written.
@@ -173,6 +175,7 @@ impl Hub {
             book: Book::new(settings.alerts),
             trouble: BTreeMap::new(),
             rules: RuleState::default(),
+            settings: None,
         };
         let run = format!("{started:x}");
         Arc::new(Hub { settings, run, started, state: Mutex::new(state), streams: AtomicUsize::new(0) })
@@ -254,6 +257,21 @@ impl Hub {
         }
     }
 
+    /// Why the settings file does not take effect, for the page and `/health`; `None` when it does.
+    pub fn settings_trouble(&self, what: Option<String>) {
+        let mut state = self.state();
+        if state.settings != what {
+            state.settings = what;
+            let stats = self.summary(&state).to_string();
+            state.tell(Kind::Stats, stats, self.settings.backlog);
+        }
+    }
+
+    /// Why the settings file does not take effect.
+    pub fn settings(&self) -> Option<String> {
+        self.state().settings.clone()
+    }
+
     /// What is wrong in the rules folder.
     pub fn rule_diagnostics(&self, found: Vec<Diagnostic>) {
         self.state().rules.diagnostics = found;
@@ -286,7 +304,7 @@ impl Hub {
             "sampled": state.rates.latest() > self.settings.sample as f64,
             "alerts": state.book.counts(),
             "alerts_per_second": state.rates.latest_alerts(),
-            "trouble": state.trouble.values().next().or(state.rules.trouble.as_ref()),
+            "trouble": state.trouble.values().next().or(state.rules.trouble.as_ref()).or(state.settings.as_ref()),
         })
     }
 

@@ -100,6 +100,8 @@ pub struct Reloaded {
     pub removed: Vec<String>,
     /// Paths of the lists that hold something else.
     pub lists: Vec<String>,
+    /// Names of the settings that are others, and count from now on.
+    pub settings: Vec<String>,
 }
 
 /// Rules that were read again and do not run: those of before do.

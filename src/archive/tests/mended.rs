@@ -125,7 +125,8 @@ fn what_rules_needed_is_kept_when_none_run() {
     let retention = Retention::new(["1d"]).unwrap();
     let gone = expired(dir.path(), &retention, T0 + 90 * DAY).unwrap();
     assert_eq!(gone.len(), 1, "{gone:?}");
-    let mut archive = Archive::open(dir.path(), Settings { retention, ..Settings::default() }).unwrap();
+    let mut archive =
+        Archive::open(dir.path(), Settings { retention: retention.into(), ..Settings::default() }).unwrap();
     archive.tidy(T0 + 90 * DAY, &|_| ()).unwrap();
     assert_eq!(numbers(dir.path()), [1, 2]);
     assert_eq!(snapshot(dir.path()).unwrap().expired(), Some(T0));

@@ -14,7 +14,7 @@ use crate::archive::sink::Sink;
 const NOW: i64 = T0 + 3600 * SECOND;
 
 fn settings(keep: &[&str]) -> Settings {
-    Settings { retention: Retention::new(keep.iter().copied()).unwrap(), ..Settings::default() }
+    Settings { retention: Retention::new(keep.iter().copied()).unwrap().into(), ..Settings::default() }
 }
 
 /// Makes a file of each batch.

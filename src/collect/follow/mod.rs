@@ -7,6 +7,7 @@
 //! truncation: what was written after the last look is taken from the copy. An unfinished last line waits for its newline; it
 //! is given out as it is once its file was rotated away.
 
+mod change;
 mod resume;
 mod rotated;
 mod tail;
@@ -21,6 +22,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc::Sender;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::discover::{self, Found, Purpose};
@@ -69,8 +71,9 @@ impl Default for Settings {
 
 /// Starts following on a thread of its own, which ends when `stop` is cancelled or the channel is closed.
 /// Reading goes on at `checkpoints` where their files are still found, under whatever name, and else at the start.
+/// When what is to be followed changes, the others are not disturbed, and a file that comes back goes on where it was left.
 pub fn follow(
-    watches: Vec<Watch>,
+    wanted: watch::Receiver<Vec<Watch>>,
     checkpoints: Vec<Checkpoint>,
     settings: Settings,
     sender: Sender<RawLog>,
@@ -78,7 +81,8 @@ pub fn follow(
     context: Context,
 ) -> Result<JoinHandle<()>, CollectError> {
     let follower = Follower {
-        watches,
+        watches: Vec::new(),
+        wanted,
         settings,
         sender,
         stop,
@@ -96,6 +100,8 @@ pub fn follow(
 
 struct Follower {
     watches: Vec<Watch>,
+    /// The watches as they are to be.
+    wanted: watch::Receiver<Vec<Watch>>,
     settings: Settings,
     sender: Sender<RawLog>,
     stop: CancellationToken,
@@ -124,10 +130,12 @@ impl Follower {
     }
 
     fn follow(&mut self) -> Result<(), Closed> {
+        self.watches = self.wanted.borrow_and_update().clone();
         self.find_moved();
         self.list(true)?;
         let mut listed = Instant::now();
         while !self.stop.is_cancelled() {
+            self.change()?;
             let busy = self.look()?;
             self.check_paths()?;
             let due = listed.elapsed() >= self.settings.list;

@@ -38,7 +38,7 @@ fn start_with(path: &Path, checkpoints: Vec<Checkpoint>, settings: Settings) -> 
     let context = Context { report, counters: Arc::default() };
     let watches = vec![Watch { path: path.to_owned(), format: None }];
     let kept = checkpoints.iter().map(|c| (c.id(), c.clone())).collect();
-    let thread = follow(watches, checkpoints, settings, sender, stop.clone(), context).unwrap();
+    let thread = follow(watch::channel(watches).1, checkpoints, settings, sender, stop.clone(), context).unwrap();
     World { blocks, stop, thread, errors, checkpoints: kept, text: String::new() }
 }
 

@@ -58,10 +58,12 @@ pub(super) async fn health(context: Arc<Context>) -> Answer {
     let trouble = context.hub.current_trouble().or_else(|| {
         context.ingest.is_closed().then(|| "the engine has stopped: see its messages, and start it again".to_owned())
     });
-    let rules = context.hub.rules().trouble;
+    let (rules, settings) = (context.hub.rules().trouble, context.hub.settings());
     let status = if trouble.is_some() { "trouble" } else { "ok" };
     let version = env!("CARGO_PKG_VERSION");
-    let mut response = json(&json!({ "status": status, "trouble": trouble, "rules": rules, "version": version }));
+    let view =
+        json!({ "status": status, "trouble": trouble, "rules": rules, "settings": settings, "version": version });
+    let mut response = json(&view);
     if trouble.is_some() {
         *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
     }
