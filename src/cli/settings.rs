@@ -262,6 +262,17 @@ mod tests {
     }
 
     #[test]
+    fn the_example_is_right() {
+        let text = include_str!("../../examples/weir.toml");
+        assert_eq!(parse("weir.toml", text).map(|options| options.len()), Ok(9));
+        let at_once: Vec<&str> = text.lines().skip_while(|l| !l.contains("as soon as")).take(3).skip(1).collect();
+        assert!(
+            AT_ONCE.iter().zip(at_once).all(|(name, line)| line.starts_with(name)),
+            "the file says which count at once"
+        );
+    }
+
+    #[test]
     fn the_command_line_counts_more_than_the_file() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("weir.toml");
