@@ -1,5 +1,6 @@
 //! `weir check`: find the mistakes in rules.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use super::input::{self, Rules};
@@ -31,6 +32,9 @@ With --output json, each line of standard output is an object:
 
 Exit codes: 0 all well (warnings included, without --strict), 2 a rule does not compile.")]
 pub(super) struct Arguments {
+    /// Folder of rule files, or one file; without it, that of --rules, or the built-in pack
+    #[arg(value_name = "RULES")]
+    path: Option<PathBuf>,
     #[command(flatten)]
     rules: Rules,
     /// How mistakes are printed
@@ -63,7 +67,7 @@ enum Color {
 }
 
 pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
-    let compiled = arguments.rules.compile()?;
+    let compiled = arguments.rules.or(arguments.path)?.compile()?;
     let found = compiled.findings(time::now());
     let color = match arguments.color {
         Color::Auto => input::color(&std::io::stdout()),

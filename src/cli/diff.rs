@@ -35,7 +35,7 @@ mod output;
 Examples:
   weir diff rules new-rules --over weir-data
   weir diff rules new-rules --over weir-data --from 2026-01-01 --examples 10
-  weir diff old/ssh.weir new/ssh.weir --over weir-data --output json
+  weir diff rules new-rules --over weir-data --output json
   git worktree add before HEAD && weir diff before/rules rules --over weir-data
 
 Signs: + added, - removed, ~ changed, > moved: another alert of the rule and key, at the same time, took its place.

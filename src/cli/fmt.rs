@@ -79,6 +79,7 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
                 Ok(text) => one(&arguments, file, &text, &mut count)?,
                 Err(error) => {
                     eprintln!("weir: cannot read {}: {error}", file.display());
+                    count.all += 1;
                     count.wrong += 1;
                 }
             }
@@ -124,8 +125,14 @@ fn one(arguments: &Arguments, path: &Path, text: &str, count: &mut Count) -> any
     } else if piped {
         write!(out, "{formatted}")?;
     } else if changes {
-        replace(path, &formatted).with_context(|| format!("cannot write {name}"))?;
-        writeln!(out, "{name}")?;
+        match replace(path, &formatted) {
+            Ok(()) => writeln!(out, "{name}")?,
+            Err(error) => {
+                eprintln!("weir: cannot write {name}: {error}");
+                count.changed -= 1;
+                count.wrong += 1;
+            }
+        }
     }
     Ok(out.flush()?)
 }

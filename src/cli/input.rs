@@ -39,6 +39,22 @@ pub(super) struct Loaded {
 }
 
 impl Rules {
+    /// The same where the folder or file may also stand by itself, which is not to be another one.
+    pub(super) fn or(self, path: Option<PathBuf>) -> anyhow::Result<Rules> {
+        match (path, self.rules) {
+            (Some(path), Some(rules))
+                if path != rules && std::env::var_os("WEIR_RULES").as_deref() != Some(rules.as_os_str()) =>
+            {
+                anyhow::bail!(
+                    "rules are named twice, {} and --rules {}: name them once",
+                    path.display(),
+                    rules.display()
+                )
+            }
+            (path, rules) => Ok(Rules { rules: path.or(rules) }),
+        }
+    }
+
     /// Compiles the rules. Mistakes are shown on standard error; the rules without any go on.
     pub(super) fn load(&self) -> anyhow::Result<Loaded> {
         let compiled = self.compile()?;

@@ -27,8 +27,7 @@ Set up:
              file-types = [\"weir\"]
              comment-token = \"#\"
              language-servers = [\"weir\"]
-  VS Code  with an extension that starts any language server: command `weir`, argument `lsp`,
-           files `*.weir`
+  VS Code  with the extension in examples/editor/vscode of the sources
 
 A file belongs to the rules folder given with --rules if it is inside; else to the nearest folder
 above it called `rules`; else to the folders around it that hold rules.

@@ -191,4 +191,9 @@ fn summary(read: &Read, alerts: usize, started: Instant) {
         }
     }
     eprintln!("{line}; {alerts} {}", if alerts == 1 { "alert" } else { "alerts" });
+    if c.events > 0 && c.parse_failures * 2 > c.events {
+        eprintln!(
+            "weir: most of this was not understood, so rules could not look at it: is it a log, and of a format that weir knows?"
+        );
+    }
 }

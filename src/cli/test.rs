@@ -65,8 +65,7 @@ enum Output {
 }
 
 pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
-    let rules = Rules { rules: arguments.path.or(arguments.rules.rules) };
-    let compiled = rules.compile()?;
+    let compiled = arguments.rules.or(arguments.path)?.compile()?;
     if compiled.has_errors() {
         let color = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
         let errors: Vec<_> = compiled.diagnostics.iter().filter(|d| d.is_error()).cloned().collect();

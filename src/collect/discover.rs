@@ -56,7 +56,9 @@ pub fn expand(path: &Path, purpose: Purpose) -> (Vec<Found>, Vec<CollectError>) 
     walk.files.sort();
     walk.files.dedup_by(|a, b| a.path == b.path);
     if walk.files.is_empty() && walk.errors.is_empty() && purpose == Purpose::Once {
-        walk.errors.push(CollectError::NoMatch { path: path.to_owned() });
+        let path = path.to_owned();
+        let folder = path.is_dir();
+        walk.errors.push(if folder { CollectError::NoLog { path } } else { CollectError::NoMatch { path } });
     }
     (walk.files, walk.errors)
 }
@@ -235,6 +237,9 @@ mod tests {
         assert_eq!(names("?/b", Purpose::Once), "a/b/z.log");
         assert_eq!(names("a/binary", Purpose::Once), "a/binary");
         assert_eq!(names("missing", Purpose::Follow), "missing");
+        std::fs::create_dir(at("empty")).unwrap();
+        let (found, errors) = expand(&at("empty"), Purpose::Once);
+        assert!(found.is_empty() && matches!(errors[..], [CollectError::NoLog { .. }]));
         let (found, errors) = expand(&at("*.none"), Purpose::Once);
         assert!(found.is_empty() && matches!(errors[..], [CollectError::NoMatch { .. }]));
     }

@@ -22,7 +22,15 @@ pub enum CollectError {
     /// No file matches.
     #[error("no file matches `{path}`: quote the pattern, and check its folder")]
     NoMatch {
-        /// The pattern or folder as it was given.
+        /// The pattern as it was given.
+        path: PathBuf,
+    },
+    /// Nothing in a folder can be read as lines.
+    #[error(
+        "there is no log in folder `{path}`: hidden files, archives (.zip, .tar …) and binary logs (.evtx, .journal, .pcap …) are left out"
+    )]
+    NoLog {
+        /// The folder.
         path: PathBuf,
     },
     /// A file cannot be opened or read.

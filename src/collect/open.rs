@@ -85,6 +85,11 @@ pub(super) fn compression(path: &Path, head: &[u8]) -> Result<Compression, Colle
         unsupported("bzip2-compressed", "unpack it first (`bzip2 -dk`); gzip and zstd are read as they are")
     } else if head.starts_with(b"PK\x03\x04") {
         unsupported("a zip archive", "unpack it first (`unzip`); gzip and zstd are read as they are")
+    } else if head.starts_with(b"ElfFile\0") {
+        unsupported(
+            "a Windows event log (.evtx)",
+            "write its events as JSON lines first, e.g. with `evtx_dump -o jsonl`",
+        )
     } else if head.starts_with(b"PAR1") {
         unsupported("a Parquet file", "run rules over it with `weir replay`, or query it with `weir sql`")
     } else {

@@ -211,6 +211,9 @@ impl Reloader {
         {
             return Err(refused);
         }
+        if self.hub.rules().trouble.is_some() {
+            tracing::info!("{}: what was wrong is mended", Rules::folder(&self.origin));
+        }
         self.tell(0, None);
         self.warn(&new);
         let continues = new.continues(&old);

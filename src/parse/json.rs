@@ -11,8 +11,8 @@ use crate::event::batch::LIST_SEPARATOR;
 use crate::event::field::{self, FieldId, Type};
 use crate::event::{BatchBuilder, EventBatch};
 
-/// Where a line may say its time, best first.
-const TIMES: [&str; 4] = ["@timestamp", "timestamp", "ts", "time"];
+/// Where a line may say its time, best first; the last two as exporters of Windows events write it.
+const TIMES: [&str; 6] = ["@timestamp", "timestamp", "ts", "time", "EventTime", "TimeCreated"];
 
 /// The sender's id of an event; ours is another.
 const ID: &str = "event.id";

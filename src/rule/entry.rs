@@ -119,6 +119,16 @@ fn path<'a: 'e, 'e>(check: &mut Check<'a>, list_allowed: bool, value: &'e Value)
         );
         return None;
     }
+    if let Some((step, of)) = name.split_once('.')
+        && field::by_name(of).is_some()
+        && !check.labels.is_empty()
+    {
+        let steps: Vec<String> = check.labels.iter().map(|label| format!("`{label}`")).collect();
+        let message = format!("there is no step `{step}`, whose `{of}` could be compared with");
+        let diagnostic = check.error(Code::StepField, value.span, message).label("unknown step");
+        check.report(diagnostic.help(format!("the steps are {}; a text stands in double quotes", steps.join(", "))));
+        return None;
+    }
     if list_allowed && let Some(near) = nearest(name, check.scope.lists.keys().map(String::as_str)).map(str::to_owned) {
         check.report(check.error(Code::UnknownList, value.span, format!("there is no list `{name}`")).fix(near));
         return None;

@@ -47,9 +47,12 @@ impl Again {
     fn read_settings(&self, file: &SettingsFile) -> Result<Vec<String>, String> {
         match file.read_again() {
             Ok(new) => {
+                let name = file.name();
+                if self.hub.settings().is_some() {
+                    tracing::info!("{name}: what was wrong is mended");
+                }
                 self.metrics.settings_errors(0);
                 self.hub.settings_trouble(None);
-                let name = file.name();
                 if !new.changed.is_empty() {
                     tracing::info!("{name}: changed: {}", new.changed.join(", "));
                     self.kept.set(new.keep);

@@ -11,13 +11,19 @@ use crate::event::EventId;
 use crate::serve::problem::Problem;
 use crate::serve::{Context, SearchError};
 
-/// `GET /api/v1/events`: the latest ones as they came; with any condition, the same as a search.
+/// `GET /api/v1/events`: the latest ones as they came, or those of the archive while none did; with any condition, the same as a
+/// search.
 pub(super) async fn latest(context: Arc<Context>, params: Params) -> Answer {
     let request = params.search()?;
     if request.text.is_some() || !request.filters.is_empty() || request.from.is_some() || request.to.is_some() {
         return found((context.search)(request).await);
     }
-    Ok(json(&json!({ "events": context.hub.latest(request.limit) })))
+    let latest = context.hub.latest(request.limit);
+    if latest.is_empty() {
+        // Nothing came since the start: what came before it, if it can be had now.
+        return found(Ok((context.search)(request).await.unwrap_or_default()));
+    }
+    found(Ok(latest))
 }
 
 /// `GET /api/v1/search`: events of the archive, newest first.

@@ -5,7 +5,12 @@ use super::*;
 #[tokio::test]
 async fn events_come_newest_first_and_as_text() {
     let (address, context, _) = server().await;
-    assert_eq!(get(address, "/api/v1/events").await.json()["events"], json!([]));
+    let events = get(address, "/api/v1/events?limit=3").await.json()["events"].clone();
+    let asked = events[0]["message"].as_str().unwrap();
+    assert!(
+        asked.contains("limit: 3") && events.as_array().unwrap().len() == 1,
+        "at first, what is archived: {events}"
+    );
     context.hub.events(&batch(&XSS));
     let answer = get(address, "/api/v1/events?limit=3").await;
     assert_eq!(answer.header("content-type"), Some("application/json"));
