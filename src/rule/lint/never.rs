@@ -7,12 +7,12 @@ use super::within::Patterns;
 use crate::rule::ast::{Condition, Setting, SettingKind, Span};
 use crate::rule::code::Code;
 use crate::rule::diagnostic::Diagnostic;
-use crate::rule::plan::{Aggregate, Atom, Compare, Form, Having, Predicate, Stage, Test};
+use crate::rule::plan::{Aggregate, Atom, Compare, Form, Having, Predicate, Test};
 
 pub(super) fn check(subject: &Subject<'_>, patterns: &mut Patterns, found: &mut Vec<Diagnostic>) {
     let rule = subject.plan;
     for (i, (pattern, settings)) in subject.patterns().into_iter().enumerate() {
-        let (true, Some(step)) = (must_happen(&rule.form, i), rule.steps.get(i)) else { continue };
+        let (true, Some(step)) = (rule.form.must_happen(i), rule.steps.get(i)) else { continue };
         let bare = rule.exceptions.bare.get(i).unwrap_or(&step.predicate);
         let source = pattern.source.span;
         let end = pattern.condition.as_ref().and_then(end).unwrap_or(source.end);
@@ -73,20 +73,6 @@ fn end(condition: &Condition) -> Option<usize> {
         Condition::Exists(field) => Some(field.span.end),
         Condition::Compare(comparison) => Some(comparison.span.end),
         Condition::Constant(_) => None,
-    }
-}
-
-/// Whether nothing is found unless this step of the plan is met.
-fn must_happen(form: &Form, step: usize) -> bool {
-    match form {
-        Form::Sequence { stages, .. } => matches!(stages.get(step), Some(Stage::Present(_))),
-        Form::Single
-        | Form::Threshold { .. }
-        | Form::Distinct { .. }
-        | Form::Aggregate { .. }
-        | Form::All { .. }
-        | Form::Novel { .. }
-        | Form::Baseline { .. } => true,
     }
 }
 
