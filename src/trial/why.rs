@@ -57,8 +57,8 @@ fn key(rule: &Rule, expected: &Expected, alerts: &[Alert], batches: &[&EventBatc
     for batch in batches {
         for row in 0..batch.len() {
             for step in &rule.steps {
-                let value = |field: &crate::rule::plan::FieldRef| value(batch, field, row);
-                let Some(values) = step.key.iter().map(value).collect::<Option<Vec<String>>>() else { continue };
+                let values = step.key.iter().map(|field| batch.shown(field, row));
+                let Some(values) = values.collect::<Option<Vec<String>>>() else { continue };
                 if values.len() == rule.key.len() && !raised(&values) {
                     return Some(rule.key.iter().zip(&values).map(|(f, v)| pair(f.name(), v)).collect());
                 }
@@ -66,15 +66,4 @@ fn key(rule: &Rule, expected: &Expected, alerts: &[Alert], batches: &[&EventBatc
         }
     }
     None
-}
-
-fn value(batch: &EventBatch, field: &crate::rule::plan::FieldRef, row: usize) -> Option<String> {
-    use crate::rule::plan::FieldRef;
-    match field {
-        FieldRef::Column(id) => batch.display(*id, row),
-        FieldRef::Extra(name) => {
-            let column = batch.extra(name)?;
-            crate::event::batch::dictionary_value(column, row).map(str::to_owned)
-        }
-    }
 }
