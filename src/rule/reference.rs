@@ -173,16 +173,13 @@ fn codes(out: &mut String) {
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
-    use std::io;
 
     use super::super::words::{condition, top};
     use super::*;
-    use crate::rule::{SourceFile, compile, render};
+    use crate::rule::{compile_alone, render};
 
     fn found(text: &str) -> String {
-        let file = SourceFile { name: "x.weir".into(), text: text.to_owned() };
-        let list = |_: &str| Err(io::Error::from(io::ErrorKind::NotFound));
-        let compiled = compile(&[file], &list);
+        let compiled = compile_alone("x.weir", text);
         render(&compiled.diagnostics, &compiled.sources, false)
     }
 
