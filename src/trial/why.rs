@@ -1,7 +1,7 @@
 //! Why a rule raised less than a test expects: its events are archived in a temporary folder and `weir why-not` asked.
 
-use super::START;
 use super::events::Wave;
+use super::{START, plain};
 use crate::alert::Alert;
 use crate::archive::BulkWriter;
 use crate::event::EventBatch;
@@ -47,11 +47,7 @@ fn key(rule: &Rule, expected: &Expected, alerts: &[Alert], batches: &[&EventBatc
         return Some(key);
     }
     let raised = |values: &[String]| {
-        let value = |alert: &Alert, field: &str| match alert.key.get(field) {
-            Some(serde_json::Value::String(text)) => text.clone(),
-            Some(other) => other.to_string(),
-            None => String::new(),
-        };
+        let value = |alert: &Alert, field: &str| alert.key.get(field).map_or_else(String::new, plain);
         alerts.iter().any(|a| rule.key.iter().zip(values).all(|(f, v)| value(a, &f.name()) == *v))
     };
     for batch in batches {
