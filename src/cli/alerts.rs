@@ -1,6 +1,6 @@
 //! Alerts on the terminal: text for people, NDJSON for programs.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 
 pub(super) mod parquet;
 
@@ -25,7 +25,7 @@ pub(super) const BUFFER: usize = 256 << 10;
 
 /// Whether standard output shows colours.
 pub(super) fn has_color() -> bool {
-    io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none()
+    super::input::color(&io::stdout())
 }
 
 /// Writes all alerts to standard output.

@@ -112,10 +112,9 @@ mod tests {
     fn findings_are_told_as_json_and_in_colour() {
         let text =
             "rule a { when any where user.nme == \"é\" }\nrule b { attack T1107 when any where event.code == \"1\" }";
-        let files = [SourceFile { name: "x.weir".into(), text: text.into() }];
-        let compiled = rule::compile(&files, &|_| Err(std::io::ErrorKind::NotFound.into()));
-        let found = compiled.findings(0);
-        let json = told(&found, &files, Output::Json, true).unwrap();
+        let compiled = rule::compile_alone("x.weir", text);
+        let (found, files) = (compiled.findings(0), &compiled.sources);
+        let json = told(&found, files, Output::Json, true).unwrap();
         let lines: Vec<serde_json::Value> = json.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
         assert_eq!(
             lines[0],
@@ -131,8 +130,8 @@ mod tests {
         assert_eq!((lines[1]["level"].as_str(), lines[1]["fix"].as_str()), (Some("warning"), Some("T1070.004")));
         assert_eq!(lines[1]["place"]["line"], 2);
         assert_eq!(lines.len(), 2);
-        let plain = told(&found, &files, Output::Text, false).unwrap();
-        let colored = told(&found, &files, Output::Text, true).unwrap();
+        let plain = told(&found, files, Output::Text, false).unwrap();
+        let colored = told(&found, files, Output::Text, true).unwrap();
         assert!(!plain.contains('\u{1b}') && colored.contains("\u{1b}["), "{colored}");
     }
 }

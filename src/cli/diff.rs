@@ -8,9 +8,9 @@ use std::time::Instant;
 use anyhow::{anyhow, bail};
 
 use super::alerts;
-use super::input::{Workers, instant};
+use super::input::{self, Workers, instant};
 use super::replay::diff::widened;
-use super::replay::source::{Foreign, Lists, Read, Sources};
+use super::replay::source::{Foreign, Read, Sources};
 use super::store::Store;
 use crate::archive::ListHistory;
 use crate::engine::batch::Feed;
@@ -18,9 +18,9 @@ use crate::engine::counted;
 use crate::engine::difference;
 use crate::engine::edit::Edit;
 use crate::engine::findings::Findings;
-use crate::engine::replay::{AsOf, Replay, Settings};
+use crate::engine::replay::{AsOf, Replay};
 use crate::engine::rules::{Origin, Rules};
-use crate::rule::{self, LoadError};
+use crate::rule::LoadError;
 
 mod output;
 
@@ -72,19 +72,12 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let started = Instant::now();
     let (old, new) = (load(&arguments.old, "OLD")?, load(&arguments.new, "NEW")?);
     let asked = arguments.from.unwrap_or(i64::MIN)..=arguments.to.map_or(i64::MAX, |t| t - 1);
-    match &arguments.over[..] {
-        [_, _, ..] if arguments.store.is_named() => bail!("--store is the home of one data folder: name one"),
-        folders => folders.iter().try_for_each(|folder| arguments.store.read(folder))?,
-    }
-    let sources = Sources::open(&arguments.over, arguments.foreign.mapping()?)?;
+    let sources = Sources::open(&arguments.over, &arguments.store, arguments.foreign.mapping()?)?;
     let edit = Edit::between(old, new);
     // Both read the same events: as far around what is asked for as one of them needs.
     let (one, two) = (widened(&asked, &edit.old.program), widened(&asked, &edit.new.program));
     let range = *one.start().min(two.start())..=*one.end().max(two.end());
-    let Lists { end, .. } = sources.lists(AsOf::Now)?;
-    let until = (*range.end() != i64::MAX).then(|| range.end().saturating_add(1));
-    let until = until.map_or(end, |to| Some(end.map_or(to, |end| end.min(to))));
-    let settings = Settings { workers: arguments.workers.count(), from: *range.start(), until };
+    let settings = sources.lists(AsOf::Now)?.settings(&range, arguments.workers);
     // What cannot be opened is said before anything is read.
     let side = |rules: &Rules| -> anyhow::Result<Replay> {
         let replay = Replay::new(rules.clone(), ListHistory::default(), AsOf::Now);
@@ -140,8 +133,7 @@ fn load(path: &Path, which: &str) -> anyhow::Result<Rules> {
         other @ (LoadError::Unreadable { .. } | LoadError::NotText(_)) => other.into(),
     })?;
     if loaded.has_errors() {
-        let color = io::IsTerminal::is_terminal(&io::stderr());
-        eprint!("{}", rule::render(&loaded.diagnostics, &loaded.files, color));
+        input::show(&loaded.diagnostics, &loaded.files);
         bail!(
             "rules of {shown} ({which}) do not compile, and what they raise cannot be compared: mend them (`weir check --rules {shown}`)"
         );

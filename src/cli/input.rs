@@ -9,7 +9,7 @@ use crate::archive::ListHistory;
 use crate::engine::rules::{self, Origin};
 use crate::event::time::parse_rfc3339;
 use crate::ingest;
-use crate::rule::{self, plan::Program};
+use crate::rule::{self, Diagnostic, SourceFile, plan::Program};
 use crate::why::Spans;
 
 /// Reads an option's instant, µs: RFC 3339, or a day, which is its first moment in UTC.
@@ -22,6 +22,11 @@ pub(super) fn instant(text: &str) -> Result<i64, String> {
 /// Whether what is written there may be coloured: a terminal reads it, and nobody set NO_COLOR.
 pub(super) fn color(stream: &impl std::io::IsTerminal) -> bool {
     stream.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
+/// Shows mistakes in rules on standard error.
+pub(super) fn show(found: &[Diagnostic], files: &[SourceFile]) {
+    eprint!("{}", rule::render(found, files, color(&std::io::stderr())));
 }
 
 /// Which rules.
@@ -58,10 +63,7 @@ impl Rules {
     /// Compiles the rules. Mistakes are shown on standard error; the rules without any go on.
     pub(super) fn load(&self) -> anyhow::Result<Loaded> {
         let compiled = self.compile()?;
-        if !compiled.diagnostics.is_empty() {
-            let color = color(&std::io::stderr());
-            eprint!("{}", rule::render(&compiled.diagnostics, &compiled.sources, color));
-        }
+        show(&compiled.diagnostics, &compiled.sources);
         let broken = compiled.has_errors();
         if broken {
             eprintln!("weir: rules with errors are left out; {} go on", compiled.program.rules.len());
@@ -73,10 +75,7 @@ impl Rules {
     pub(super) fn live(&self) -> anyhow::Result<(Origin, rules::Rules)> {
         let origin = Origin::from(self.rules.as_deref());
         let loaded = origin.load()?;
-        if !loaded.diagnostics.is_empty() {
-            let color = color(&std::io::stderr());
-            eprint!("{}", rule::render(&loaded.diagnostics, &loaded.files, color));
-        }
+        show(&loaded.diagnostics, &loaded.files);
         Ok((origin, loaded))
     }
 

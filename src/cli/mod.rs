@@ -145,7 +145,7 @@ fn log(verbose: u8) {
         _ => "debug",
     };
     let filter = tracing_subscriber::EnvFilter::try_from_env("WEIR_LOG").unwrap_or_else(|_| level.into());
-    let color = std::io::IsTerminal::is_terminal(&std::io::stderr()) && std::env::var_os("NO_COLOR").is_none();
+    let color = input::color(&std::io::stderr());
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_target(false).with_ansi(color);
     log.with_writer(std::io::stderr).init();
 }

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, bail};
 
-use crate::rule::{self, LoadError, SourceFile, ast::Item};
+use crate::rule::{self, LoadError, ast::Item};
 
 /// Begin a rule: a file with its clauses and two tests that pass
 ///
@@ -131,15 +131,10 @@ fn well_named(name: &str) -> anyhow::Result<()> {
             "`{name}` cannot name a rule: use letters, digits, `_` and `-`, beginning with a letter, as in ssh_guessing"
         );
     }
-    if compiled(&format!("rule {name} {{ when process where process.name == \"x\" }}")).has_errors() {
+    if rule::compile_alone("new", &format!("rule {name} {{ when process where process.name == \"x\" }}")).has_errors() {
         bail!("`{name}` is a word of the rule language: choose another name, such as {name}_seen");
     }
     Ok(())
-}
-
-fn compiled(text: &str) -> rule::Compiled {
-    let file = SourceFile { name: "new".into(), text: text.to_owned() };
-    rule::compile(&[file], &|_| Err(std::io::ErrorKind::NotFound.into()))
 }
 
 /// Fails when the folder has a rule or a list of a name that the text declares too.
@@ -149,7 +144,7 @@ fn clashes(text: &str, folder: &Path) -> anyhow::Result<()> {
         Err(LoadError::Missing(_) | LoadError::Empty(_)) => return Ok(()),
         Err(other @ (LoadError::Unreadable { .. } | LoadError::NotText(_))) => return Err(other.into()),
     };
-    let new = compiled(text);
+    let new = rule::compile_alone("new", text);
     for (kind, name) in new.trees.iter().flat_map(|tree| &tree.items).map(declared) {
         for tree in &there.trees {
             if tree.items.iter().map(declared).any(|other| other == (kind, name)) {
@@ -180,7 +175,7 @@ mod tests {
     fn every_form_compiles_without_a_word() {
         for form in Form::value_variants() {
             let text = form.text("my-rule_1");
-            let compiled = compiled(&text);
+            let compiled = rule::compile_alone("new", &text);
             let found = rule::render(&compiled.diagnostics, &compiled.sources, false);
             assert!(found.is_empty(), "{form:?}:\n{found}");
             assert!(compiled.program.position("my-rule_1").is_some(), "{form:?}");
@@ -201,7 +196,7 @@ mod tests {
     #[test]
     fn the_tests_of_every_form_pass() {
         for form in Form::value_variants() {
-            let compiled = compiled(&form.text("mine"));
+            let compiled = rule::compile_alone("new", &form.text("mine"));
             let trials: Vec<_> = compiled.trials.iter().collect();
             assert_eq!(trials.len(), 2, "{form:?}");
             for ran in trial::run(&compiled.program, &trials, &|_| {}).unwrap() {

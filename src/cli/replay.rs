@@ -8,13 +8,13 @@ use std::time::Instant;
 
 use anyhow::{Context, bail};
 
-use self::source::{Foreign, Lists, Read, Sources};
+use self::source::{Foreign, Read, Sources};
 use super::alerts;
 use super::input::{Rules, Workers, instant};
 use super::store::Store;
 use crate::engine::batch::Feed;
 use crate::engine::counted;
-use crate::engine::replay::{AsOf, Replay, Settings};
+use crate::engine::replay::{AsOf, Replay};
 
 pub(super) mod diff;
 mod pace;
@@ -119,26 +119,20 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let from = arguments.from.unwrap_or(i64::MIN);
     let asked = from..=arguments.to.map_or(i64::MAX, |t| t - 1);
     let range = if output == Output::Diff { diff::widened(&asked, &rules.program) } else { asked.clone() };
-    match &arguments.sources[..] {
-        [_, _, ..] if arguments.store.is_named() => bail!("--store is the home of one data folder: name one"),
-        folders => folders.iter().try_for_each(|folder| arguments.store.read(folder))?,
-    }
-    let sources = Sources::open(&arguments.sources, mapping)?;
+    let sources = Sources::open(&arguments.sources, &arguments.store, mapping)?;
     let against = match output {
         Output::Diff => Some(diff::Standing::read(sources.raised()?, &asked, &rules.program)?),
         Output::Text | Output::Json | Output::Parquet => None,
     };
-    let Lists { history, as_of, end } = sources.lists(arguments.as_of)?;
-    let until = (*range.end() != i64::MAX).then(|| range.end().saturating_add(1));
-    let until = until.map_or(end, |to| Some(end.map_or(to, |end| end.min(to))));
-    let replay = Replay::new(rules, history, as_of);
+    let lists = sources.lists(arguments.as_of)?;
+    let settings = lists.settings(&range, arguments.workers);
+    let replay = Replay::new(rules, lists.history, lists.as_of);
     // What cannot be opened is said before anything is read.
     sources.examine(&replay)?;
     if replay.changes() > 0 {
         let times = counted(replay.changes(), "time");
         eprintln!("weir: lists as they were: they changed {times} (--as-of now takes them as they are)");
     }
-    let settings = Settings { workers: arguments.workers.count(), from: *range.start(), until };
     if let Speed::Times(times) = arguments.speed {
         let alerts = pace::run(&replay, &settings, &sources, range, times, output == Output::Json, arguments.out())?;
         return Ok(code(broken, alerts == 0));

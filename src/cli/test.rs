@@ -1,13 +1,12 @@
 //! `weir test`: run the tests that stand in rules.
 
-use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
 
 use anyhow::{Context, bail};
 
-use super::input::Rules;
+use super::input::{self, Rules};
 use crate::engine::counted;
 use crate::rule;
 use crate::trial::{self, coverage, report};
@@ -67,9 +66,8 @@ enum Output {
 pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let compiled = arguments.rules.or(arguments.path)?.compile()?;
     if compiled.has_errors() {
-        let color = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
         let errors: Vec<_> = compiled.diagnostics.iter().filter(|d| d.is_error()).cloned().collect();
-        eprint!("{}", rule::render(&errors, &compiled.sources, color));
+        input::show(&errors, &compiled.sources);
         eprintln!("weir: rules with errors are left out; their tests are not run");
     }
     let wanted = |t: &&rule::trial::Trial| {

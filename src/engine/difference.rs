@@ -200,8 +200,7 @@ pub fn compare(
     };
     let alone: Vec<bool> = (0..rules.len()).map(alone).collect();
     for (was, is) in pairs(gone, came, &alone) {
-        let first = was.as_ref().or(is.as_ref()).map_or(0, |loose| loose.first);
-        let rule = was.as_ref().or(is.as_ref()).map_or(0, |loose| loose.rule);
+        let Some(&Loose { first, rule, .. }) = was.as_ref().or(is.as_ref()) else { continue };
         if ![&was, &is].into_iter().flatten().any(|loose| asked.contains(&loose.first)) {
             continue;
         }

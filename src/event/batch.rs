@@ -13,7 +13,7 @@ use arrow::datatypes::{Int64Type, TimestampMicrosecondType, UInt16Type, UInt32Ty
 
 pub use super::builder::BatchBuilder;
 pub use super::column::DictionaryBuilder;
-use super::field::{self, FieldId, Type};
+use super::field::{self, FieldId, FieldRef, Type};
 use super::id::EventId;
 
 /// Joins the elements of a list in a dictionary value. ASCII unit separator; it is replaced by a space in elements.
@@ -133,6 +133,14 @@ impl EventBatch {
             Type::Id => Some(self.id(row).to_string()),
             Type::Timestamp => self.number(field, row).map(|n| super::time::rfc3339(n as i64)),
             Type::U16 | Type::U32 | Type::U64 | Type::I64 => self.number(field, row).map(|n| n.to_string()),
+        }
+    }
+
+    /// The same of a field that may have no column of its own.
+    pub fn shown(&self, field: &FieldRef, row: usize) -> Option<String> {
+        match field {
+            FieldRef::Column(id) => self.display(*id, row),
+            FieldRef::Extra(name) => dictionary_value(self.extra(name)?, row).map(str::to_owned),
         }
     }
 

@@ -147,6 +147,30 @@ impl BatchBuilder {
         }
     }
 
+    /// Sets a field of any type to what is written: a list to all values, another to the first. What the field cannot hold is
+    /// left out, and so are ids.
+    pub fn set_written(&mut self, field: FieldId, values: &[&str]) {
+        let Some(first) = values.first() else { return };
+        match field.ty() {
+            Type::Text | Type::LongText => self.set_text(field, first),
+            Type::TextList => self.set_list(field, values),
+            Type::Ip => {
+                self.set_ip(field, first);
+            }
+            Type::U16 | Type::U32 | Type::U64 | Type::I64 => {
+                if let Ok(number) = first.parse() {
+                    self.set_number(field, number);
+                }
+            }
+            Type::Timestamp => {
+                if let Some(micros) = super::time::parse_rfc3339(first) {
+                    self.set_time(field, micros);
+                }
+            }
+            Type::Id => {}
+        }
+    }
+
     /// Sets a number; returns false, and sets nothing, when it is out of the field's range.
     #[inline]
     pub fn set_number(&mut self, field: FieldId, value: i128) -> bool {

@@ -5,15 +5,18 @@ use lsp_types::CompletionItemKind;
 
 use super::analysis::Analysis;
 use super::cursor::Cursor;
-use super::hover::{about_field, define, entry, list, rule};
+use super::hover::{about_field, define, entry, list, operator, rule};
 use super::token::Kind;
 use super::values;
-use super::words::{self, Entry};
 use crate::alert::Severity;
 use crate::event::field::{self, Type};
 use crate::rule::ast::Span;
 use crate::rule::place::Next;
-use crate::rule::{CATEGORIES, tactic};
+use crate::rule::tactic;
+use crate::rule::words::condition::{AGGREGATES, Family, LOGIC, OPERATOR_WORDS, OPERATORS, Operator};
+use crate::rule::words::form::{DEVIATIONS, JOINTS, SETTINGS, TUNINGS};
+use crate::rule::words::top::{CATEGORIES, CLAUSES, ITEMS, SOURCES, TESTING};
+use crate::rule::words::{Entry, find};
 
 /// So many rules are proposed with what they are.
 const TOLD: usize = 200;
@@ -54,35 +57,31 @@ pub(crate) fn complete(analysis: &Analysis, text: &str, offset: usize) -> (Vec<P
 
 /// Settings come in the order of their table, clauses last.
 fn rank(next: &Next) -> usize {
-    let table = words::SETTINGS;
     match next {
-        Next::Keyword(word) => table.iter().position(|entry| entry.word == *word).map_or(0, |at| at + 1),
-        Next::Clause => table.len() + 1,
+        Next::Keyword(word) => SETTINGS.iter().position(|entry| entry.word == *word).map_or(0, |at| at + 1),
+        Next::Clause => SETTINGS.len() + 1,
         _ => 0,
     }
 }
 
 fn propose(analysis: &Analysis, cursor: &Cursor<'_>, next: Next, out: &mut Vec<Proposal>) {
     match next {
-        Next::Item => {
-            out.extend(words::ITEMS.iter().map(|entry| Proposal { snippet: skeleton(entry.word), ..word(entry) }))
-        }
-        Next::Clause => out.extend(words::CLAUSES.iter().map(word)),
+        Next::Item => out.extend(ITEMS.iter().map(|entry| Proposal { snippet: skeleton(entry.word), ..word(entry) })),
+        Next::Clause => out.extend(CLAUSES.iter().map(word)),
         Next::Source => sources(analysis, cursor, out),
         Next::Step => {
             sources(analysis, cursor, out);
-            out.extend(words::find(&[words::OTHERS], "not").map(word));
+            out.extend(find(&[JOINTS], "not").map(word));
         }
         Next::Field => fields(out),
         Next::Condition => {
             fields(out);
-            let words = ["not", "exists"].into_iter().filter_map(|name| words::find(&[words::OTHERS], name));
-            out.extend(words.map(word));
+            out.extend(["not", "exists"].into_iter().filter_map(|name| find(&[LOGIC], name)).map(word));
         }
         Next::Operator => operators(cursor, out),
         Next::Value => value(analysis, cursor, out),
-        Next::Aggregate => out.extend(words::AGGREGATES.iter().map(word)),
-        Next::Tuning => out.extend(words::TUNINGS.iter().map(word)),
+        Next::Aggregate => out.extend(AGGREGATES.iter().map(word)),
+        Next::Tuning => out.extend(TUNINGS.iter().map(word)),
         Next::Bare => amounts(cursor, out),
         Next::Word if cursor.last() == "severity" => {
             out.extend(Severity::ALL.iter().map(|s| plain(s.word(), "severity", CompletionItemKind::ENUM_MEMBER)));
@@ -95,7 +94,9 @@ fn propose(analysis: &Analysis, cursor: &Cursor<'_>, next: Next, out: &mut Vec<P
         }
         // Before an operator it is proposed as `not in`.
         Next::Keyword("not") if cursor.wants(Next::Operator) => {}
-        Next::Keyword(name) => out.extend(words::find(&[words::SETTINGS, words::OTHERS], name).map(word)),
+        Next::Keyword(name) => {
+            out.extend(find(&[SETTINGS, JOINTS, LOGIC, TESTING, DEVIATIONS], name).map(word));
+        }
         // A name is for its writer to find, and a text.
         Next::Name | Next::Text | Next::Word => {}
     }
@@ -211,7 +212,7 @@ fn sources(analysis: &Analysis, cursor: &Cursor<'_>, out: &mut Vec<Proposal>) {
         }));
     }
     out.extend(CATEGORIES.iter().map(|name| plain(name, "category", CompletionItemKind::CLASS)));
-    out.extend(["any", "alert"].into_iter().filter_map(|name| words::find(&[words::OTHERS], name)).map(word));
+    out.extend(SOURCES.iter().map(word));
 }
 
 fn fields(out: &mut Vec<Proposal>) {
@@ -225,34 +226,31 @@ fn fields(out: &mut Vec<Proposal>) {
 
 /// Those that the field's type knows.
 fn operators(cursor: &Cursor<'_>, out: &mut Vec<Proposal>) {
-    let ty = match cursor.field() {
-        // An aggregate is a number.
-        ")" => Some(Type::I64),
-        name if name.starts_with(field::EXTRA_PREFIX) => Some(Type::Text),
-        name => field::by_name(name).map(|id| id.ty()),
+    let (aggregate, after_not) = (cursor.field() == ")", cursor.last() == "not");
+    let family = match cursor.field() {
+        _ if aggregate => Some(Family::Number),
+        name if name.starts_with(field::EXTRA_PREFIX) => Some(Family::Text),
+        name => field::by_name(name).map(|id| Family::of(id.ty())),
     };
-    let aggregate = cursor.field() == ")";
-    let fits = |operator: &str| match ty {
-        None => true,
-        Some(Type::Text | Type::LongText | Type::TextList) => !matches!(operator, "<" | "<=" | ">" | ">="),
-        Some(Type::Ip) => matches!(operator, "==" | "!=" | "in" | "not in"),
-        Some(_) if aggregate => matches!(operator, "==" | "!=" | "<" | "<=" | ">" | ">="),
-        Some(Type::U16 | Type::U32 | Type::U64 | Type::I64 | Type::Timestamp) => {
-            matches!(operator, "==" | "!=" | "in" | "not in" | "<" | "<=" | ">" | ">=")
+    let fits = |known: &&Operator| {
+        family.is_none_or(|family| known.families.contains(&family)) && !(aggregate && known.word == "in")
+    };
+    let proposal = |word: &str, doc: Option<String>| Proposal {
+        doc: doc.unwrap_or_default(),
+        ..plain(word, "", CompletionItemKind::OPERATOR)
+    };
+    for word in OPERATORS.iter().filter(fits).map(|known| known.word) {
+        out.push(proposal(word, operator(word)));
+        if word == "in" && !after_not {
+            out.push(proposal("not in", find(&[LOGIC], "not").map(entry)));
         }
-        Some(Type::Id) => false,
-    };
-    let after_not = cursor.last() == "not";
-    let known = words::OPERATORS.iter().filter(|entry| fits(entry.word) && !(after_not && entry.word == "not in"));
-    out.extend(known.map(|entry| Proposal { kind: CompletionItemKind::OPERATOR, ..word(entry) }));
+    }
 }
 
 /// The right side of a comparison.
 fn value(analysis: &Analysis, cursor: &Cursor<'_>, out: &mut Vec<Proposal>) {
     let Some(asked) = cursor.asked() else { return };
-    if matches!(asked.operator, "in" | "like" | "contains" | "startswith" | "endswith")
-        && cursor.last() == asked.operator
-    {
+    if OPERATOR_WORDS.contains(&asked.operator) && cursor.last() == asked.operator {
         lists(analysis, out);
     }
     if matches!(asked.operator, "==" | "!=" | "<" | "<=" | ">" | ">=") {

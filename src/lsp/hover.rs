@@ -6,11 +6,14 @@ use super::names::holes;
 use super::text::boundary;
 use super::token::Kind;
 use super::values;
-use super::words::{self, Entry};
 use crate::event::field::{self, Field, Type};
 use crate::rule::ast::{Origin, Span};
 use crate::rule::place::Next;
-use crate::rule::{CATEGORIES, explain, tactic};
+use crate::rule::words::condition::{AGGREGATES, Family, LOGIC, OPERATORS};
+use crate::rule::words::form::{DEVIATIONS, JOINTS, SETTINGS, TUNINGS};
+use crate::rule::words::top::{CATEGORY_TABLE, CLAUSES, ITEMS, SOURCES, TESTING};
+use crate::rule::words::{Entry, find};
+use crate::rule::{explain, tactic};
 
 /// Entries of a list that are shown.
 const SHOWN: usize = 10;
@@ -22,7 +25,7 @@ pub(crate) fn hover(analysis: &Analysis, text: &str, offset: usize) -> Option<(S
     let word = cursor.word();
     let told = match token.kind {
         Kind::Word => named(analysis, &cursor, word),
-        Kind::Operator => words::find(&[words::OPERATORS], word).map(entry),
+        Kind::Operator => operator(word),
         Kind::Text if cursor.last() == "title" => return hole(&cursor, token.span.start, word),
         Kind::Text => quoted(analysis, &cursor, word.trim_matches('"')),
         Kind::Bare | Kind::Regex | Kind::Mark | Kind::Comment => None,
@@ -45,7 +48,7 @@ fn named(analysis: &Analysis, cursor: &Cursor<'_>, word: &str) -> Option<String>
     if wants(Next::Keyword("sequence")) && matches!(word, "sequence" | "all")
         || wants(Next::Step) && matches!(word, "not" | "until")
     {
-        return words::find(&[words::OTHERS], word).map(entry);
+        return find(&[JOINTS, LOGIC], word).map(entry);
     }
     if wants(Next::Name) {
         return match cursor.last() {
@@ -56,7 +59,7 @@ fn named(analysis: &Analysis, cursor: &Cursor<'_>, word: &str) -> Option<String>
     }
     if wants(Next::Condition) || wants(Next::Field) {
         return match word {
-            "not" | "exists" | "true" | "false" => words::find(&[words::OTHERS], word).map(entry),
+            "not" | "exists" | "true" | "false" => find(&[LOGIC], word).map(entry),
             _ => field(word).map(|told| told + &usual(analysis, word)),
         };
     }
@@ -69,13 +72,12 @@ fn named(analysis: &Analysis, cursor: &Cursor<'_>, word: &str) -> Option<String>
         return list(analysis, word).or_else(of_step).or_else(|| field(word));
     }
     if wants(Next::Operator) {
-        let word = if word == "not" { "not in" } else { word };
-        return words::find(&[words::OPERATORS], word).map(entry);
+        return operator(word).or_else(|| find(&[LOGIC], word).map(entry));
     }
     if wants(Next::Aggregate) {
-        return words::find(&[words::AGGREGATES], word).map(entry);
+        return find(&[AGGREGATES], word).map(entry);
     }
-    if wants(Next::Mark) && !(wants(Next::Clause) && words::find(&[words::CLAUSES], word).is_some()) {
+    if wants(Next::Mark) && !(wants(Next::Clause) && find(&[CLAUSES], word).is_some()) {
         return technique(word);
     }
     if wants(Next::Word) {
@@ -87,13 +89,14 @@ fn named(analysis: &Analysis, cursor: &Cursor<'_>, word: &str) -> Option<String>
         return Some(told);
     }
     if wants(Next::Item)
-        && let Some(found) = words::find(&[words::ITEMS], word)
+        && let Some(found) = find(&[ITEMS], word)
     {
         return Some(entry(found));
     }
-    let tables = [words::TUNINGS, words::CLAUSES, words::SETTINGS, words::OTHERS];
+    let tables = [TUNINGS, CLAUSES, SETTINGS, JOINTS, LOGIC, TESTING, DEVIATIONS];
     let tables = if wants(Next::Tuning) { &tables[..] } else { &tables[1..] };
-    words::find(tables, word).map(entry)
+    // A step may be called `x`, which counts events in tests.
+    find(tables, word).filter(|found| found.word != "x").map(entry)
 }
 
 fn quoted(analysis: &Analysis, cursor: &Cursor<'_>, text: &str) -> Option<String> {
@@ -122,7 +125,16 @@ fn hole(cursor: &Cursor<'_>, start: usize, written: &str) -> Option<(String, Spa
 
 /// How a word is written and what it means.
 pub(crate) fn entry(entry: &Entry) -> String {
-    format!("```weir\n{}\n```\n{}", entry.form, entry.doc)
+    written(entry.usage, entry.doc)
+}
+
+/// The same of an operator.
+pub(crate) fn operator(word: &str) -> Option<String> {
+    OPERATORS.iter().find(|operator| operator.word == word).map(|operator| written(operator.example, operator.doc))
+}
+
+fn written(code: &str, doc: &str) -> String {
+    format!("```weir\n{code}\n```\n{}", sentence(doc))
 }
 
 /// A field, from the table.
@@ -135,15 +147,16 @@ fn field(name: &str) -> Option<String> {
 
 /// The type of a field and what it is for.
 pub(crate) fn about_field(field: &Field) -> String {
-    let operators = match field.ty {
-        Type::Text | Type::LongText => "`==` `!=` `in` `like` `contains` `startswith` `endswith` `~`",
-        Type::TextList => "`==` `!=` `in` `like` `contains` `startswith` `endswith` `~`, of which one element must fit",
-        Type::Ip => "`==` `!=` `in`, with addresses, networks and lists",
-        Type::U16 | Type::U32 | Type::U64 | Type::I64 => "`==` `!=` `in` `<` `<=` `>` `>=`",
-        Type::Timestamp => "`<` `<=` `>` `>=`, with a date",
-        Type::Id => "`exists`",
+    let family = Family::of(field.ty);
+    let operators: Vec<String> = family.operators().map(|operator| format!("`{}`", operator.word)).collect();
+    let operators = if operators.is_empty() { "`exists`".to_owned() } else { operators.join(" ") };
+    let note = match family {
+        Family::Text if field.ty == Type::TextList => ", of which one element must fit",
+        Family::Address => ", with addresses, networks and lists",
+        Family::Time => ", with a date",
+        Family::Text | Family::Number | Family::Id => "",
     };
-    format!("`{}`: {}\n\n{}\n\nAsked with {operators}.", field.name, field.ty.word(), sentence(field.doc))
+    format!("`{}`: {}\n\n{}\n\nAsked with {operators}{note}.", field.name, field.ty.word(), sentence(field.doc))
 }
 
 /// With a capital letter and a full stop, unless it starts with a word of the language.
@@ -156,11 +169,10 @@ pub(crate) fn sentence(text: &str) -> String {
 
 /// A category, `any`, `alert`, or a `let`.
 fn source(analysis: &Analysis, word: &str) -> Option<String> {
-    if CATEGORIES.contains(&word) {
-        return Some(format!("`{word}`: a category\n\nEvents whose `event.category` is `{word}`."));
+    if let Some(category) = find(&[CATEGORY_TABLE], word) {
+        return Some(format!("`{word}`: a category\n\nEvents whose `event.category` is `{word}`: {}.", category.doc));
     }
-    define(analysis, word)
-        .or_else(|| words::find(&[words::OTHERS], word).filter(|e| matches!(e.word, "any" | "alert")).map(entry))
+    define(analysis, word).or_else(|| find(&[SOURCES], word).map(entry))
 }
 
 /// What a `let` stands for.

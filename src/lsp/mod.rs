@@ -34,7 +34,6 @@ mod text;
 mod token;
 mod transport;
 mod values;
-mod words;
 
 /// How the server is started.
 #[derive(Clone, Debug, Default)]

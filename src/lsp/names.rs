@@ -6,8 +6,7 @@ use std::path::PathBuf;
 use super::analysis::Analysis;
 use crate::event::field;
 use crate::rule::ast::{
-    ClauseKind, Comparison, Condition, Item, Operand, Origin, Pair, Pattern, Rule, Span, Step, TestLine, Value,
-    ValueKind, When, Word,
+    Comparison, Condition, Item, Operand, Origin, Pair, Pattern, Rule, Span, TestLine, Value, ValueKind, When, Word,
 };
 use crate::rule::is_builtin;
 
@@ -124,54 +123,19 @@ impl<'a> Walk<'a> {
     fn rule(&mut self, rule: &'a Rule) {
         self.rule = rule.span.start;
         self.found(Kind::Rule, &rule.name.text, rule.name.span, true);
-        let whens = || {
-            rule.clauses.iter().filter_map(|clause| match &clause.kind {
-                ClauseKind::When(when) => Some(when),
-                _ => None,
-            })
-        };
-        let steps = |when: &'a When| match when {
-            When::Single { .. } => &[][..],
-            When::Sequence(steps) | When::All(steps) => &steps.steps[..],
-        };
-        let labels = whens().flat_map(steps).filter_map(|step| step.label.as_ref());
-        self.labels = labels.map(|label| label.text.as_str()).collect();
-        for clause in &rule.clauses {
-            match &clause.kind {
-                ClauseKind::Title(title) => self.title(title),
-                ClauseKind::When(When::Single { pattern, .. }) => self.pattern(pattern),
-                ClauseKind::When(When::Sequence(body) | When::All(body)) => {
-                    body.steps.iter().for_each(|step| self.step(step));
-                }
-                ClauseKind::Except(except) => self.condition(&except.condition),
-                ClauseKind::Test(test) => {
-                    for line in &test.lines {
-                        match line {
-                            TestLine::Given(given) => self.pairs(&given.pairs),
-                            TestLine::Expect(outcomes, _) => outcomes.iter().for_each(|o| self.pairs(&o.pairs)),
-                        }
-                    }
-                }
-                ClauseKind::Description(_)
-                | ClauseKind::Severity(_)
-                | ClauseKind::Attack(_)
-                | ClauseKind::Tags(_)
-                | ClauseKind::Runbook(_)
-                | ClauseKind::FalsePositives(_)
-                | ClauseKind::References(_)
-                | ClauseKind::Author(_)
-                | ClauseKind::Risk(_)
-                | ClauseKind::Cooldown(_)
-                | ClauseKind::Retro(_) => {}
-            }
-        }
-    }
-
-    fn step(&mut self, step: &'a Step) {
-        if let Some(label) = &step.label {
+        for label in rule.whens().flat_map(When::steps).filter_map(|step| step.label.as_ref()) {
+            self.labels.push(&label.text);
             self.found(Kind::Step(self.file, self.rule), &label.text, label.span, true);
         }
-        self.pattern(&step.pattern);
+        rule.titles().for_each(|title| self.title(title));
+        rule.whens().flat_map(When::patterns).for_each(|(pattern, _)| self.pattern(pattern));
+        rule.excepts().for_each(|except| self.condition(&except.condition));
+        for line in rule.test_lines() {
+            match line {
+                TestLine::Given(given) => self.pairs(&given.pairs),
+                TestLine::Expect(outcomes, _) => outcomes.iter().for_each(|o| self.pairs(&o.pairs)),
+            }
+        }
     }
 
     fn pattern(&mut self, pattern: &Pattern) {
@@ -182,12 +146,7 @@ impl<'a> Walk<'a> {
     }
 
     fn condition(&mut self, condition: &Condition) {
-        match condition {
-            Condition::Or(parts) | Condition::And(parts) => parts.iter().for_each(|part| self.condition(part)),
-            Condition::Not(part) => self.condition(part),
-            Condition::Compare(comparison) => self.comparison(comparison),
-            Condition::Exists(_) | Condition::Constant(_) => {}
-        }
+        condition.fields(&mut |_, comparison| comparison.into_iter().for_each(|asked| self.comparison(asked)));
     }
 
     fn comparison(&mut self, comparison: &Comparison) {

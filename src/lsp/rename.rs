@@ -117,15 +117,10 @@ fn still_means_the_same(analysis: &Analysis, uses: &[Use], places: &[&Use], new:
     let after = Analysis { compiled, folder: analysis.folder.clone(), ..Analysis::default() };
     // Starts of rules move with what is renamed before them, so steps are told apart by their file alone.
     let shape = |used: &Use| (used.kind.word(), used.file, used.defines);
-    let renamed: Vec<_> = places.iter().map(|place| shape(place)).collect();
-    let meant: Vec<_> = names::uses(&after)
-        .iter()
-        .filter(|used| used.name == new && used.kind.word() == places[0].kind.word())
-        .map(shape)
-        .collect();
-    let taken = uses.iter().filter(|used| used.name == new && used.kind.word() == places[0].kind.word()).map(shape);
-    let mut expected: Vec<_> = renamed.into_iter().chain(taken).collect();
-    let mut meant = meant;
+    let so_called = |used: &&Use| used.name == new && used.kind.word() == places[0].kind.word();
+    let mut meant: Vec<_> = names::uses(&after).iter().filter(so_called).map(shape).collect();
+    let taken = uses.iter().filter(so_called);
+    let mut expected: Vec<_> = places.iter().copied().chain(taken).map(shape).collect();
     expected.sort_unstable();
     meant.sort_unstable();
     if meant != expected {

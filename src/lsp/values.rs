@@ -6,7 +6,7 @@ use super::analysis::Analysis;
 use crate::alert::Severity;
 use crate::event::field::{self, FieldId};
 use crate::rule::CATEGORIES;
-use crate::rule::ast::{ClauseKind, Condition, Item, Operand, Pattern, TestLine, Value, ValueKind, When};
+use crate::rule::ast::{ClauseKind, Comparison, Item, Operand, TestLine, Value, ValueKind, When, Word};
 use crate::rule::tactic;
 
 /// `event.action` of the lines that the built-in parsers understand.
@@ -123,46 +123,27 @@ pub(crate) fn marks(analysis: &Analysis, clause: &str) -> BTreeSet<String> {
     out
 }
 
-fn in_item(item: &Item, name: &str, out: &mut BTreeSet<String>) {
-    let rule = match item {
-        Item::Rule(rule) => rule,
-        Item::Let(define) => return in_pattern(&define.pattern, name, out),
-        Item::List(_) => return,
-    };
-    for clause in &rule.clauses {
-        match &clause.kind {
-            ClauseKind::When(When::Single { pattern, .. }) => in_pattern(pattern, name, out),
-            ClauseKind::When(When::Sequence(body) | When::All(body)) => {
-                body.steps.iter().for_each(|step| in_pattern(&step.pattern, name, out));
-            }
-            ClauseKind::Except(except) => in_condition(&except.condition, name, out),
-            ClauseKind::Test(test) => {
-                for line in &test.lines {
-                    let TestLine::Given(given) = line else { continue };
-                    let pairs = given.pairs.iter().filter(|pair| pair.field.text == name);
-                    pairs.for_each(|pair| texts(&pair.values, out));
-                }
-            }
-            _ => {}
+fn in_item<'a>(item: &'a Item, name: &str, out: &mut BTreeSet<String>) {
+    let mut compared = |_: &Word, comparison: Option<&'a Comparison>| {
+        let asked = comparison.filter(|c| c.field.text == name && matches!(&*c.operator.text, "==" | "!=" | "in"));
+        match asked.map(|comparison| &comparison.operand) {
+            Some(Operand::One(value)) => texts(std::slice::from_ref(value), out),
+            Some(Operand::Many(values, _)) => texts(values, out),
+            Some(Operand::List(..) | Operand::Regex(_)) | None => {}
         }
-    }
-}
-
-fn in_pattern(pattern: &Pattern, name: &str, out: &mut BTreeSet<String>) {
-    pattern.condition.iter().for_each(|condition| in_condition(condition, name, out));
-}
-
-fn in_condition(condition: &Condition, name: &str, out: &mut BTreeSet<String>) {
-    match condition {
-        Condition::Or(parts) | Condition::And(parts) => parts.iter().for_each(|part| in_condition(part, name, out)),
-        Condition::Not(part) => in_condition(part, name, out),
-        Condition::Compare(comparison) if comparison.field.text == name => match &comparison.operand {
-            _ if !matches!(comparison.operator.text.as_str(), "==" | "!=" | "in") => {}
-            Operand::One(value) => texts(std::slice::from_ref(value), out),
-            Operand::Many(values, _) => texts(values, out),
-            Operand::List(..) | Operand::Regex(_) => {}
-        },
-        Condition::Compare(_) | Condition::Exists(_) | Condition::Constant(_) => {}
+    };
+    match item {
+        Item::Rule(rule) => {
+            let patterns = rule.whens().flat_map(When::patterns).filter_map(|(pattern, _)| pattern.condition.as_ref());
+            let excepts = rule.excepts().map(|except| &except.condition);
+            patterns.chain(excepts).for_each(|condition| condition.fields(&mut compared));
+            for line in rule.test_lines() {
+                let TestLine::Given(given) = line else { continue };
+                given.pairs.iter().filter(|p| p.field.text == name).for_each(|pair| texts(&pair.values, out));
+            }
+        }
+        Item::Let(define) => define.pattern.condition.iter().for_each(|condition| condition.fields(&mut compared)),
+        Item::List(_) => {}
     }
 }
 

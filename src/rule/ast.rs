@@ -99,6 +99,29 @@ pub struct Rule {
     pub broken: Vec<Span>,
 }
 
+impl Rule {
+    /// Its title; a second one is a mistake.
+    pub fn titles(&self) -> impl Iterator<Item = &Word> {
+        self.clauses.iter().filter_map(|c| if let ClauseKind::Title(title) = &c.kind { Some(title) } else { None })
+    }
+
+    /// What stands after its `when`; a second one is a mistake.
+    pub fn whens(&self) -> impl Iterator<Item = &When> {
+        self.clauses.iter().filter_map(|c| if let ClauseKind::When(when) = &c.kind { Some(when) } else { None })
+    }
+
+    /// Its exceptions.
+    pub fn excepts(&self) -> impl Iterator<Item = &Except> {
+        self.clauses.iter().filter_map(|c| if let ClauseKind::Except(e) = &c.kind { Some(e) } else { None })
+    }
+
+    /// The lines of its tests.
+    pub fn test_lines(&self) -> impl Iterator<Item = &TestLine> {
+        let tests = self.clauses.iter().filter_map(|c| if let ClauseKind::Test(t) = &c.kind { Some(t) } else { None });
+        tests.flat_map(|test| &test.lines)
+    }
+}
+
 /// One clause.
 #[derive(Clone, Debug)]
 pub struct Clause {
@@ -192,6 +215,19 @@ pub enum Condition {
     Constant(bool),
     /// `f op operand`
     Compare(Comparison),
+}
+
+impl Condition {
+    /// Hands over each field that it asks for, with the comparison where it is not `exists`.
+    pub fn fields<'a>(&'a self, tell: &mut dyn FnMut(&'a Word, Option<&'a Comparison>)) {
+        match self {
+            Condition::Or(parts) | Condition::And(parts) => parts.iter().for_each(|part| part.fields(tell)),
+            Condition::Not(part) => part.fields(tell),
+            Condition::Exists(field) => tell(field, None),
+            Condition::Compare(comparison) => tell(&comparison.field, Some(comparison)),
+            Condition::Constant(_) => {}
+        }
+    }
 }
 
 /// `f [not] op operand`

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
-use super::ast::{self, ClauseKind, Item, Pattern, Role, Span, When};
+use super::ast::{self, ClauseKind, Item, Pattern, Span, When};
 use super::plan;
 use super::{Compiled, Diagnostic, diagnostic};
 use within::Patterns;
@@ -100,34 +100,14 @@ fn subjects(compiled: &Compiled) -> Vec<Subject<'_>> {
 }
 
 impl<'a> Subject<'a> {
-    /// What stands after its `when`.
-    fn when(&self) -> Option<&'a When> {
-        self.tree.clauses.iter().find_map(|c| if let ClauseKind::When(when) = &c.kind { Some(when) } else { None })
-    }
-
-    fn excepts(&self) -> impl Iterator<Item = &'a ast::Except> {
-        self.tree.clauses.iter().filter_map(|c| if let ClauseKind::Except(e) = &c.kind { Some(e) } else { None })
-    }
-
     /// Its patterns in the order of the plan's steps, each with what follows it.
     fn patterns(&self) -> Vec<(&'a Pattern, &'a [ast::Setting])> {
-        match self.when() {
-            None => Vec::new(),
-            Some(When::Single { pattern, settings }) => vec![(pattern, settings)],
-            Some(When::Sequence(body) | When::All(body)) => {
-                let mut steps: Vec<&ast::Step> = body.steps.iter().collect();
-                steps.sort_by_key(|s| s.role == Role::Until);
-                steps.into_iter().map(|s| (&s.pattern, s.settings.as_slice())).collect()
-            }
-        }
+        self.tree.whens().next().map_or(Vec::new(), When::patterns)
     }
 
     /// What stands before the brace of its steps.
     fn shared(&self) -> &'a [ast::Setting] {
-        match self.when() {
-            Some(When::Sequence(body) | When::All(body)) => &body.settings,
-            Some(When::Single { .. }) | None => &[],
-        }
+        self.tree.whens().next().map_or(&[], When::shared)
     }
 
     /// Where its `when` stands.

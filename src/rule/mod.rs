@@ -102,6 +102,12 @@ pub fn compile(files: &[SourceFile], lists: &dyn Fn(&str) -> io::Result<String>)
     checked(files, files.iter().map(parse::parse), lists)
 }
 
+/// Compiles one file by itself, where no list has a file of its own.
+pub fn compile_alone(name: &str, text: &str) -> Compiled {
+    let file = SourceFile { name: name.into(), text: text.to_owned() };
+    compile(&[file], &|_| Err(io::ErrorKind::NotFound.into()))
+}
+
 /// Files as last parsed, for [`compile_again`].
 #[derive(Debug, Default)]
 pub struct Parsed {

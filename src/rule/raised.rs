@@ -4,7 +4,7 @@
 //! explanations share it: both look at the same events.
 
 use crate::alert::{AlertId, Severity};
-use crate::event::{BatchBuilder, FieldId, Type, field, time};
+use crate::event::{BatchBuilder, FieldId, field};
 
 use super::plan::FieldRef;
 use super::tactic;
@@ -81,23 +81,10 @@ fn set_key(builder: &mut BatchBuilder, field: &FieldRef, value: &str) {
         FieldRef::Column(id) if OWN.contains(id) => return,
         FieldRef::Column(id) => *id,
     };
-    match id.ty() {
-        Type::Text | Type::LongText => builder.set_text(id, value),
-        Type::TextList => builder.set_list(id, &value.split(", ").collect::<Vec<_>>()),
-        Type::Ip => {
-            builder.set_ip(id, value);
-        }
-        Type::U16 | Type::U32 | Type::U64 | Type::I64 => {
-            if let Ok(number) = value.parse() {
-                builder.set_number(id, number);
-            }
-        }
-        Type::Timestamp => {
-            if let Some(micros) = time::parse_rfc3339(value) {
-                builder.set_time(id, micros);
-            }
-        }
-        Type::Id => {}
+    if id.ty().is_list() {
+        builder.set_written(id, &value.split(", ").collect::<Vec<_>>());
+    } else {
+        builder.set_written(id, &[value]);
     }
 }
 

@@ -89,10 +89,9 @@ fn operators(out: &mut String) {
         "A field, an operator, a value of the field's type; nothing is converted. A comparison with a missing field is \
          false, so `!=` and `not in` are true there. A list field matches when any of its elements does.",
     );
-    let rows = Family::ALL.iter().map(|family| {
-        let of = OPERATORS.iter().filter(|o| o.families.contains(family)).map(|o| o.word);
-        vec![family.word().to_owned(), words(of.chain(["exists"]))]
-    });
+    let rows = Family::ALL
+        .iter()
+        .map(|family| vec![family.word().to_owned(), words(family.operators().map(|o| o.word).chain(["exists"]))]);
     table(out, &["type", "operators"], rows);
     out.push('\n');
     let rows = OPERATORS.iter().map(|o| vec![code(o.word), code(o.example), o.doc.to_owned()]);
@@ -174,16 +173,13 @@ fn codes(out: &mut String) {
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
-    use std::io;
 
     use super::super::words::{condition, top};
     use super::*;
-    use crate::rule::{SourceFile, compile, render};
+    use crate::rule::{compile_alone, render};
 
     fn found(text: &str) -> String {
-        let file = SourceFile { name: "x.weir".into(), text: text.to_owned() };
-        let list = |_: &str| Err(io::Error::from(io::ErrorKind::NotFound));
-        let compiled = compile(&[file], &list);
+        let compiled = compile_alone("x.weir", text);
         render(&compiled.diagnostics, &compiled.sources, false)
     }
 
@@ -211,15 +207,11 @@ mod tests {
         assert_eq!(alternatives("operator"), set(&operators));
         assert_eq!(alternatives("tuning_word"), set(form::TUNING_WORDS));
         assert_eq!(alternatives("tuning_unit"), set(form::DEVIATION_WORDS));
-        let told: BTreeSet<&str> =
-            [top::ITEM_WORDS, top::CLAUSE_WORDS, top::TEST_WORDS, condition::LOGIC_WORDS, form::SETTING_WORDS]
-                .concat()
-                .into_iter()
-                .chain(["from", "where", "expires", "sequence", "all", "until"])
-                .collect();
+        let told = [top::ITEM_WORDS, top::CLAUSE_WORDS, top::TEST_WORDS, condition::LOGIC_WORDS].concat();
+        let told = [&told, form::SETTING_WORDS, form::JOINT_WORDS].concat();
         for line in include_str!("grammar.pest").lines().filter(|l| l.starts_with("kw_")) {
             let word = line.split('"').nth(1).unwrap();
-            assert!(told.contains(word), "{word} is in no table");
+            assert!(told.contains(&word), "{word} is in no table");
         }
         for taken in [form::SINGLE, form::STEPS, form::STEP, form::NO_STEP].concat() {
             assert!(form::SETTING_WORDS.contains(&taken), "{taken}");

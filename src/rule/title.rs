@@ -5,7 +5,7 @@ use super::ast::{Span, Word};
 use super::code::Code;
 use super::condition::Check;
 use super::form::{Shape, slot};
-use super::plan::{Form, Piece, Stage, Template};
+use super::plan::{Piece, Template};
 use crate::event::field::{self, EXTRA_PREFIX};
 
 /// The template of a title. `{{` and `}}` stand for braces.
@@ -68,7 +68,7 @@ fn hole(check: &mut Check<'_>, title: &Word, name: &str, shape: &mut Shape) -> O
         if let Some(key) = shape.steps[step].key.iter().position(|k| *k == field) {
             return Some(Piece::Key(key));
         }
-        if absent(&shape.form, step) {
+        if !shape.form.must_happen(step) {
             let message = format!("step `{label}` must not happen, so it has no `{}`", field.name());
             check.report(
                 check
@@ -105,18 +105,4 @@ fn hole(check: &mut Check<'_>, title: &Word, name: &str, shape: &mut Shape) -> O
         return Some(Piece::Key(key));
     }
     Some(Piece::Value { step: None, slot: slot(&mut shape.payload, field) })
-}
-
-/// Whether the step stands for events that do not happen.
-fn absent(form: &Form, step: usize) -> bool {
-    match form {
-        Form::Sequence { stages, .. } => stages.get(step) == Some(&Stage::Absent),
-        Form::Single
-        | Form::Threshold { .. }
-        | Form::Distinct { .. }
-        | Form::Aggregate { .. }
-        | Form::All { .. }
-        | Form::Novel { .. }
-        | Form::Baseline { .. } => false,
-    }
 }

@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::Ran;
 use super::events::Wave;
 use crate::matching::evaluate;
-use crate::rule::plan::{Form, Predicate, Program, Rule, Stage};
+use crate::rule::plan::{Predicate, Program, Rule};
 
 /// What one test reaches of its rule.
 #[derive(Debug, Default)]
@@ -40,7 +40,7 @@ pub(super) fn reached(rule: &Rule, waves: &[Wave], fired: bool) -> Reached {
             .any(|b| (0..b.len()).any(|r| evaluate(predicate, b, r)))
     };
     // Alerts of other rules are not at hand here, nor lists that change; a rule that fired saw what it needs.
-    let needed = |at: usize| fired && (rule.level > 0 || rule.retro > 0) && !is_avoided(rule, at);
+    let needed = |at: usize| fired && (rule.level > 0 || rule.retro > 0) && rule.form.must_happen(at);
     let exception = |exception: &Predicate| {
         rule.exceptions.bare.iter().any(|bare| any(&Predicate::And(vec![bare.clone(), exception.clone()])))
     };
@@ -48,22 +48,6 @@ pub(super) fn reached(rule: &Rule, waves: &[Wave], fired: bool) -> Reached {
         steps: rule.steps.iter().enumerate().map(|(at, step)| needed(at) || any(&step.predicate)).collect(),
         exceptions: rule.exceptions.all.iter().map(|e| exception(&e.predicate)).collect(),
         fired,
-    }
-}
-
-/// Whether this step must not happen.
-fn is_avoided(rule: &Rule, at: usize) -> bool {
-    match &rule.form {
-        Form::Sequence { stages, until, .. } => {
-            until.is_some() && at == rule.steps.len() - 1 || stages.get(at) == Some(&Stage::Absent)
-        }
-        Form::Single
-        | Form::Threshold { .. }
-        | Form::Distinct { .. }
-        | Form::Aggregate { .. }
-        | Form::All { .. }
-        | Form::Novel { .. }
-        | Form::Baseline { .. } => false,
     }
 }
 

@@ -2,8 +2,8 @@
 
 use super::{START, TrialError};
 use crate::event::batch::BatchBuilder;
-use crate::event::field::{self, FieldRef, Type};
-use crate::event::{EventBatch, EventId, time};
+use crate::event::field::{self, FieldRef};
+use crate::event::{EventBatch, EventId};
 use crate::rule::trial::{At, Sample, Trial};
 
 /// Events of a test at most.
@@ -73,32 +73,11 @@ fn add(builder: &mut BatchBuilder, sample: &Sample, time: i64, number: u64) {
         category => builder.set_list(field::EVENT_CATEGORY, &[category]),
     }
     for (field, values) in &sample.values {
-        let Some(first) = values.first() else { continue };
-        let id = match field {
-            FieldRef::Extra(name) => {
-                builder.set_extra(name, first);
-                continue;
-            }
-            FieldRef::Column(id) => *id,
-        };
+        let values: Vec<&str> = values.iter().map(String::as_str).collect();
         // The compiler saw that values fit.
-        match id.ty() {
-            Type::Text | Type::LongText => builder.set_text(id, first),
-            Type::TextList => builder.set_list(id, &values.iter().map(String::as_str).collect::<Vec<_>>()),
-            Type::Ip => {
-                builder.set_ip(id, first);
-            }
-            Type::U16 | Type::U32 | Type::U64 | Type::I64 => {
-                if let Ok(number) = first.parse() {
-                    builder.set_number(id, number);
-                }
-            }
-            Type::Timestamp => {
-                if let Some(micros) = time::parse_rfc3339(first) {
-                    builder.set_time(id, micros);
-                }
-            }
-            Type::Id => {}
+        match field {
+            FieldRef::Extra(name) => values.first().into_iter().for_each(|first| builder.set_extra(name, first)),
+            FieldRef::Column(id) => builder.set_written(*id, &values),
         }
     }
     builder.end_row();

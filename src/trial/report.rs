@@ -5,7 +5,7 @@ use std::fmt::Write;
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 use serde::Serialize;
 
-use super::{Coverage, Failure, Ran, START};
+use super::{Coverage, Failure, Ran, START, plain};
 use crate::alert::Alert;
 use crate::rule::explain::duration;
 use crate::rule::trial::Expected;
@@ -98,8 +98,7 @@ fn alert(alert: &Alert) -> String {
     };
     let span =
         if alert.first == alert.last { at(alert.first) } else { format!("{} to {}", at(alert.first), at(alert.last)) };
-    let value = |v: &serde_json::Value| v.as_str().map_or_else(|| v.to_string(), str::to_owned);
-    let key: Vec<String> = alert.key.iter().map(|(field, v)| format!("{field} = {}", value(v))).collect();
+    let key: Vec<String> = alert.key.iter().map(|(field, value)| format!("{field} = {}", plain(value))).collect();
     let key = if key.is_empty() { String::new() } else { format!(" [{}]", key.join(", ")) };
     format!("fired: {}{key}, {span}, {} events", alert.title, alert.count)
 }

@@ -3,13 +3,12 @@
 use expect_test::{Expect, expect};
 
 use super::{coverage, report, run};
-use crate::rule::{SourceFile, compile, render};
+use crate::rule::{compile_alone, render};
 
 /// What is said of the tests of these rules, and what they miss.
 fn said(text: &str) -> (String, String) {
-    let files = [SourceFile { name: "r.weir".into(), text: text.to_owned() }];
-    let compiled = compile(&files, &|_| Err(std::io::ErrorKind::NotFound.into()));
-    assert!(!compiled.has_errors(), "{}", render(&compiled.diagnostics, &files, false));
+    let compiled = compile_alone("r.weir", text);
+    assert!(!compiled.has_errors(), "{}", render(&compiled.diagnostics, &compiled.sources, false));
     let trials: Vec<_> = compiled.trials.iter().collect();
     let ran = run(&compiled.program, &trials, &|_| {}).unwrap();
     let mut out = String::new();

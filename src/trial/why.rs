@@ -1,7 +1,7 @@
 //! Why a rule raised less than a test expects: its events are archived in a temporary folder and `weir why-not` asked.
 
-use super::START;
 use super::events::Wave;
+use super::{START, plain};
 use crate::alert::Alert;
 use crate::archive::BulkWriter;
 use crate::event::EventBatch;
@@ -47,18 +47,14 @@ fn key(rule: &Rule, expected: &Expected, alerts: &[Alert], batches: &[&EventBatc
         return Some(key);
     }
     let raised = |values: &[String]| {
-        let value = |alert: &Alert, field: &str| match alert.key.get(field) {
-            Some(serde_json::Value::String(text)) => text.clone(),
-            Some(other) => other.to_string(),
-            None => String::new(),
-        };
+        let value = |alert: &Alert, field: &str| alert.key.get(field).map_or_else(String::new, plain);
         alerts.iter().any(|a| rule.key.iter().zip(values).all(|(f, v)| value(a, &f.name()) == *v))
     };
     for batch in batches {
         for row in 0..batch.len() {
             for step in &rule.steps {
-                let value = |field: &crate::rule::plan::FieldRef| value(batch, field, row);
-                let Some(values) = step.key.iter().map(value).collect::<Option<Vec<String>>>() else { continue };
+                let values = step.key.iter().map(|field| batch.shown(field, row));
+                let Some(values) = values.collect::<Option<Vec<String>>>() else { continue };
                 if values.len() == rule.key.len() && !raised(&values) {
                     return Some(rule.key.iter().zip(&values).map(|(f, v)| pair(f.name(), v)).collect());
                 }
@@ -66,15 +62,4 @@ fn key(rule: &Rule, expected: &Expected, alerts: &[Alert], batches: &[&EventBatc
         }
     }
     None
-}
-
-fn value(batch: &EventBatch, field: &crate::rule::plan::FieldRef, row: usize) -> Option<String> {
-    use crate::rule::plan::FieldRef;
-    match field {
-        FieldRef::Column(id) => batch.display(*id, row),
-        FieldRef::Extra(name) => {
-            let column = batch.extra(name)?;
-            crate::event::batch::dictionary_value(column, row).map(str::to_owned)
-        }
-    }
 }

@@ -11,7 +11,7 @@ use super::WhyError;
 use super::near::Row;
 use super::predicate::{Judge, Judged};
 use super::source::{Batch, Source};
-use super::value::{elements, shown, tuple};
+use super::value::{elements, tuple};
 use crate::archive;
 use crate::event::field::{self, Type};
 use crate::event::{EventBatch, EventId};
@@ -161,7 +161,7 @@ impl Gathered {
             return;
         }
         let slot = rule.form.required_slot().and_then(|slot| rule.payload.get(slot));
-        let counts = slot.is_none_or(|field| shown(field, batch, row).is_some());
+        let counts = slot.is_none_or(|field| batch.shown(field, row).is_some());
         let holds = rule.exceptions.all.iter().position(|e| judge.holds(&e.predicate, batch, row));
         let (mut steps, mut excepted) = (0u32, 0u32);
         let before = self.satisfied();
@@ -227,7 +227,7 @@ impl Tally {
             if let Predicate::Atom(atom) = part
                 && atom.field.ty() != Type::LongText
             {
-                values.push_str(shown(&atom.field, batch, row).as_deref().unwrap_or("\0"));
+                values.push_str(batch.shown(&atom.field, row).as_deref().unwrap_or("\0"));
                 values.push('\u{1f}');
             }
         }
@@ -248,7 +248,7 @@ fn is(field: &FieldRef, value: &str, batch: &EventBatch, row: usize) -> bool {
     match field.ty() {
         Type::Text | Type::LongText | Type::Ip => elements(field, batch, row).first() == Some(&value),
         Type::TextList | Type::U16 | Type::U32 | Type::U64 | Type::I64 | Type::Timestamp | Type::Id => {
-            shown(field, batch, row).as_deref() == Some(value)
+            batch.shown(field, row).as_deref() == Some(value)
         }
     }
 }
@@ -315,7 +315,7 @@ pub(super) fn nearest_values(
     for batch in wanted.source.read(&columns, wanted.range.clone())? {
         let batch = batch?.events;
         for row in 0..batch.len() {
-            let Some(text) = shown(field, &batch, row) else { continue };
+            let Some(text) = batch.shown(field, row) else { continue };
             if let Some(count) = known.get_mut(&text) {
                 *count += 1;
             } else if known.len() < VALUES {

@@ -238,7 +238,7 @@ fn find<'p>(source: &Source<'p>, id: EventId) -> Result<Exhibit<'p>, WhyError> {
 
 /// The key that an event has, by the first step of which it has all fields.
 fn own_key(rule: &Rule, event: &EventBatch) -> Vec<String> {
-    let of = |key: &[crate::rule::plan::FieldRef]| key.iter().map(|f| super::value::shown(f, event, 0)).collect();
+    let of = |key: &[crate::rule::plan::FieldRef]| key.iter().map(|f| event.shown(f, 0)).collect();
     rule.steps.iter().find_map(|step| of(&step.key)).unwrap_or_default()
 }
 

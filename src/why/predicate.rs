@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use rustc_hash::FxHashMap;
 use serde::Serialize;
 
-use super::value::{amount, elements, instant, is_bytes, printable, shown};
+use super::value::{amount, elements, instant, is_bytes, printable};
 use crate::event::batch::EventBatch;
 use crate::event::field::Type;
 use crate::matching::{evaluate, fold};
@@ -211,7 +211,7 @@ fn more(count: usize) -> String {
 }
 
 fn value(field: &FieldRef, batch: &EventBatch, row: usize) -> Option<String> {
-    shown(field, batch, row).map(|v| printable(&v))
+    batch.shown(field, row).map(|v| printable(&v))
 }
 
 /// A `like` pattern as a regular expression, whose time is linear.

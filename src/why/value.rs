@@ -8,14 +8,6 @@ use crate::rule::plan::{FieldRef, Tuple};
 /// A value longer than this is cut, in characters.
 const WIDEST: usize = 160;
 
-/// The value of a field as keys and payloads have it; `None` when the event misses it.
-pub(super) fn shown(field: &FieldRef, batch: &EventBatch, row: usize) -> Option<String> {
-    match field {
-        FieldRef::Column(id) => batch.display(*id, row),
-        FieldRef::Extra(name) => dictionary_value(batch.extra(name)?, row).map(str::to_owned),
-    }
-}
-
 /// The texts of a field: the elements of a list, else one; none when it is missing or no text.
 pub(super) fn elements<'b>(field: &FieldRef, batch: &'b EventBatch, row: usize) -> Vec<&'b str> {
     let text = match field {
@@ -31,7 +23,7 @@ pub(super) fn elements<'b>(field: &FieldRef, batch: &'b EventBatch, row: usize) 
 
 /// The values of fields side by side, as a match row carries them.
 pub(super) fn tuple(fields: &[FieldRef], batch: &EventBatch, row: usize) -> Tuple {
-    let values: Vec<Option<String>> = fields.iter().map(|f| shown(f, batch, row)).collect();
+    let values: Vec<Option<String>> = fields.iter().map(|f| batch.shown(f, row)).collect();
     Tuple::new(values.iter().map(Option::as_deref))
 }
 

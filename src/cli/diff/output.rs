@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::super::alerts::{line, printable};
@@ -83,7 +84,7 @@ impl Found<'_> {
             if matches!(difference.kind, Kind::Changed | Kind::Moved) {
                 object["fields"] = difference.fields().collect();
             }
-            for (name, alert) in [("old", value(old, difference.old)?), ("new", value(new, difference.new)?)] {
+            for (name, alert) in [("old", read::<Value>(old, difference.old)?), ("new", read(new, difference.new)?)] {
                 if let Some(alert) = alert {
                     object[name] = alert;
                 }
@@ -97,11 +98,7 @@ impl Found<'_> {
     }
 }
 
-fn value(alerts: &mut Sorted<'_>, at: Option<usize>) -> io::Result<Option<Value>> {
-    at.map(|at| Ok(serde_json::from_slice(alerts.json(at)?)?)).transpose()
-}
-
-fn alert(alerts: &mut Sorted<'_>, at: Option<usize>) -> io::Result<Option<Alert>> {
+fn read<T: DeserializeOwned>(alerts: &mut Sorted<'_>, at: Option<usize>) -> io::Result<Option<T>> {
     at.map(|at| Ok(serde_json::from_slice(alerts.json(at)?)?)).transpose()
 }
 
@@ -154,7 +151,7 @@ fn example(
     mut out: &mut impl Write,
     color: bool,
 ) -> io::Result<()> {
-    let (was, is) = (alert(old, difference.old)?, alert(new, difference.new)?);
+    let (was, is) = (read::<Alert>(old, difference.old)?, read::<Alert>(new, difference.new)?);
     let sign = match difference.kind {
         Kind::Added => '+',
         Kind::Changed => '~',

@@ -8,12 +8,13 @@ use std::sync::Mutex;
 use anyhow::{Context, bail};
 use indicatif::ProgressBar;
 
-use super::super::input::zone;
+use super::super::input::{Workers, zone};
+use super::super::store::Store;
 use super::Range;
 use crate::archive::{self, ListHistory, Mapping, Misfits, Outlook, Reader, Tables};
 use crate::engine::batch::{Closed, Feed};
 use crate::engine::judge::Judge;
-use crate::engine::replay::{AsOf, Replay};
+use crate::engine::replay::{AsOf, Replay, Settings};
 use crate::event::field::FieldRef;
 
 /// How others' Parquet files are read.
@@ -50,9 +51,9 @@ pub(in crate::cli) struct Sources {
 
 /// By which lists events are judged, and how far time is in the end.
 pub(in crate::cli) struct Lists {
-    pub(in crate::cli) history: ListHistory,
-    pub(in crate::cli) as_of: AsOf,
-    pub(in crate::cli) end: Option<i64>,
+    pub(super) history: ListHistory,
+    pub(super) as_of: AsOf,
+    end: Option<i64>,
 }
 
 /// What was read.
@@ -65,8 +66,21 @@ pub(in crate::cli) struct Read {
     absent: Vec<String>,
 }
 
+impl Lists {
+    /// How a range of events is replayed: until its end, or that of time if it comes before.
+    pub(in crate::cli) fn settings(&self, range: &Range, workers: Workers) -> Settings {
+        let until = (*range.end() != i64::MAX).then(|| range.end().saturating_add(1));
+        let until = until.into_iter().chain(self.end).min();
+        Settings { workers: workers.count(), from: *range.start(), until }
+    }
+}
+
 impl Sources {
-    pub(in crate::cli) fn open(paths: &[PathBuf], mapping: Mapping) -> anyhow::Result<Sources> {
+    pub(in crate::cli) fn open(paths: &[PathBuf], store: &Store, mapping: Mapping) -> anyhow::Result<Sources> {
+        match paths {
+            [_, _, ..] if store.is_named() => bail!("--store is the home of one data folder: name one"),
+            folders => folders.iter().try_for_each(|folder| store.read(folder))?,
+        }
         let (archives, tables): (Vec<PathBuf>, Vec<PathBuf>) =
             paths.iter().cloned().partition(|path| archive::is_archive(path));
         if let ([], [folder, ..], false) = (&tables[..], &archives[..], mapping.is_empty()) {

@@ -43,18 +43,18 @@ fn words_are_explained_by_where_they_stand() {
     check_hover(
         "rule a { sev§erity high when any }",
         expect![[r#"
-        [severity] ```weir
-        severity high
-        ```
-        `informational`, `low`, `medium` (when not said), `high` or `critical`."#]],
+            [severity] ```weir
+            severity high
+            ```
+            How bad it is: `informational`, `low`, `medium` (when not said), `high` or `critical`."#]],
     );
     check_hover(
         "rule a { ta§gs linux when any where tags == \"x\" }",
         expect![[r#"
-        [tags] ```weir
-        tags linux, ssh
-        ```
-        Words to group rules and alerts by."#]],
+            [tags] ```weir
+            tags linux, "two words"
+            ```
+            Marks to find alerts by."#]],
     );
     check_hover(
         "rule a { tags linux when any where ta§gs == \"x\" }",
@@ -101,18 +101,18 @@ fn words_are_explained_by_where_they_stand() {
     check_hover(
         "rule a { when any where user.name sta§rtswith \"x\" }",
         expect![[r#"
-        [startswith] ```weir
-        url.path startswith "/admin"
-        ```
-        It starts with the text."#]],
+            [startswith] ```weir
+            url.path startswith ("/admin", "/wp-admin")
+            ```
+            It begins with the text, or one of several."#]],
     );
     check_hover(
         "rule a { when any by user.name within 5m having dist§inct(source.ip) > 3 }",
         expect![[r#"
-        [distinct] ```weir
-        distinct(user.name)
-        ```
-        How many different values the field has."#]],
+            [distinct] ```weir
+            distinct(user.name)
+            ```
+            How many different values."#]],
     );
     check_hover(
         "rule a { attack T111§0.001 when any }",
@@ -121,9 +121,9 @@ fn words_are_explained_by_where_they_stand() {
     check_hover(
         "rule a { when proc§ess }",
         expect![[r#"
-        [process] `process`: a category
+            [process] `process`: a category
 
-        Events whose `event.category` is `process`."#]],
+            Events whose `event.category` is `process`: programs started and ended."#]],
     );
     check_hover(
         "rule a { title \"broken\n  when process where event.out§come == \"x\" }",
@@ -135,6 +135,30 @@ fn words_are_explained_by_where_they_stand() {
             Asked with `==` `!=` `in` `like` `contains` `startswith` `endswith` `~`.
 
             For example `success`, `failure`, `unknown`, `x`"#]],
+    );
+    check_hover(
+        "rule a { when sequence within 1m { one: any no§t network } }",
+        expect![[r#"
+        [not] ```weir
+        not network where destination.port == 443
+        ```
+        A step of which there is nothing, before the next one or the window's end."#]],
+    );
+    check_hover(
+        "rule a { when any where source.ip no§t in scanners }",
+        expect![[r#"
+        [not] ```weir
+        not source.ip in 10.0.0.0/8
+        ```
+        It does not hold; before a word such as `in` too: `source.ip not in 10.0.0.0/8`."#]],
+    );
+    check_hover(
+        "rule a { when any test \"t\" { @0s la§te any { } expect 1 } }",
+        expect![[r#"
+        [late] ```weir
+        @30s late network { }
+        ```
+        Arrives after the events of the lines behind it, with its own time."#]],
     );
     check_hover("# a com§ment", expect!["nothing"]);
     check_hover("rule a { description \"some te§xt\" when any }", expect!["nothing"]);

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use super::{MatchRow, Matcher, Scratch, evaluate, evaluate::exists};
 use crate::alert::Severity;
-use crate::event::batch::{BatchBuilder, EventBatch, dictionary_value};
+use crate::event::batch::{BatchBuilder, EventBatch};
 use crate::event::field::{self, FieldId, Type};
 use crate::event::id::EventId;
 use crate::rule::plan::{Atom, FieldRef, Form, Predicate, Program, Rule, Step, Template, Test, Tuple};
@@ -154,12 +154,6 @@ fn naive(program: &Program, batch: &EventBatch) -> Vec<Found> {
 }
 
 fn shown(fields: &[FieldRef], batch: &EventBatch, row: usize) -> Tuple {
-    let values: Vec<Option<String>> = fields
-        .iter()
-        .map(|field| match field {
-            FieldRef::Column(id) => batch.display(*id, row),
-            FieldRef::Extra(name) => batch.extra(name).and_then(|d| dictionary_value(d, row)).map(str::to_owned),
-        })
-        .collect();
+    let values: Vec<Option<String>> = fields.iter().map(|field| batch.shown(field, row)).collect();
     Tuple::new(values.iter().map(Option::as_deref))
 }

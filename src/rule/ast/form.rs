@@ -18,6 +18,36 @@ pub enum When {
     All(Steps),
 }
 
+impl When {
+    /// Its patterns, each with what follows it; that of the `until`, wherever it is written, is the last, as in the plan.
+    pub fn patterns(&self) -> Vec<(&Pattern, &[Setting])> {
+        match self {
+            When::Single { pattern, settings } => vec![(pattern, settings)],
+            When::Sequence(body) | When::All(body) => {
+                let mut steps: Vec<&Step> = body.steps.iter().collect();
+                steps.sort_by_key(|s| s.role == Role::Until);
+                steps.into_iter().map(|s| (&s.pattern, s.settings.as_slice())).collect()
+            }
+        }
+    }
+
+    /// Its steps as written; one kind of event has none.
+    pub fn steps(&self) -> &[Step] {
+        match self {
+            When::Single { .. } => &[],
+            When::Sequence(body) | When::All(body) => &body.steps,
+        }
+    }
+
+    /// What stands before the brace of its steps.
+    pub fn shared(&self) -> &[Setting] {
+        match self {
+            When::Single { .. } => &[],
+            When::Sequence(body) | When::All(body) => &body.settings,
+        }
+    }
+}
+
 /// The body of a sequence.
 #[derive(Clone, Debug)]
 pub struct Steps {

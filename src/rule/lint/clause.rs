@@ -8,7 +8,7 @@ use crate::rule::diagnostic::Diagnostic;
 use crate::rule::literal;
 
 pub(super) fn check(subject: &Subject<'_>, now: i64, found: &mut Vec<Diagnostic>) {
-    for except in subject.excepts() {
+    for except in subject.tree.excepts() {
         let Some(expires) = &except.expires else { continue };
         if literal::instant(&expires.text).is_some_and(|end| end <= now) {
             let message = format!("the exception \"{}\" has expired", except.reason.text);

@@ -89,13 +89,11 @@ fn clash(tests: &[(&Atom, bool)], patterns: &mut Patterns) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rule::{SourceFile, compile};
+    use crate::rule::compile_alone;
 
     fn predicates(conditions: &[&str]) -> Vec<Predicate> {
         let rules = conditions.iter().enumerate().map(|(i, c)| format!("rule r{i} {{ when any where {c} }}\n"));
-        let text = rules.collect();
-        let file = SourceFile { name: "x".into(), text };
-        let compiled = compile(&[file], &|_| Err(std::io::ErrorKind::NotFound.into()));
+        let compiled = compile_alone("x", &rules.collect::<String>());
         assert!(!compiled.has_errors(), "{:?}", compiled.diagnostics);
         compiled.program.rules.iter().map(|r| r.steps[0].predicate.clone()).collect()
     }

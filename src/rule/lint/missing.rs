@@ -39,7 +39,7 @@ pub(super) fn check(subject: &Subject<'_>, lets: &Lets<'_>, found: &mut Vec<Diag
         });
     }
     let all = all.unwrap_or_default();
-    for except in subject.excepts() {
+    for except in subject.tree.excepts() {
         let mut bound = all.clone();
         asked(&except.condition, false, &mut bound);
         tell(subject.file, &except.condition, &bound, subject.plan.level > 0, found);

@@ -7,12 +7,12 @@ use super::within::Patterns;
 use crate::rule::ast::{Condition, Setting, SettingKind, Span};
 use crate::rule::code::Code;
 use crate::rule::diagnostic::Diagnostic;
-use crate::rule::plan::{Aggregate, Atom, Compare, Form, Having, Predicate, Stage, Test};
+use crate::rule::plan::{Aggregate, Atom, Compare, Form, Having, Predicate, Test};
 
 pub(super) fn check(subject: &Subject<'_>, patterns: &mut Patterns, found: &mut Vec<Diagnostic>) {
     let rule = subject.plan;
     for (i, (pattern, settings)) in subject.patterns().into_iter().enumerate() {
-        let (true, Some(step)) = (must_happen(&rule.form, i), rule.steps.get(i)) else { continue };
+        let (true, Some(step)) = (rule.form.must_happen(i), rule.steps.get(i)) else { continue };
         let bare = rule.exceptions.bare.get(i).unwrap_or(&step.predicate);
         let source = pattern.source.span;
         let end = pattern.condition.as_ref().and_then(end).unwrap_or(source.end);
@@ -50,7 +50,8 @@ fn excepted(
 ) {
     let all = &subject.plan.exceptions.all;
     let alone = all.iter().position(|e| implies(bare, &e.predicate, patterns));
-    if let Some((except, true)) = alone.and_then(|at| subject.excepts().nth(at)).map(|e| (e, e.expires.is_none())) {
+    if let Some((except, true)) = alone.and_then(|at| subject.tree.excepts().nth(at)).map(|e| (e, e.expires.is_none()))
+    {
         let message = "this exception takes out every event that the rule looks for";
         found.push(warning(subject, except.reason.span, message).label("nothing is left"));
     } else if !all.is_empty() && contradict(&[(rest, true)], patterns) {
@@ -73,20 +74,6 @@ fn end(condition: &Condition) -> Option<usize> {
         Condition::Exists(field) => Some(field.span.end),
         Condition::Compare(comparison) => Some(comparison.span.end),
         Condition::Constant(_) => None,
-    }
-}
-
-/// Whether nothing is found unless this step of the plan is met.
-fn must_happen(form: &Form, step: usize) -> bool {
-    match form {
-        Form::Sequence { stages, .. } => matches!(stages.get(step), Some(Stage::Present(_))),
-        Form::Single
-        | Form::Threshold { .. }
-        | Form::Distinct { .. }
-        | Form::Aggregate { .. }
-        | Form::All { .. }
-        | Form::Novel { .. }
-        | Form::Baseline { .. } => true,
     }
 }
 

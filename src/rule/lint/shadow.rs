@@ -127,7 +127,7 @@ fn covers(wide: &Rule, narrow: &Rule, patterns: &mut Patterns) -> bool {
             let steps = stages == others && until == other && residuals == compared;
             let whole = values || residuals.is_empty();
             let waits = stages.last() == Some(&Stage::Absent);
-            (steps && whole && (within == shorter || !waits && within > shorter), present)
+            (steps && whole && (within == shorter || !waits && within > shorter), Form::must_happen)
         }
         (Form::All { within, stages }, Form::All { within: shorter, stages: others }) => {
             (values && within >= shorter && stages == others, |_, _| true)
@@ -141,11 +141,6 @@ fn covers(wide: &Rule, narrow: &Rule, patterns: &mut Patterns) -> bool {
         implies(&b.predicate, &a.predicate, patterns)
             && (more(&wide.form, i) || implies(&a.predicate, &b.predicate, patterns))
     })
-}
-
-/// Whether this step of a sequence must happen.
-fn present(form: &Form, step: usize) -> bool {
-    matches!(form, Form::Sequence { stages, .. } if matches!(stages.get(step), Some(Stage::Present(_))))
 }
 
 fn tell(other: &Subject<'_>, narrow: &Sketch<'_>, wide: &Sketch<'_>, patterns: &mut Patterns) -> Diagnostic {

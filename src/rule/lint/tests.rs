@@ -1,14 +1,13 @@
 //! Warnings have golden files in `tests/rules/warnings`; here stands what they must not tell, and how fast they are.
 
 use super::*;
-use crate::rule::{SourceFile, compile, pack, render};
+use crate::rule::{compile_alone, pack, render};
 
 /// 2026-06-01, in µs.
 const NOW: i64 = 1_780_272_000_000_000;
 
 fn told(text: &str) -> String {
-    let compiled =
-        compile(&[SourceFile { name: "x".into(), text: text.into() }], &|_| Err(std::io::ErrorKind::NotFound.into()));
+    let compiled = compile_alone("x", text);
     assert!(!compiled.has_errors(), "{}", render(&compiled.diagnostics, &compiled.sources, false));
     render(&lint(&compiled, NOW), &compiled.sources, false)
 }
@@ -24,8 +23,7 @@ fn the_pack_gives_no_warning() {
 fn a_folder_with_errors_is_looked_at_all_the_same() {
     let text =
         "rule a { attack T9999 when any where user.name == \"x\" }\nrule b { when any where nme == 1 }\nrule c {";
-    let compiled =
-        compile(&[SourceFile { name: "x".into(), text: text.into() }], &|_| Err(std::io::ErrorKind::NotFound.into()));
+    let compiled = compile_alone("x", text);
     let found = lint(&compiled, NOW);
     assert_eq!(found.iter().map(|d| d.code.number()).collect::<Vec<_>>(), ["W0807"]);
     assert_eq!((found[0].place.line, found[0].place.column, found[0].is_error()), (1, 17, false));

@@ -7,7 +7,7 @@ use rustc_hash::FxHashSet;
 
 use super::{Lets, Subject, conditions};
 use crate::event::field::{self, EXTRA_PREFIX, FieldId, Type};
-use crate::rule::ast::{ClauseKind, Condition, Item, Setting, SettingKind, When, Word};
+use crate::rule::ast::{Item, Pattern, Setting, SettingKind, When, Word};
 use crate::rule::code::Code;
 use crate::rule::diagnostic::Diagnostic;
 use crate::rule::plan::FieldRef;
@@ -18,24 +18,11 @@ pub(super) fn check(compiled: &Compiled, subjects: &[Subject<'_>], lets: &Lets<'
         let mut tell = |word: &Word| found.extend(column(&tree.name, word));
         for item in &tree.items {
             match item {
-                Item::Let(define) => define.pattern.condition.iter().for_each(|c| asked(c, &mut tell)),
-                Item::Rule(rule) => rule.clauses.iter().for_each(|clause| match &clause.kind {
-                    ClauseKind::When(when) => of_when(when, &mut tell),
-                    ClauseKind::Except(except) => asked(&except.condition, &mut tell),
-                    ClauseKind::Title(_)
-                    | ClauseKind::Description(_)
-                    | ClauseKind::Severity(_)
-                    | ClauseKind::Attack(_)
-                    | ClauseKind::Tags(_)
-                    | ClauseKind::Runbook(_)
-                    | ClauseKind::FalsePositives(_)
-                    | ClauseKind::References(_)
-                    | ClauseKind::Author(_)
-                    | ClauseKind::Risk(_)
-                    | ClauseKind::Cooldown(_)
-                    | ClauseKind::Retro(_)
-                    | ClauseKind::Test(_) => {}
-                }),
+                Item::Let(define) => asked(&define.pattern, &mut tell),
+                Item::Rule(rule) => {
+                    rule.whens().for_each(|when| of_when(when, &mut tell));
+                    rule.excepts().for_each(|except| except.condition.fields(&mut |field, _| tell(field)));
+                }
                 Item::List(_) => {}
             }
         }
@@ -71,7 +58,7 @@ fn alerts(compiled: &Compiled, subjects: &[Subject<'_>], lets: &Lets<'_>, found:
         for (pattern, _) in subject.patterns() {
             let (conditions, source) = conditions(pattern, subject.file, lets);
             for (file, condition) in conditions.into_iter().filter(|_| source == "alert") {
-                asked(condition, &mut |word| {
+                condition.fields(&mut |word, _| {
                     if !(has(&word.text) || keys.contains(&word.text)) {
                         let message = format!("no alert has `{}`", word.text);
                         found.push(
@@ -94,18 +81,10 @@ fn has(name: &str) -> bool {
 }
 
 fn of_when(when: &When, tell: &mut dyn FnMut(&Word)) {
-    match when {
-        When::Single { pattern, settings } => {
-            pattern.condition.iter().for_each(|c| asked(c, tell));
-            settings.iter().for_each(|s| of_setting(s, tell));
-        }
-        When::Sequence(body) | When::All(body) => {
-            body.settings.iter().for_each(|s| of_setting(s, tell));
-            for step in &body.steps {
-                step.pattern.condition.iter().for_each(|c| asked(c, tell));
-                step.settings.iter().for_each(|s| of_setting(s, tell));
-            }
-        }
+    when.shared().iter().for_each(|setting| of_setting(setting, tell));
+    for (pattern, settings) in when.patterns() {
+        asked(pattern, tell);
+        settings.iter().for_each(|setting| of_setting(setting, tell));
     }
 }
 
@@ -118,13 +97,6 @@ fn of_setting(setting: &Setting, tell: &mut dyn FnMut(&Word)) {
     }
 }
 
-/// Hands over the fields that a condition asks for.
-fn asked(condition: &Condition, tell: &mut dyn FnMut(&Word)) {
-    match condition {
-        Condition::And(parts) | Condition::Or(parts) => parts.iter().for_each(|p| asked(p, tell)),
-        Condition::Not(inner) => asked(inner, tell),
-        Condition::Exists(field) => tell(field),
-        Condition::Compare(comparison) => tell(&comparison.field),
-        Condition::Constant(_) => {}
-    }
+fn asked(pattern: &Pattern, tell: &mut dyn FnMut(&Word)) {
+    pattern.condition.iter().for_each(|condition| condition.fields(&mut |field, _| tell(field)));
 }

@@ -6,6 +6,8 @@
 
 use crate::rule::ast::Span;
 use crate::rule::syntax::CLAUSES;
+use crate::rule::words::condition::OPERATOR_WORDS;
+use crate::rule::words::form::{DEVIATION_WORDS, SETTING_WORDS, TUNING_WORDS};
 
 /// A part that stands for itself.
 #[derive(Debug)]
@@ -87,7 +89,7 @@ fn starts(kind: Kind, tokens: &[Token<'_>], i: usize, depth: usize) -> bool {
     }
     let before = tokens[i - 1].text;
     let after = tokens.get(i + 1).map_or("", |t| t.text);
-    let opens_line = token.first && is_word(token.text) && !CONTINUES.contains(&token.text) && !joins(before);
+    let opens_line = token.first && is_word(token.text) && !continues(token.text) && !joins(before);
     match kind {
         Kind::Lines => token.text == "@" || token.text == "expect",
         Kind::Clauses if CLAUSES.contains(&token.text) => {
@@ -103,45 +105,21 @@ fn starts(kind: Kind, tokens: &[Token<'_>], i: usize, depth: usize) -> bool {
     }
 }
 
-/// Words that carry on what the line before began.
-const CONTINUES: &[&str] = &[
-    "and",
-    "or",
-    "where",
-    "in",
-    "like",
-    "contains",
-    "startswith",
-    "endswith",
-    "by",
-    "on",
-    "within",
-    "every",
-    "having",
-    "new",
-    "rare",
-    "baseline",
-    "expires",
-    "over",
-    "learn",
-    "above",
-    "below",
-    "min",
-    "mad",
-    "sigma",
-    "times",
-    "then",
-];
+/// Whether the word carries on what the line before began.
+fn continues(word: &str) -> bool {
+    let tables = [OPERATOR_WORDS, SETTING_WORDS, TUNING_WORDS, DEVIATION_WORDS];
+    matches!(word, "and" | "or" | "where" | "expires" | "then") || tables.iter().any(|table| table.contains(&word))
+}
 
 /// After such a token, something has to follow.
 fn joins(token: &str) -> bool {
-    matches!(token, "and" | "or" | "not" | "where" | "exists" | "by" | "on" | "when" | "until" | "in" | "like")
-        || matches!(token, "contains" | "startswith" | "endswith" | "," | "(" | "." | "@" | "=" | "<" | ">" | "~" | "!")
+    matches!(token, "and" | "or" | "not" | "where" | "exists" | "by" | "on" | "when" | "until")
+        || matches!(token, "," | "(" | "." | "@" | "=" | "<" | ">" | "~" | "!")
+        || OPERATOR_WORDS.contains(&token)
 }
 
 fn is_operator(token: &str) -> bool {
-    matches!(token, "=" | "!" | "<" | ">" | "~" | "in" | "like" | "contains" | "startswith" | "endswith" | "not")
-        || matches!(token, "and" | "or")
+    matches!(token, "=" | "!" | "<" | ">" | "~" | "not" | "and" | "or") || OPERATOR_WORDS.contains(&token)
 }
 
 fn is_word(token: &str) -> bool {

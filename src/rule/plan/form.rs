@@ -341,6 +341,20 @@ impl Form {
         least.max(1)
     }
 
+    /// Whether nothing is found unless this step is met: not so of those that must stay away.
+    pub fn must_happen(&self, step: usize) -> bool {
+        match self {
+            Form::Sequence { stages, .. } => matches!(stages.get(step), Some(Stage::Present(_))),
+            Form::Single
+            | Form::Threshold { .. }
+            | Form::Distinct { .. }
+            | Form::Aggregate { .. }
+            | Form::All { .. }
+            | Form::Novel { .. }
+            | Form::Baseline { .. } => true,
+        }
+    }
+
     /// The payload value without which an event does not take part.
     pub fn required_slot(&self) -> Option<usize> {
         match self {

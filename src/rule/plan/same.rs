@@ -62,12 +62,11 @@ fn renumber(predicate: &mut Predicate, place: &dyn Fn(u32) -> u32) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rule::compile_alone;
     use crate::rule::plan::{FieldRef, List};
-    use crate::rule::{SourceFile, compile};
 
     fn program(text: &str) -> Program {
-        let file = SourceFile { name: "a.weir".into(), text: text.to_owned() };
-        let compiled = compile(&[file], &|_| Err(std::io::ErrorKind::NotFound.into()));
+        let compiled = compile_alone("a.weir", text);
         assert!(!compiled.has_errors(), "{:?}", compiled.diagnostics);
         compiled.program
     }

@@ -3,6 +3,7 @@
 use super::super::parse::Rule;
 use super::CLAUSES;
 use crate::rule::words::condition::OPERATOR_WORDS as OPERATORS;
+use crate::rule::words::listed;
 
 /// Where no word for what was expected is known.
 pub(super) const UNKNOWN: &str = "something else";
@@ -64,11 +65,7 @@ pub(super) fn wanted(expected: &[Rule]) -> String {
             words.push(word);
         }
     }
-    match words.as_slice() {
-        [] => UNKNOWN.to_owned(),
-        [one] => (*one).to_owned(),
-        [many @ .., last] => format!("{} or {last}", many.join(", ")),
-    }
+    if words.is_empty() { UNKNOWN.to_owned() } else { listed(words) }
 }
 
 /// The word for a grammar rule; empty for what need not be told.

@@ -44,9 +44,14 @@ impl Family {
         }
     }
 
+    /// The operators for fields of it.
+    pub fn operators(self) -> impl Iterator<Item = &'static Operator> {
+        OPERATORS.iter().filter(move |operator| operator.families.contains(&self))
+    }
+
     /// Which operators to use, for a message about another one.
     pub(in crate::rule) fn advice(self) -> String {
-        let words = listed(OPERATORS.iter().filter(|o| o.families.contains(&self)).map(|o| o.word));
+        let words = listed(self.operators().map(|o| o.word));
         match self {
             Family::Text => format!("text has no order: use {words}"),
             Family::Address => format!("use {words}, with an address or a network: source.ip in 10.0.0.0/8"),
@@ -140,7 +145,7 @@ pub const OPERATOR_WORDS: &[&str] = &["in", "like", "contains", "startswith", "e
 
 /// Whether fields of this type have the operator.
 pub(in crate::rule) fn applies(operator: &str, ty: Type) -> bool {
-    OPERATORS.iter().any(|o| o.word == operator && o.families.contains(&Family::of(ty)))
+    Family::of(ty).operators().any(|o| o.word == operator)
 }
 
 super::table! {

@@ -121,7 +121,7 @@ table! {
     TUNINGS, TUNING_WORDS:
     "over" "over 30d" "how far back it looks";
     "learn" "learn 14d" "how long a key must be known before it can match; without it a baseline learns as long as `over`, the others not at all";
-    "above" "above 4 mad" "how far a bucket stands out, with one of the units below";
+    "above" "above 4 mad" "how far a bucket stands out, in `mad`, `sigma` or `times`";
     "below" "below 3" "fewer times than this";
     "min" "min 100MB" "buckets below this never stand out";
 }
@@ -132,6 +132,18 @@ table! {
     "mad" "above 4 mad" "median absolute deviations above the median";
     "sigma" "above 3 sigma" "standard deviations above the mean";
     "times" "above 10 times" "times the mean";
+}
+
+table! {
+    /// Words that join the parts of a rule or a list.
+    JOINTS, JOINT_WORDS:
+    "where" "authentication where event.outcome == \"failure\"" "only events for which the condition holds";
+    "sequence" "sequence by source.ip within 5m { … }" "steps one after the other";
+    "all" "all by host.name within 1h { … }" "steps in any order";
+    "not" "not network where destination.port == 443" "a step of which there is nothing, before the next one or the window's end";
+    "until" "until process where process.name == \"nc\"" "such an event breaks the chain";
+    "expires" "except \"our scanner\" where source.ip == 10.0.0.5 expires 2027-01-01" "the exception holds for events before that day, UTC";
+    "from" "list name from \"lists/name.txt\"" "the file of the list's values, in the rules folder";
 }
 
 /// Settings of one kind of event.

@@ -30,9 +30,9 @@ macro_rules! table {
 }
 pub(crate) use table;
 
-/// The sentence about a word of a table.
-pub fn doc(table: &[Entry], word: &str) -> Option<&'static str> {
-    table.iter().find(|entry| entry.word == word).map(|entry| entry.doc)
+/// The entry of a word in the first of these tables that has it.
+pub(crate) fn find(tables: &[&'static [Entry]], word: &str) -> Option<&'static Entry> {
+    tables.iter().copied().flatten().find(|entry| entry.word == word)
 }
 
 /// `a, b or c`

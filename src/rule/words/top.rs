@@ -15,7 +15,7 @@ table! {
     CLAUSES, CLAUSE_WORDS:
     "title" "title \"{count} failed logins from {source.ip}\"" "the alert in a line, with holes: `{count}`, a field, a step's name and a field; `{{` is a brace; without it, the rule's name";
     "description" "description \"One address guesses.\"" "what happened and why it matters";
-    "severity" "severity high" "how bad it is; medium when not said";
+    "severity" "severity high" "how bad it is: `informational`, `low`, `medium` (when not said), `high` or `critical`";
     "attack" "attack T1110.001, T1078" "techniques of MITRE ATT&CK";
     "tags" "tags linux, \"two words\"" "marks to find alerts by";
     "runbook" "runbook \"Block the address.\"" "what to do when it fires";
@@ -25,7 +25,7 @@ table! {
     "risk" "risk 20" "risk points that each alert adds to its key, 0 to 1000, for rules over alerts";
     "cooldown" "cooldown 1h" "matches of one key that follow one another within this time are one alert";
     "retro" "retro 30d" "when a list of the rule changes, the alerts of so much past change with it";
-    "when" "when authentication where event.outcome == \"failure\"" "which events it looks for: one of the forms";
+    "when" "when authentication where event.outcome == \"failure\"" "which events it looks for: one kind, a `sequence` of steps, or `all` of several";
     "except" "except \"our scanner\" where source.ip == 10.0.0.5 expires 2027-01-01" "events that the rule does not see, and why; with `expires`, those before that day, UTC";
     "test" "test \"one is enough\" { @0s authentication { event.outcome: \"failure\" } expect 1 }" "events, and how many alerts come of them";
 }

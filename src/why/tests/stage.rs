@@ -11,7 +11,7 @@ use crate::event::field::{self, EXTRA_PREFIX, Type};
 use crate::event::time::{SECOND, parse_rfc3339};
 use crate::event::{EventBatch, EventId};
 use crate::rule::plan::{Program, Tuple};
-use crate::rule::{SourceFile, compile, render};
+use crate::rule::{compile_alone, render};
 use crate::why::{Asked, Explanation, Verdict, WhyError};
 
 /// Time of offset 0 in cases.
@@ -77,9 +77,8 @@ pub(super) fn events(text: &str) -> EventBatch {
 
 /// The rules of a text, which must be right.
 pub(super) fn program(text: &str) -> Program {
-    let files = [SourceFile { name: "case.weir".into(), text: text.to_owned() }];
-    let compiled = compile(&files, &|_| Err(std::io::ErrorKind::NotFound.into()));
-    assert!(!compiled.has_errors(), "{}", render(&compiled.diagnostics, &files, false));
+    let compiled = compile_alone("case.weir", text);
+    assert!(!compiled.has_errors(), "{}", render(&compiled.diagnostics, &compiled.sources, false));
     compiled.program
 }
 

@@ -3,7 +3,7 @@
 use expect_test::expect;
 
 use super::*;
-use crate::rule::{SourceFile, compile};
+use crate::rule::compile_alone;
 
 const RULES: &str = "
 list bad = (192.0.2.1, 192.0.2.2)
@@ -23,8 +23,7 @@ rule many { title \"campaign\" when alert where rule.name in (\"threshold\", \"g
 ";
 
 fn program() -> Program {
-    let file = SourceFile { name: "a.weir".into(), text: RULES.to_owned() };
-    let compiled = compile(&[file], &|_| Err(std::io::ErrorKind::NotFound.into()));
+    let compiled = compile_alone("a.weir", RULES);
     assert!(!compiled.has_errors(), "{}", crate::rule::render(&compiled.diagnostics, &compiled.sources, false));
     compiled.program
 }
