@@ -45,6 +45,11 @@ pub(crate) fn mistakes(analysis: &Analysis, file: usize, offset: usize) -> Vec<S
 /// A word by where it stands: the same one may be a clause, a field or the name of a `let`.
 fn named(analysis: &Analysis, cursor: &Cursor<'_>, word: &str) -> Option<String> {
     let wants = |next| cursor.wants(next);
+    let after = cursor.token.map_or("", |token| &cursor.text[token.span.end..]);
+    // A step may have the name of anything.
+    if wants(Next::Step) && after.trim_start().starts_with(':') {
+        return None;
+    }
     if wants(Next::Keyword("sequence")) && matches!(word, "sequence" | "all")
         || wants(Next::Step) && matches!(word, "not" | "until")
     {
@@ -95,8 +100,7 @@ fn named(analysis: &Analysis, cursor: &Cursor<'_>, word: &str) -> Option<String>
     }
     let tables = [TUNINGS, CLAUSES, SETTINGS, JOINTS, LOGIC, TESTING, DEVIATIONS];
     let tables = if wants(Next::Tuning) { &tables[..] } else { &tables[1..] };
-    // A step may be called `x`, which counts events in tests.
-    find(tables, word).filter(|found| found.word != "x").map(entry)
+    find(tables, word).map(entry)
 }
 
 fn quoted(analysis: &Analysis, cursor: &Cursor<'_>, text: &str) -> Option<String> {
@@ -159,7 +163,7 @@ pub(crate) fn about_field(field: &Field) -> String {
     format!("`{}`: {}\n\n{}\n\nAsked with {operators}{note}.", field.name, field.ty.word(), sentence(field.doc))
 }
 
-/// With a capital letter and a full stop, unless it starts with a word of the language.
+/// With a capital letter and a full stop.
 pub(crate) fn sentence(text: &str) -> String {
     let mut chars = text.chars();
     let first = chars.next().map(|c| c.to_uppercase().to_string()).unwrap_or_default();

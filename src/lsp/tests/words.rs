@@ -160,6 +160,7 @@ fn words_are_explained_by_where_they_stand() {
         ```
         Arrives after the events of the lines behind it, with its own time."#]],
     );
+    check_hover("rule a { when sequence within 1m { ti§mes: any } }", expect!["nothing"]);
     check_hover("# a com§ment", expect!["nothing"]);
     check_hover("rule a { description \"some te§xt\" when any }", expect!["nothing"]);
 }
