@@ -7,7 +7,7 @@ use rustc_hash::FxHashSet;
 
 use super::{Lets, Subject, conditions};
 use crate::event::field::{self, EXTRA_PREFIX, FieldId, Type};
-use crate::rule::ast::{Item, Pattern, Setting, SettingKind, When, Word};
+use crate::rule::ast::{Bounds, Item, Pattern, Setting, SettingKind, When, Word};
 use crate::rule::code::Code;
 use crate::rule::diagnostic::Diagnostic;
 use crate::rule::plan::FieldRef;
@@ -93,7 +93,15 @@ fn of_setting(setting: &Setting, tell: &mut dyn FnMut(&Word)) {
         SettingKind::By(fields) | SettingKind::On(fields) => fields.iter().for_each(tell),
         SettingKind::Novel(novel) => novel.fields.iter().for_each(tell),
         SettingKind::Baseline(baseline) => baseline.aggregate.arguments.iter().for_each(tell),
-        SettingKind::Within(_) | SettingKind::Every(_) | SettingKind::Having(_) => {}
+        SettingKind::Having(bounds) => of_bounds(bounds, tell),
+        SettingKind::Within(_) | SettingKind::Every(_) => {}
+    }
+}
+
+fn of_bounds(bounds: &Bounds, tell: &mut dyn FnMut(&Word)) {
+    match bounds {
+        Bounds::One(bound) => bound.aggregate.arguments.iter().for_each(tell),
+        Bounds::And(parts) | Bounds::Or(parts) => parts.iter().for_each(|part| of_bounds(part, tell)),
     }
 }
 
