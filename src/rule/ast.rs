@@ -97,6 +97,8 @@ pub struct Rule {
     pub span: Span,
     /// Clauses, steps and lines of tests that could not be parsed and are missing here; none in a rule without syntax errors.
     pub broken: Vec<Span>,
+    /// Something in it was read as it was meant, and not as it is written.
+    pub misspelt: bool,
 }
 
 impl Rule {

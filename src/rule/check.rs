@@ -47,7 +47,7 @@ pub(super) fn rule(
     let mut check = Check::new(scope, &input.file.name, input.text);
     let clauses = gather(&mut check, rule);
     check.follows = clauses.retro.is_some();
-    let plan = if rule.broken.is_empty() {
+    let plan = if rule.broken.is_empty() && !rule.misspelt {
         assemble(&mut check, rule, &clauses)
     } else {
         broken::check(&mut check, rule, &clauses);
@@ -72,11 +72,15 @@ fn assemble(check: &mut Check<'_>, rule: &ast::Rule, clauses: &Clauses<'_>) -> O
     };
     let exception = exception(check, &clauses.excepts);
     let retro = retro(check, clauses.retro);
-    let mut shape = shape?;
-    over_alerts(check, &shape.form);
     let name = &rule.name.text;
-    let checked = clauses.tests.iter().filter_map(|test| trial::check(check, name, test, &shape.key));
+    let key = shape.as_ref().map(|shape| shape.key.as_slice());
+    let checked = clauses.tests.iter().filter_map(|test| trial::check(check, name, test, key));
     let trials: Vec<Trial> = checked.collect();
+    let Some(mut shape) = shape else {
+        clauses.title.iter().for_each(|title| title::check(check, title));
+        return None;
+    };
+    over_alerts(check, &shape.form);
     let title = match clauses.title {
         Some(title) => title::template(check, title, &mut shape),
         None => title::from_name(&rule.name.text),

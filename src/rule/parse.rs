@@ -11,8 +11,10 @@ use super::code::Code;
 use super::diagnostic::Diagnostic;
 use super::split::split;
 use super::{SourceFile, literal};
+use mends::Mends;
 
 mod form;
+mod mends;
 mod piece;
 mod recover;
 
@@ -30,7 +32,8 @@ pub(super) fn parse(file: &SourceFile) -> (ast::File, Vec<Diagnostic>) {
     let mut out = ast::File { name: file.name.clone(), items: Vec::new(), broken: Vec::new() };
     let mut diagnostics = Vec::new();
     for chunk in split(&file.text) {
-        let mut tree = Tree { file: &file.name, base: chunk.span.start, diagnostics: &mut diagnostics };
+        let mut tree =
+            Tree { file: &file.name, base: chunk.span.start, mends: Mends::default(), diagnostics: &mut diagnostics };
         let piece = &file.text[chunk.span.start..chunk.span.end];
         match Grammar::parse(Rule::chunk, piece) {
             Ok(pairs) if chunk.issue.is_none() => out.items.extend(pairs.filter_map(|p| tree.item(p))),
@@ -69,6 +72,8 @@ fn definition(text: &str, base: usize) -> Option<ast::Broken> {
 pub(super) struct Tree<'a> {
     file: &'a Arc<str>,
     base: usize,
+    /// What of the text is not read as it was written.
+    mends: Mends,
     diagnostics: &'a mut Vec<Diagnostic>,
 }
 
@@ -138,7 +143,12 @@ impl Tree<'_> {
         let span = pair.as_span();
         // A rule that ends in optional parts may take blanks with it.
         let end = span.start() + span.as_str().trim_end().len();
-        Span { start: self.base + span.start(), end: self.base + end }
+        self.place(Span { start: span.start(), end })
+    }
+
+    /// Where something stands in the file.
+    fn place(&self, span: Span) -> Span {
+        Span { start: self.base + self.mends.written(span.start), end: self.base + self.mends.written(span.end) }
     }
 
     /// The text as written.
@@ -172,7 +182,7 @@ impl Tree<'_> {
                 let mut parts = parts(pair);
                 let name = self.word(&next(&mut parts));
                 let clauses = parts.map(|p| self.clause(p)).collect();
-                Some(ast::Item::Rule(ast::Rule { name, clauses, span, broken: Vec::new() }))
+                Some(ast::Item::Rule(ast::Rule { name, clauses, span, broken: Vec::new(), misspelt: false }))
             }
             Rule::define => {
                 let mut parts = parts(pair);

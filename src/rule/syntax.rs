@@ -44,7 +44,15 @@ pub(super) fn explain(error: &Error<Rule>, file: &Arc<str>, text: &str, base: us
     let error = |code, message: String| Diagnostic::error(code, file, span, message);
     if let Some((right, why)) = slip::slip(found, &text[span.start..], expected) {
         let span = Span { start: span.start, end: span.start + why.len().min(found.len().max(1)) };
-        return Diagnostic::error(Code::BadOperator, file, span, format!("`{why}` is not an operator")).fix(right);
+        let error = Diagnostic::error(Code::BadOperator, file, span, format!("`{why}` is not an operator"));
+        // Words that would touch become one.
+        let wordy = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        let touches = right.ends_with(wordy) && text[span.end..].starts_with(wordy);
+        return if touches {
+            error.fix(format!("{right} ")).label(format!("did you mean `{right}`?"))
+        } else {
+            error.fix(right)
+        };
     }
     if found.starts_with('\'') {
         return error(Code::Unquoted, "text stands in double quotes".to_owned())

@@ -10,6 +10,26 @@ use crate::event::field::{self, EXTRA_PREFIX};
 
 /// The template of a title. `{{` and `}}` stand for braces.
 pub(super) fn template(check: &mut Check<'_>, title: &Word, shape: &mut Shape) -> Template {
+    pieces(check, title, &mut |check, name| hole(check, title, name, shape))
+}
+
+/// Reports what is wrong with the title of a rule whose `when` has mistakes: nobody knows all of its steps.
+pub(super) fn check(check: &mut Check<'_>, title: &Word) {
+    let is_field = |name: &str| field::by_name(name).is_some() || name.starts_with(EXTRA_PREFIX);
+    pieces(check, title, &mut |check, name| {
+        let of_step = name.split_once('.').is_some_and(|(_, of)| is_field(of));
+        if name != "count" && !is_field(name) && !of_step {
+            unknown(check, place(check, title, name), name, &[]);
+        }
+        None
+    });
+}
+
+fn pieces(
+    check: &mut Check<'_>,
+    title: &Word,
+    hole: &mut dyn FnMut(&mut Check<'_>, &str) -> Option<Piece>,
+) -> Template {
     let mut pieces = Vec::new();
     let mut text = String::new();
     let mut rest = title.text.as_str();
@@ -34,7 +54,7 @@ pub(super) fn template(check: &mut Check<'_>, title: &Word, shape: &mut Shape) -
         if !text.is_empty() {
             pieces.push(Piece::Text(std::mem::take(&mut text)));
         }
-        pieces.extend(hole(check, title, brace[1..end].trim(), shape));
+        pieces.extend(hole(check, brace[1..end].trim()));
         rest = &brace[end + 1..];
     }
     text.push_str(rest);
@@ -53,12 +73,7 @@ fn hole(check: &mut Check<'_>, title: &Word, name: &str, shape: &mut Shape) -> O
     if name == "count" {
         return Some(Piece::Count);
     }
-    // Where it stands in the file, if the title holds no escapes before it.
-    let written = &check.text[title.span.start..title.span.end];
-    let span = written.find(&format!("{{{name}}}")).map_or(title.span, |at| Span {
-        start: title.span.start + at + 1,
-        end: title.span.start + at + 1 + name.len(),
-    });
+    let span = place(check, title, name);
     if let Some((label, field)) = name.split_once('.')
         && check.labels.iter().any(|l| l == label)
         && let Some(step) = shape.steps.iter().position(|s| s.name.as_deref() == Some(label))
@@ -89,15 +104,7 @@ fn hole(check: &mut Check<'_>, title: &Word, name: &str, shape: &mut Shape) -> O
             check.field(&Word { text: field.to_owned(), span });
             return None;
         }
-        let help = if steps.is_empty() {
-            "a hole is {count} or a field".to_owned()
-        } else {
-            format!("a hole is {{count}}, a field, or one of the steps ({}) and a field", steps.join(", "))
-        };
-        let near = super::nearest::nearest(name, field::TABLE.iter().map(|f| f.name).chain(["count"]));
-        let error = check.error(Code::UnknownHole, span, format!("the title has a hole `{name}` that nothing fills"));
-        let error = near.map_or(error.clone().label("unknown"), |near| error.fix(near));
-        check.report(error.help(help));
+        unknown(check, span, name, &steps);
         return None;
     }
     let field = check.field(&Word { text: name.to_owned(), span })?;
@@ -105,4 +112,24 @@ fn hole(check: &mut Check<'_>, title: &Word, name: &str, shape: &mut Shape) -> O
         return Some(Piece::Key(key));
     }
     Some(Piece::Value { step: None, slot: slot(&mut shape.payload, field) })
+}
+
+/// Where a hole stands in the file, if the title holds no escapes before it.
+fn place(check: &Check<'_>, title: &Word, name: &str) -> Span {
+    let written = &check.text[title.span.start..title.span.end];
+    written
+        .find(&format!("{{{name}}}"))
+        .map_or(title.span, |at| Span { start: title.span.start + at + 1, end: title.span.start + at + 1 + name.len() })
+}
+
+fn unknown(check: &mut Check<'_>, span: Span, name: &str, steps: &[&str]) {
+    let help = if steps.is_empty() {
+        "a hole is {count} or a field".to_owned()
+    } else {
+        format!("a hole is {{count}}, a field, or one of the steps ({}) and a field", steps.join(", "))
+    };
+    let near = super::nearest::nearest(name, field::TABLE.iter().map(|f| f.name).chain(["count"]));
+    let error = check.error(Code::UnknownHole, span, format!("the title has a hole `{name}` that nothing fills"));
+    let error = near.map_or(error.clone().label("unknown"), |near| error.fix(near));
+    check.report(error.help(help));
 }

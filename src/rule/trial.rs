@@ -66,8 +66,8 @@ pub struct Expected {
     pub key: Vec<(FieldRef, String)>,
 }
 
-/// Reports what is wrong with a test of the rule of this name and key.
-pub(super) fn check(check: &mut Check<'_>, rule: &str, test: &Test, key: &[FieldRef]) -> Option<Trial> {
+/// Reports what is wrong with a test of the rule of this name and key; that is `None` where the rule has mistakes of its own.
+pub(super) fn check(check: &mut Check<'_>, rule: &str, test: &Test, key: Option<&[FieldRef]>) -> Option<Trial> {
     let reported = check.found.len();
     let (mut samples, mut expects): (Vec<Sample>, Vec<(Vec<Expected>, Span)>) = (Vec::new(), Vec::new());
     for line in &test.lines {
@@ -107,9 +107,9 @@ fn sample(check: &mut Check<'_>, given: &ast::Given) -> Option<Sample> {
     })
 }
 
-fn expected(check: &mut Check<'_>, outcome: &Outcome, key: &[FieldRef]) -> Option<Expected> {
+fn expected(check: &mut Check<'_>, outcome: &Outcome, key: Option<&[FieldRef]>) -> Option<Expected> {
     let count = whole(check, outcome.count.span, &outcome.count.text, 0);
-    let pairs = pairs(check, &outcome.pairs, Some(key));
+    let pairs = pairs(check, &outcome.pairs, key);
     let key = pairs.into_iter().filter_map(|(field, values)| Some((field, values.into_iter().next()?))).collect();
     Some(Expected { count: u64::try_from(count?).ok()?, key })
 }

@@ -4,7 +4,7 @@
 use super::super::ast::{self, ClauseKind, Span, When};
 use super::super::condition::Check;
 use super::super::syntax::CLAUSES;
-use super::super::{form, residual, trial};
+use super::super::{form, residual, title, trial};
 use super::{Clauses, cooldown, exception, no_when, risk, severity, techniques};
 
 /// Reports what is wrong with the clauses of a rule that does not parse as a whole.
@@ -13,7 +13,7 @@ pub(super) fn check(check: &mut Check<'_>, rule: &ast::Rule, clauses: &Clauses<'
     techniques(check, &clauses.attack);
     risk(check, clauses.risk);
     let cooldown = cooldown(check, clauses.cooldown);
-    let shape = match clauses.when {
+    let mut shape = match clauses.when {
         Some(When::Sequence(body) | When::All(body)) if is_broken(rule, body.span) => {
             steps(check, rule, body);
             None
@@ -27,12 +27,16 @@ pub(super) fn check(check: &mut Check<'_>, rule: &ast::Rule, clauses: &Clauses<'
         }
     };
     exception(check, &clauses.excepts);
-    // What a test expects depends on the key.
-    if let Some(shape) = shape {
-        for clause in &rule.clauses {
-            if let (ClauseKind::Test(test), false) = (&clause.kind, is_broken(rule, clause.span)) {
-                trial::check(check, &rule.name.text, test, &shape.key);
-            }
+    let key = shape.as_ref().map(|shape| shape.key.as_slice());
+    for clause in &rule.clauses {
+        if let (ClauseKind::Test(test), false) = (&clause.kind, is_broken(rule, clause.span)) {
+            trial::check(check, &rule.name.text, test, key);
+        }
+    }
+    if let Some(title) = clauses.title {
+        match &mut shape {
+            Some(shape) => drop(title::template(check, title, shape)),
+            None => title::check(check, title),
         }
     }
 }
