@@ -36,7 +36,7 @@ rule w4 { title "w4 {source.ip}" severity low when authentication where source.i
 #[expect(unsafe_code, reason = "the allocator's options are set through its C interface, as the program does")]
 fn main() {
     // SAFETY: the call takes two numbers and may be made at any time; an unknown option is ignored.
-    unsafe { libmimalloc_sys::mi_option_set_default(15, 1000) };
+    unsafe { libmimalloc_sys::mi_option_set_default(15, 10_000) };
     let arguments: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with("--")).collect();
     let made = tempfile::tempdir().expect("a folder for what is made");
     let (lines, rules) = match &arguments[..] {

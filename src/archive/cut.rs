@@ -169,6 +169,7 @@ impl Cutter {
         let sources: Vec<_> = rows.batches().iter().map(sources).collect();
         let (mut lines, mut starts) = (cursor(lines), cursor(offsets));
         let mut digits: [itoa::Buffer; SLOT_COUNT] = std::array::from_fn(|_| itoa::Buffer::new());
+        self.pieces.iter_mut().for_each(|piece| piece.codes.reserve_exact(rows.len()));
         for (row, &(batch, at)) in rows.places().iter().enumerate() {
             let (line, start) = (lines(row), starts(row));
             if row == SAMPLE && !self.is_worth_it() {

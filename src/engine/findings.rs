@@ -28,6 +28,8 @@ pub struct Findings {
     log: Option<(tempfile::TempPath, PathBuf, String)>,
     /// The blocks in memory; the last is being filled.
     blocks: Vec<Vec<u8>>,
+    /// Blocks that were written, to be filled again.
+    spare: Vec<Vec<u8>>,
     file: Option<File>,
     /// Where the blocks before those lie in the file, and where the next one will.
     written: Vec<u64>,
@@ -50,8 +52,8 @@ impl Findings {
     /// None yet; they spill into this folder.
     pub fn new(folder: &Path) -> Findings {
         let folder = folder.to_owned();
-        let (blocks, written, index) = (Vec::new(), Vec::new(), Vec::new());
-        Findings { folder, log: None, blocks, file: None, written, end: 0, index }
+        let (blocks, spare, written, index) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        Findings { folder, log: None, blocks, spare, file: None, written, end: 0, index }
     }
 
     /// None yet; they become the alert log of a data folder that has none, said `at` (µs UTC).
@@ -78,7 +80,7 @@ impl Findings {
                 self.flush()?;
             }
             // An alert is far smaller than what is added here, but for odd ones.
-            self.blocks.push(Vec::with_capacity(BLOCK + BLOCK / 16));
+            self.blocks.push(self.spare.pop().unwrap_or_else(|| Vec::with_capacity(BLOCK + BLOCK / 16)));
         }
         let block = (self.written.len() + self.blocks.len() - 1) as u32;
         let Some(last) = self.blocks.last_mut() else { return Ok(()) };
@@ -100,10 +102,12 @@ impl Findings {
             Some(file) => file,
             none => none.insert(tempfile::tempfile_in(&self.folder)?),
         };
-        for block in self.blocks.drain(..) {
+        for mut block in self.blocks.drain(..) {
             file.write_all(&block)?;
             self.written.push(self.end);
             self.end += block.len() as u64;
+            block.clear();
+            self.spare.push(block);
         }
         Ok(())
     }
