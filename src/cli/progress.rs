@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{HumanCount, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
 /// A bar over `total` bytes; a spinner when that is not known (0).
 pub(super) fn bytes(total: u64, doing: &str) -> ProgressBar {
@@ -16,12 +16,16 @@ pub(super) fn bytes(total: u64, doing: &str) -> ProgressBar {
 
 /// A spinner that counts `things`.
 pub(super) fn count(doing: &str, things: &str) -> ProgressBar {
-    show(ProgressBar::new_spinner(), &format!("{{spinner}} {{msg}} {{human_pos}} {things} ({{per_sec}})"), doing)
+    show(ProgressBar::new_spinner(), &format!("{{spinner}} {{msg}} {{human_pos}} {things} ({{rate}}/s)"), doing)
 }
 
 fn show(bar: ProgressBar, template: &str, doing: &str) -> ProgressBar {
     bar.set_draw_target(ProgressDrawTarget::stderr_with_hz(10));
-    bar.set_style(ProgressStyle::with_template(template).expect("the template is well formed"));
+    let rate = |state: &ProgressState, out: &mut dyn std::fmt::Write| {
+        // A bar that cannot be written is no reason to stop.
+        let _ = write!(out, "{}", HumanCount(state.per_sec() as u64));
+    };
+    bar.set_style(ProgressStyle::with_template(template).expect("the template is well formed").with_key("rate", rate));
     bar.set_message(doing.to_owned());
     bar.enable_steady_tick(Duration::from_millis(200));
     bar
