@@ -127,11 +127,12 @@ impl<'a> Cursor<'a> {
 
     /// The step names of the rule that stand before the place.
     pub(crate) fn labels(&self) -> Vec<&'a str> {
-        let steps = self.before.iter().position(|token| matches!(token.of(self.text), "sequence" | "all"));
-        let Some(steps) = steps else { return Vec::new() };
-        let pairs = self.before[steps..].windows(2);
-        let named = pairs.filter(|pair| pair[0].kind == Kind::Word && pair[1].of(self.text) == ":");
-        named.map(|pair| pair[0].of(self.text)).filter(|label| !label.contains('.')).collect()
+        let pairs = || self.before.windows(2).map(|pair| (pair[0].of(self.text), pair[1].of(self.text), pair[0].kind));
+        let steps = pairs().skip_while(|(when, form, _)| *when != "when" || !matches!(*form, "sequence" | "all"));
+        // Fields of tests are followed by a colon too; steps come before tests.
+        let steps = steps.take_while(|(word, next, _)| *word != "test" || *next == ":");
+        let named = steps.filter(|(_, next, kind)| *kind == Kind::Word && *next == ":");
+        named.map(|(label, ..)| label).collect()
     }
 
     /// The step names of the whole rule, those after the place too.
@@ -141,7 +142,6 @@ impl<'a> Cursor<'a> {
         let Some(item) = place::items(rest).into_iter().next() else { return Vec::new() };
         let before = tokens(&rest[..item.end], item.start);
         let whole = Cursor { text: rest, offset: item.end, token: None, before, next: Vec::new() };
-        // Fields of tests are followed by a colon too; steps come before tests.
         let mut labels: Vec<String> = whole.labels().into_iter().map(str::to_owned).collect();
         labels.dedup();
         labels
@@ -181,6 +181,14 @@ mod tests {
         check("rule a { title \"{so§", "\"{so", Next::Text);
         check("ru§", "ru", Next::Item);
         check("let a = any\n§", "", Next::Item);
+    }
+
+    #[test]
+    fn steps_are_named_behind_their_form_and_before_tests() {
+        let text = "rule a { tags all, x when sequence by k within 1m { fail: any test: any } \
+                    test \"t\" { @0s any { message: \"m\" } expect 1 } }";
+        assert_eq!(Cursor::new(text, text.len()).labels(), ["fail", "test"]);
+        assert_eq!(Cursor::new(text, 12).all_labels(), ["fail", "test"]);
     }
 
     #[test]
