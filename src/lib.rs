@@ -16,6 +16,9 @@
 //! [`archive`], [`query`], [`serve`], and [`engine`], which joins them; [`why`], which explains; [`trial`], which runs the tests inside rules;
 //! [`lsp`], rules as editors see them; [`cli`] is one file a subcommand.
 
+// Where a value must be there, `expect` says why it is.
+#![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::todo, clippy::unimplemented))]
+
 pub mod alert;
 pub mod archive;
 pub mod cli;
