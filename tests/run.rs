@@ -95,6 +95,19 @@ impl Server {
         assert!(Command::new("kill").args([name, &id]).status().expect("kill is there").success());
     }
 
+    /// Ctrl-C until it ends, whatever it waits for. Returns its exit code.
+    pub(crate) fn insist(mut self) -> Option<i32> {
+        let started = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().expect("it is ours") {
+                return status.code();
+            }
+            assert!(started.elapsed() < PATIENCE, "it does not end");
+            self.signal("-INT");
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+
     /// Ctrl-C, and waits for the end.
     pub(crate) fn stop(mut self) {
         self.signal("-INT");
@@ -185,6 +198,27 @@ fn killed_at_any_point_it_loses_nothing_and_repeats_nothing() {
     assert_eq!(ids(&replayed), added);
     let scanned = stdout(&run(["scan", log.to_str().unwrap(), "--output", "json"]));
     assert_eq!(scanned, replayed);
+}
+
+#[test]
+fn it_goes_on_in_the_files_of_a_scan() {
+    let folder = tempfile::tempdir().unwrap();
+    let (logs, data) = (folder.path().join("logs"), folder.path().join("data"));
+    std::fs::create_dir(&logs).unwrap();
+    let (file, folder_of_both, data) = (logs.join("auth.log"), logs.to_str().unwrap(), data.to_str().unwrap());
+    append(&file, &(attack(0, 1, 12) + &attack(100, 2, 6)));
+    append(&logs.join("auth.log.1"), &attack(50, 3, 12));
+    let scanned = run(["scan", folder_of_both, "--data", data]);
+    assert_eq!(scanned.status.code(), Some(1), "{}", stderr(&scanned));
+    let server = Server::start(&["run", "--data", data, "--file", folder_of_both]);
+    // The sixth failure was the last that the scan saw; the window is five minutes.
+    append(&file, &(attack(106, 2, 6) + &attack(400, 4, 12)));
+    let alerts = server.wait_for("the last attack", |alerts| brute_force(alerts).contains("203.0.113.4"));
+    let sources = brute_force(&alerts);
+    assert_eq!(sources, (1..=4).map(|n| format!("203.0.113.{n}")).collect());
+    server.stop();
+    let count = run(["sql", "--data", data, "--output", "csv", "select count(*), count(distinct event.id) from events"]);
+    assert_eq!(stdout(&count).lines().nth(1), Some("48,48"), "{}", stdout(&count));
 }
 
 #[test]

@@ -1,11 +1,12 @@
 //! Finite inputs straight to Parquet, without the log. Nothing is visible before [`BulkWriter::finish`].
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::manifest::Manifest;
+use super::manifest::{Checkpoint, Manifest};
 use super::part::Encoding;
 use super::sink::Sink;
 use super::{ArchiveError, layout, recover};
@@ -39,6 +40,13 @@ impl BulkWriter {
     /// Takes a batch.
     pub fn append(&mut self, batch: &EventBatch) -> Result<(), ArchiveError> {
         self.sink.push(batch)
+    }
+
+    /// Notes how far files were read, for whoever follows them later.
+    pub fn reached(&mut self, checkpoints: Vec<Checkpoint>) {
+        let reached: HashSet<_> = checkpoints.iter().map(Checkpoint::key).collect();
+        self.manifest.checkpoints.retain(|known| !reached.contains(&known.key()));
+        self.manifest.checkpoints.extend(checkpoints);
     }
 
     /// Writes what is left and publishes all of it. A writer that is dropped instead leaves nothing visible.

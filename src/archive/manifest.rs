@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::{ArchiveError, layout};
+use crate::event::raw::RawLog;
 
 const FORMAT: u32 = 1;
 
@@ -83,8 +84,22 @@ pub struct Checkpoint {
 }
 
 impl Checkpoint {
+    /// Behind a block; `None` when it is of no file.
+    pub(crate) fn behind(block: &RawLog) -> Option<Checkpoint> {
+        let file = block.source.file.as_ref()?;
+        Some(Checkpoint {
+            source: block.source.name.to_string(),
+            path: file.path.clone(),
+            device: file.device,
+            inode: file.inode,
+            offset: block.offset + block.lines.len() as u64,
+            fingerprint: file.fingerprint.hash,
+            fingerprint_len: file.fingerprint.length,
+        })
+    }
+
     /// What tells one file from another.
-    pub(super) fn key(&self) -> (u64, u64, PathBuf) {
+    pub(crate) fn key(&self) -> (u64, u64, PathBuf) {
         (self.device, self.inode, self.path.clone())
     }
 }

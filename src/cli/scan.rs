@@ -34,7 +34,8 @@ pub(super) struct Arguments {
     rules: Rules,
     #[command(flatten)]
     reading: Reading,
-    /// Also archive the events in this folder, for SQL and replay
+    /// Also archive the events in this folder, for SQL and replay; `weir run` goes on from there,
+    /// in files too
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
     #[command(flatten)]
@@ -168,6 +169,7 @@ fn read_one(
         read.counts += ingest.push(&block, &mut batches);
         progress(block.lines.len() as u64);
         batches.drain(..).try_for_each(|batch| feed.send(batch))?;
+        feed.reached(&block);
     }
     Ok(())
 }

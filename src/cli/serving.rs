@@ -130,7 +130,7 @@ async fn run(settings: Settings) -> anyhow::Result<ExitCode> {
     let ended = tokio::select! {
         interrupted = interrupted() => {
             interrupted?;
-            eprintln!("weir: stopping, storing what was received");
+            eprintln!("weir: stopping, storing what was received; Ctrl-C again does not wait for that");
             ExitCode::SUCCESS
         }
         Some(process) = another(&mut left) => {
@@ -148,10 +148,11 @@ async fn run(settings: Settings) -> anyhow::Result<ExitCode> {
     let joined = tokio::task::spawn_blocking(move || engine.join());
     tokio::select! {
         joined = joined => joined??,
-        // The other processes may take their time.
-        interrupted = interrupted(), if cluster.is_some() => {
+        // The other processes may take their time, and a full disk for ever.
+        interrupted = interrupted() => {
             interrupted?;
-            anyhow::bail!("stopped before the other processes did; what was accepted is on disk");
+            let before = if cluster.is_some() { "the other processes did" } else { "all was stored" };
+            anyhow::bail!("stopped before {before}; what was accepted is on disk, and files are read on from there");
         }
     }
     if let Some(uploads) = uploads {

@@ -14,9 +14,10 @@ use super::EngineError;
 use super::findings::Findings;
 use super::judge::Judge;
 use super::record::record;
-use crate::archive::BulkWriter;
+use crate::archive::{BulkWriter, Checkpoint};
 use crate::correlate::spool::{Overflow, Spool, SpoolError};
 use crate::correlate::{self, Emit, Input, Outputs, changes};
+use crate::event::raw::RawLog;
 use crate::event::{EventBatch, time};
 use crate::matching::MatchRow;
 use crate::rule::plan::Program;
@@ -46,6 +47,8 @@ pub struct Feed {
     span: u64,
     out: Sender<Bundle>,
     archived: bool,
+    /// How far files were read.
+    checkpoints: Vec<Checkpoint>,
     /// Rows of the last batch: room for as many is made for the next.
     expected: usize,
 }
@@ -67,7 +70,7 @@ pub struct Closed;
 
 impl Feed {
     pub(super) fn new(judge: Judge, out: Sender<Bundle>, archived: bool) -> Feed {
-        Feed { judge, span: 0, out, archived, expected: 0 }
+        Feed { judge, span: 0, out, archived, checkpoints: Vec::new(), expected: 0 }
     }
 
     /// From the event of this number on another one judges.
@@ -85,6 +88,15 @@ impl Feed {
         let greatest = batch.times().iter().copied().max().unwrap_or(i64::MIN);
         let batch = self.archived.then_some(batch);
         self.out.send(Bundle { batch, rows, late, span: self.span, greatest }).map_err(|_| Closed)
+    }
+
+    /// Says that all events of a file up to and with those of this block were sent.
+    pub fn reached(&mut self, block: &RawLog) {
+        let Some(checkpoint) = Checkpoint::behind(block) else { return };
+        match self.checkpoints.last_mut() {
+            Some(last) if last.key() == checkpoint.key() => *last = checkpoint,
+            Some(_) | None => self.checkpoints.push(checkpoint),
+        }
     }
 
     /// Says that there were events up to this time (µs) which no rule can match, so that they were not read.
@@ -154,7 +166,7 @@ fn attempt<T: Send>(
         None => Findings::new(&folder),
     };
     std::thread::scope(|scope| {
-        let producer = scope.spawn(move || produce(&mut feed));
+        let producer = scope.spawn(move || (produce(&mut feed), feed.checkpoints));
         let collector = scope.spawn(|| collect(program, outputs, findings));
         let (batches, writer) = match archive {
             Some(writer) => {
@@ -164,13 +176,14 @@ fn attempt<T: Send>(
             None => (None, None),
         };
         let correlated = correlate(settings, overflow, &folder, bundles, batches, input, progress);
-        let produced = producer.join().map_err(|_| EngineError::Stage("parsing"))?;
+        let (produced, checkpoints) = producer.join().map_err(|_| EngineError::Stage("parsing"))?;
         progress(Phase::Archiving);
         let written = writer.map_or(Ok(Ok(None)), |w| w.join()).map_err(|_| EngineError::Stage("archive"))?;
         let mut alerts = collector.join().map_err(|_| EngineError::Stage("alert"))?;
         // The archive's error first: it is why the others stopped.
         match (written, correlated) {
-            (Ok(Some(writer)), Ok(())) => {
+            (Ok(Some(mut writer)), Ok(())) => {
+                writer.reached(checkpoints);
                 writer.finish()?;
                 let findings = alerts.as_mut().map_err(|_| EngineError::Stage("alert"))?;
                 findings.publish().map_err(disk(findings.folder()))?;

@@ -248,7 +248,7 @@ impl Pipeline {
         self.metrics.parsed(&source.name, counts.events, counts.parse_failures);
         self.metrics.duplicates(&source.name, counts.duplicates);
         let batches: Vec<EventBatch> = batches.into_iter().map(|b| self.mark(&source, b, block.received)).collect();
-        let checkpoint = checkpoint(&block);
+        let checkpoint = Checkpoint::behind(&block);
         let ingest::Counts { events, parse_failures, duplicates, .. } = counts;
         let receipt = Receipt { events, parse_failures, duplicates };
         Accepted { source: source.name, batches, checkpoint, acknowledge: block.acknowledge, receipt }
@@ -292,17 +292,4 @@ fn matched(program: &Program, matcher: &Matcher, scratch: &mut Scratch, batch: &
     matcher.matches(batch, scratch, &mut rows);
     drop_late(program, batch, &mut rows);
     rows
-}
-
-fn checkpoint(block: &RawLog) -> Option<Checkpoint> {
-    let file = block.source.file.as_ref()?;
-    Some(Checkpoint {
-        source: block.source.name.to_string(),
-        path: file.path.clone(),
-        device: file.device,
-        inode: file.inode,
-        offset: block.offset + block.lines.len() as u64,
-        fingerprint: file.fingerprint.hash,
-        fingerprint_len: file.fingerprint.length,
-    })
 }

@@ -154,8 +154,12 @@ fn a_full_disk_refuses_and_goes_on_once_there_is_room() {
     let expected = sorted(&taken);
     let seen = small.seen().join("data");
     wait("the file's lines", || lines(&seen).len() >= expected.len());
-    server.stop();
     assert_eq!(lines(&seen), expected, "each once");
+    // Full again: nobody has to wait for room.
+    drop(std::fs::File::create(&ballast).unwrap().write_all(&vec![1; 1 << 20]));
+    append(&log, &from_file.replace("h p", "g p"));
+    wait("the disk to be full again", || health(&server).0 == 503);
+    assert_eq!(server.insist(), Some(2));
 }
 
 #[test]
