@@ -180,11 +180,10 @@ fn episodes(rule: &Rule) -> Stage {
 /// The lists that are followed while running.
 fn followed<'a>(predicate: &Predicate, program: &'a Program, lists: &mut BTreeSet<&'a str>) {
     match predicate {
-        Predicate::Constant(_) => {}
         Predicate::Atom(Atom { test: Test::Listed(list), .. }) => {
             lists.extend(program.lists.get(*list as usize).map(|list| list.name.as_str()));
         }
-        Predicate::Atom(_) => {}
+        Predicate::Constant(_) | Predicate::Atom(_) => {}
         Predicate::And(parts) | Predicate::Or(parts) => parts.iter().for_each(|part| followed(part, program, lists)),
         Predicate::Not(inner) => followed(inner, program, lists),
     }
