@@ -30,7 +30,7 @@ use weir::event::raw::{RawLog, Source};
 use weir::event::time::{self, SECOND, rfc3339};
 use weir::ingest;
 use weir::metrics::Metrics;
-use weir::rule::{self, SourceFile};
+use weir::rule;
 use weir::serve::live::{Hub, Kind, Settings};
 
 #[global_allocator]
@@ -49,8 +49,7 @@ fn main() {
     let at = |i: usize, default| numbers.get(i).copied().unwrap_or(default);
     let (seconds, rate, correlation, single) = (at(0, 20), at(1, 50_000), at(2, 200), at(3, 3_000));
     let text = rules(correlation, single);
-    let files = [SourceFile { name: "bench.weir".into(), text }];
-    let compiled = rule::compile(&files, &|_| Err(std::io::ErrorKind::NotFound.into()));
+    let compiled = rule::compile_alone("bench.weir", &text);
     assert!(!compiled.has_errors(), "{:?}", compiled.diagnostics.first());
     let data = tempfile::tempdir().expect("a folder");
     let runtime =

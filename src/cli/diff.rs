@@ -102,13 +102,13 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let (read, mut was) = alerts_of(&before, "rules before")?;
     let (read_after, mut is) = alerts_of(&after, "rules after")?;
     let differences = difference::compare(&edit, &mut was, &mut is, &asked)?;
-    let found = output::Found { edit: &edit, differences: &differences };
     let mut out = io::BufWriter::with_capacity(alerts::BUFFER, io::stdout().lock());
     match arguments.output {
         output::Output::Text => {
-            found.text(&mut was.sorted(), &mut is.sorted(), arguments.examples, &mut out, alerts::has_color())?;
+            let (examples, color) = (arguments.examples, alerts::has_color());
+            output::text(&differences, &mut was.sorted(), &mut is.sorted(), examples, &mut out, color)?;
         }
-        output::Output::Json => found.json(&mut was.sorted(), &mut is.sorted(), &mut out)?,
+        output::Output::Json => output::json(&edit, &differences, &mut was.sorted(), &mut is.sorted(), &mut out)?,
     }
     out.flush()?;
     drop(out);

@@ -86,12 +86,11 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
             Output::Graph => write!(out, "{}", graph::boxes(program, at, load))?,
             Output::Dot => write!(out, "{}", graph::dot(program, at, load))?,
             Output::Json => {
-                let parts = size::size(rule, load);
                 let object = serde_json::json!({
                     "rule": rule.name,
                     "explain": explain::explain(rule, &program.lists),
                     "dot": graph::dot(program, at, load),
-                    "keeps": parts,
+                    "keeps": size::size(rule, load),
                 });
                 writeln!(out, "{object}")?;
             }

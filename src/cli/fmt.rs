@@ -102,13 +102,9 @@ fn one(arguments: &Arguments, path: &Path, text: &str, count: &mut Count) -> any
     count.all += 1;
     let formatted = match format::format(text) {
         Ok(formatted) => formatted,
-        Err(error @ Unformattable::Syntax { .. }) => {
-            eprintln!("weir: {name}, {error}");
-            count.wrong += 1;
-            return Ok(());
-        }
-        Err(error @ Unformattable::Bug) => {
-            eprintln!("weir: {name}: {error}");
+        Err(error) => {
+            let colon = if matches!(error, Unformattable::Bug) { ":" } else { "," };
+            eprintln!("weir: {name}{colon} {error}");
             count.wrong += 1;
             return Ok(());
         }

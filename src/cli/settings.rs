@@ -2,7 +2,7 @@
 //!
 //! What stands on the command line or in the environment counts; of what does not, the file says how it is.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -85,15 +85,10 @@ impl SettingsFile {
         let options = read(&self.path)?;
         let Arguments { keep, file: files, .. } = arguments(&self.path, &options, &self.given)?;
         let keep = Retention::new(keep.iter().map(String::as_str)).map_err(|wrong| vec![wrong])?;
-        let names = |before: &Options, after: &Options| -> Vec<String> {
-            let of = before.keys().chain(after.keys()).filter(|name| before.get(*name) != after.get(*name));
-            let mut names: Vec<String> = of.filter(|name| !self.given.contains_key(*name)).cloned().collect();
-            names.sort();
-            names.dedup();
-            names
-        };
+        let names: BTreeSet<String> = state.options.keys().chain(options.keys()).cloned().collect();
+        let counts = |name: &String| !self.given.contains_key(name) && state.options.get(name) != options.get(name);
         let at_once = |name: &String| AT_ONCE.contains(&name.as_str());
-        let (changed, mut later): (Vec<_>, Vec<_>) = names(&state.options, &options).into_iter().partition(at_once);
+        let (changed, mut later): (Vec<_>, Vec<_>) = names.into_iter().filter(counts).partition(at_once);
         later.retain(|name| self.first.get(name) != options.get(name));
         state.options = options;
         Ok(Reread { changed, later, keep, files })

@@ -142,12 +142,11 @@ fn salts(program: &Program) -> Vec<Option<u64>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rule::{SourceFile, compile};
+    use crate::rule::compile_alone;
 
     fn program(names: &[&str]) -> Arc<Program> {
         let rule = |name: &&str| format!("rule {name} {{ when any by source.ip within 5m having count() >= 3 }}\n");
-        let file = SourceFile { name: "a.weir".into(), text: names.iter().map(rule).collect() };
-        Arc::new(compile(&[file], &|_| Err(std::io::ErrorKind::NotFound.into())).program)
+        Arc::new(compile_alone("a.weir", &names.iter().map(rule).collect::<String>()).program)
     }
 
     fn by_name(roster: &Roster, program: &Arc<Program>) -> Roster {

@@ -191,12 +191,11 @@ pub fn compare(
     }
     let alone = |rule: usize| {
         let is_renamed = matches!(rules[rule].fate, Some(Fate::Renamed(_)));
-        let forms = [before, after].map(|program| program.position(names[rule]));
-        let single = |program: &Program, at: Option<u32>| {
-            at.is_some_and(|at| matches!(program.rules[at as usize].form, Form::Single))
-        };
+        let place = |program: &Program| program.position(names[rule]).map(|at| at as usize);
+        let single =
+            |program: &Program| place(program).is_some_and(|at| matches!(program.rules[at].form, Form::Single));
         // Alerts of single events have nothing to do with one another.
-        !is_renamed && (single(before, forms[0]) || single(after, forms[1]))
+        !is_renamed && (single(before) || single(after))
     };
     let alone: Vec<bool> = (0..rules.len()).map(alone).collect();
     for (was, is) in pairs(gone, came, &alone) {

@@ -43,22 +43,19 @@ impl Edit {
     pub fn between(old: Rules, new: Rules) -> Edit {
         let (before, after) = (&old.program, &new.program);
         let mut fates = BTreeMap::new();
-        let gone: Vec<u32> = numbers(before).filter(|r| after.position(name(before, *r)).is_none()).collect();
-        let mut went: BTreeSet<u32> = gone.iter().copied().collect();
+        let gone: BTreeSet<u32> = numbers(before).filter(|r| after.position(name(before, *r)).is_none()).collect();
+        let mut went = gone.clone();
         for rule in numbers(after) {
             let fate = match before.position(name(after, rule)) {
                 Some(was) if same(after, rule, before, was) => continue,
                 Some(_) => Fate::Edited,
-                None => {
-                    let was = gone.iter().find(|was| went.contains(was) && same(after, rule, before, **was));
-                    match was {
-                        Some(was) => {
-                            went.remove(was);
-                            Fate::Renamed(name(before, *was).to_owned())
-                        }
-                        None => Fate::Added,
+                None => match went.iter().copied().find(|was| same(after, rule, before, *was)) {
+                    Some(was) => {
+                        went.remove(&was);
+                        Fate::Renamed(name(before, was).to_owned())
                     }
-                }
+                    None => Fate::Added,
+                },
             };
             fates.insert(name(after, rule).to_owned(), fate);
         }
@@ -71,8 +68,7 @@ impl Edit {
             touched.insert(reached);
         }
         let untouched = numbers(after).filter(|rule| !touched.contains(name(after, *rule))).count();
-        let programs = edges.map(|(program, sees)| Arc::new(needed(program, &sees, &touched)));
-        let [before, after] = programs;
+        let [before, after] = edges.map(|(program, sees)| Arc::new(needed(program, &sees, &touched)));
         let (old, new) = (Rules { program: before, ..old }, Rules { program: after, ..new });
         Edit { old, new, fates, untouched }
     }

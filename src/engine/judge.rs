@@ -151,11 +151,10 @@ impl Part {
 mod tests {
     use super::*;
     use crate::event::{BatchBuilder, field};
-    use crate::rule::{SourceFile, compile};
+    use crate::rule::compile_alone;
 
     fn program(text: &str) -> Arc<Program> {
-        let file = SourceFile { name: "a.weir".into(), text: text.to_owned() };
-        let compiled = compile(&[file], &|_| Err(std::io::ErrorKind::NotFound.into()));
+        let compiled = compile_alone("a.weir", text);
         assert!(!compiled.has_errors(), "{:?}", compiled.diagnostics);
         Arc::new(compiled.program)
     }

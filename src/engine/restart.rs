@@ -312,14 +312,13 @@ pub(super) fn replay(
 mod tests {
     use super::*;
     use crate::event::EventId;
-    use crate::rule::{SourceFile, compile};
+    use crate::rule::compile_alone;
 
     #[test]
     fn each_rule_has_a_floor_of_its_own() {
         let text = "rule a { when any where event.code == \"1\" }
             rule b { when any by source.ip within 10s having count() >= 3 cooldown 5s }";
-        let file = SourceFile { name: "a.weir".into(), text: text.to_owned() };
-        let program = compile(&[file], &|_| Err(std::io::ErrorKind::NotFound.into())).program;
+        let program = compile_alone("a.weir", text).program;
         let floors = |said: &BTreeMap<AlertId, Alert>, least| {
             let floors = Floors::new(program.rules.iter(), said, 100_000_000, least);
             (floors.exact("a"), floors.exact("b"), floors.from)

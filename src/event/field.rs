@@ -251,6 +251,11 @@ pub fn by_name(name: &str) -> Option<FieldId> {
     INDEX.get(name).copied()
 }
 
+/// Whether this is the name of a field, be it one without a column.
+pub fn is_known(name: &str) -> bool {
+    by_name(name).is_some() || name.starts_with(EXTRA_PREFIX)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -217,12 +217,7 @@ pub(crate) fn rule(analysis: &Analysis, name: &str) -> Option<String> {
     };
     let (form, keeps) = explain::brief(rule);
     let (file, written) = analysis.rules().find(|(_, written)| written.name.text == name)?;
-    let title = written.clauses.iter().find_map(|clause| match &clause.kind {
-        crate::rule::ast::ClauseKind::Title(_) => {
-            analysis.text(file)[clause.span.start..clause.span.end].strip_prefix("title").map(str::trim)
-        }
-        _ => None,
-    });
+    let title = written.titles().next().map(|title| &analysis.text(file)[title.span.start..title.span.end]);
     let mut out = format!("rule `{name}`, severity {}\n\n", rule.severity);
     title.iter().for_each(|title| out += &format!("{title}\n\n"));
     rule.description.iter().for_each(|text| out += &format!("{text}\n\n"));

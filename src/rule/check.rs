@@ -74,8 +74,7 @@ fn assemble(check: &mut Check<'_>, rule: &ast::Rule, clauses: &Clauses<'_>) -> O
     let retro = retro(check, clauses.retro);
     let name = &rule.name.text;
     let key = shape.as_ref().map(|shape| shape.key.as_slice());
-    let checked = clauses.tests.iter().filter_map(|test| trial::check(check, name, test, key));
-    let trials: Vec<Trial> = checked.collect();
+    let trials: Vec<Trial> = clauses.tests.iter().filter_map(|test| trial::check(check, name, test, key)).collect();
     let Some(mut shape) = shape else {
         clauses.title.iter().for_each(|title| title::check(check, title));
         return None;

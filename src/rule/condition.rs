@@ -156,7 +156,7 @@ impl<'a> Check<'a> {
         }
         if let Some((label, own)) = word.text.split_once('.')
             && self.labels.iter().any(|l| l == label)
-            && (field::by_name(own).is_some() || own.starts_with(field::EXTRA_PREFIX))
+            && field::is_known(own)
         {
             let message = format!("`{}` is a field of a step: here stands one of this step's own event", word.text);
             self.report(

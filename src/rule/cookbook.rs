@@ -41,7 +41,6 @@ fn the_index_names_every_recipe_by_its_question() {
         let question = text.lines().next().unwrap().trim_start_matches("# ");
         assert!(question.ends_with('?'), "{name} begins with no question");
         assert!(text.contains(&format!("\nrule {name} {{")), "the rule of {name}.weir has another name");
-        assert_eq!(super::format::format(&text).unwrap(), text, "weir fmt examples/cookbook");
         let line = format!("- [{question}](cookbook/{name}.weir)\n");
         assert!(index.contains(&line), "examples/cookbook.md lacks: {line}");
         recipes += 1;

@@ -110,7 +110,7 @@ fn path<'a: 'e, 'e>(check: &mut Check<'a>, list_allowed: bool, value: &'e Value)
         residual::refuse(check, value);
         return None;
     }
-    if field::by_name(name).is_some() || name.starts_with(field::EXTRA_PREFIX) {
+    if field::is_known(name) {
         let message = format!("`{name}` is a field, and a field is compared with a value");
         check.report(
             check.error(Code::FieldWithField, value.span, message).label("another field").help(

@@ -5,9 +5,8 @@
 //! the tokens, the comments and where blank lines are kept, all of which the output has as well: so that it is its
 //! own canonical form.
 
-use super::ast::Span;
+use super::SourceFile;
 use super::diagnostic::{Diagnostic, locate};
-use super::{SourceFile, syntax};
 
 mod clause;
 mod item;
@@ -66,10 +65,4 @@ fn wrong(text: &str, diagnostic: Diagnostic) -> Unformattable {
     locate(&mut all, &[SourceFile { name: "".into(), text: text.to_owned() }]);
     let Diagnostic { place, message, .. } = all.swap_remove(0);
     Unformattable::Syntax { line: place.line, column: place.column, message }
-}
-
-/// A diagnostic of what the grammar does not know; the compiler finds the same.
-fn unread(at: usize) -> Diagnostic {
-    let span = Span { start: at, end: at + 1 };
-    Diagnostic::error(super::code::Code::Syntax, &"".into(), span, "this is not part of a rule, a `let` or a list")
 }

@@ -76,11 +76,10 @@ mod tests {
             Item::Let(_) | Item::List(_) => None,
         }) {
             let name = &rule.name.text;
-            let clauses = || rule.clauses.iter().map(|clause| &clause.kind);
-            assert!(clauses().any(|kind| matches!(kind, ClauseKind::FalsePositives(_))), "{name}: no falsepositives");
-            let tests = clauses().filter_map(|kind| if let ClauseKind::Test(test) = kind { Some(test) } else { None });
-            let fires: Vec<bool> = tests
-                .flat_map(|test| &test.lines)
+            let benign = rule.clauses.iter().any(|clause| matches!(clause.kind, ClauseKind::FalsePositives(_)));
+            assert!(benign, "{name}: no falsepositives");
+            let fires: Vec<bool> = rule
+                .test_lines()
                 .filter_map(|line| if let TestLine::Expect(outcomes, _) = line { outcomes.last() } else { None })
                 .map(|outcome| outcome.count.text != "0")
                 .collect();

@@ -19,7 +19,7 @@ mod piece;
 mod recover;
 
 /// The pest parser; `Rule` names the grammar's rules.
-pub(super) mod grammar {
+mod grammar {
     #![allow(missing_docs, unreachable_pub)]
     #[derive(pest_derive::Parser)]
     #[grammar = "rule/grammar.pest"]

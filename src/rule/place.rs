@@ -8,7 +8,7 @@ use pest::Parser;
 use pest::error::{ErrorVariant, InputLocation};
 
 use super::ast::Span;
-use super::parse::{Rule, grammar::Grammar};
+use super::parse::{Grammar, Rule};
 use super::split::{split, starts_item};
 use super::syntax::CLAUSES;
 

@@ -6,7 +6,7 @@ use super::code::Code;
 use super::condition::Check;
 use super::form::{Shape, slot};
 use super::plan::{Piece, Template};
-use crate::event::field::{self, EXTRA_PREFIX};
+use crate::event::field;
 
 /// The template of a title. `{{` and `}}` stand for braces.
 pub(super) fn template(check: &mut Check<'_>, title: &Word, shape: &mut Shape) -> Template {
@@ -15,10 +15,9 @@ pub(super) fn template(check: &mut Check<'_>, title: &Word, shape: &mut Shape) -
 
 /// Reports what is wrong with the title of a rule whose `when` has mistakes: nobody knows all of its steps.
 pub(super) fn check(check: &mut Check<'_>, title: &Word) {
-    let is_field = |name: &str| field::by_name(name).is_some() || name.starts_with(EXTRA_PREFIX);
     pieces(check, title, &mut |check, name| {
-        let of_step = name.split_once('.').is_some_and(|(_, of)| is_field(of));
-        if name != "count" && !is_field(name) && !of_step {
+        let of_step = name.split_once('.').is_some_and(|(_, of)| field::is_known(of));
+        if name != "count" && !field::is_known(name) && !of_step {
             unknown(check, place(check, title, name), name, &[]);
         }
         None
@@ -77,7 +76,7 @@ fn hole(check: &mut Check<'_>, title: &Word, name: &str, shape: &mut Shape) -> O
     if let Some((label, field)) = name.split_once('.')
         && check.labels.iter().any(|l| l == label)
         && let Some(step) = shape.steps.iter().position(|s| s.name.as_deref() == Some(label))
-        && (field::by_name(field).is_some() || field.starts_with(EXTRA_PREFIX))
+        && field::is_known(field)
     {
         let field = check.field(&Word { text: field.to_owned(), span })?;
         if let Some(key) = shape.steps[step].key.iter().position(|k| *k == field) {
@@ -95,7 +94,7 @@ fn hole(check: &mut Check<'_>, title: &Word, name: &str, shape: &mut Shape) -> O
         }
         return Some(Piece::Value { step: Some(step), slot: slot(&mut shape.payload, field) });
     }
-    if field::by_name(name).is_none() && !name.starts_with(EXTRA_PREFIX) {
+    if !field::is_known(name) {
         let steps: Vec<&str> = shape.steps.iter().filter_map(|s| s.name.as_deref()).collect();
         let steps: Vec<&str> = steps.into_iter().filter(|name| check.labels.iter().any(|l| l == name)).collect();
         let first = name.split('.').next().unwrap_or(name);

@@ -220,8 +220,7 @@ impl Hub {
         let mut state = self.state();
         state.rates.tick(now);
         state.budget = self.settings.sample;
-        let stats = self.summary(&state).to_string();
-        state.tell(Kind::Stats, stats, self.settings.backlog);
+        self.tell_stats(&mut state);
     }
 
     /// What a stage cannot do right now (for a full disk), for the page and `/health`; `None` when it can.
@@ -232,8 +231,7 @@ impl Hub {
                 Some(what) => state.trouble.insert(stage, what),
                 None => state.trouble.remove(&stage),
             };
-            let stats = self.summary(&state).to_string();
-            state.tell(Kind::Stats, stats, self.settings.backlog);
+            self.tell_stats(&mut state);
         }
     }
 
@@ -252,8 +250,7 @@ impl Hub {
         let mut state = self.state();
         if state.rules.trouble != what {
             state.rules.trouble = what;
-            let stats = self.summary(&state).to_string();
-            state.tell(Kind::Stats, stats, self.settings.backlog);
+            self.tell_stats(&mut state);
         }
     }
 
@@ -262,8 +259,7 @@ impl Hub {
         let mut state = self.state();
         if state.settings != what {
             state.settings = what;
-            let stats = self.summary(&state).to_string();
-            state.tell(Kind::Stats, stats, self.settings.backlog);
+            self.tell_stats(&mut state);
         }
     }
 
@@ -290,6 +286,11 @@ impl Hub {
     /// Ends every stream, so that the server can go down.
     pub fn close(&self) {
         self.state().sender = None;
+    }
+
+    fn tell_stats(&self, state: &mut State) {
+        let stats = self.summary(state).to_string();
+        state.tell(Kind::Stats, stats, self.settings.backlog);
     }
 
     /// The counts that every `stats` message carries.

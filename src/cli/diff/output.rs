@@ -14,8 +14,6 @@ use crate::engine::findings::Sorted;
 
 /// Indent of what stands below a rule.
 const INDENT: &str = "    ";
-/// Fields that always differ in an alert that moved, and say nothing.
-const OF_PLACE: [&str; 1] = ["evidence"];
 
 /// How differences are printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -26,76 +24,75 @@ pub(in crate::cli) enum Output {
     Json,
 }
 
-/// What was found.
-pub(super) struct Found<'a> {
-    pub(super) edit: &'a Edit,
-    pub(super) differences: &'a Differences,
+/// Rules with differences, each with its first examples, and those without.
+pub(super) fn text(
+    differences: &Differences,
+    old: &mut Sorted<'_>,
+    new: &mut Sorted<'_>,
+    examples: usize,
+    out: &mut impl Write,
+    color: bool,
+) -> io::Result<()> {
+    let Differences { all, rules } = differences;
+    let mut of_rule: Vec<Vec<&Difference>> = vec![Vec::new(); rules.len()];
+    // Only what is shown is looked at again.
+    for difference in all.iter().filter(|_| examples > 0) {
+        let shown = &mut of_rule[difference.rule];
+        if shown.len() < examples {
+            shown.push(difference);
+        }
+    }
+    let (mut sum, mut quiet) = (Count::default(), Vec::new());
+    for (rule, shown) in rules.iter().zip(of_rule) {
+        sum.add(&rule.count);
+        if rule.count.differing() == 0 {
+            quiet.push(rule);
+            continue;
+        }
+        writeln!(out, "{}", head(rule))?;
+        for difference in shown {
+            example(difference, old, new, out, color)?;
+        }
+        let more = rule.count.differing().saturating_sub(examples);
+        if more > 0 && examples > 0 {
+            writeln!(out, "{INDENT}and {more} more (--examples {}, or --output json)", rule.count.differing())?;
+        }
+        writeln!(out)?;
+    }
+    for rule in quiet.iter().filter(|rule| rule.fate.as_ref().is_some_and(|fate| *fate != Fate::Reached)) {
+        writeln!(out, "{}", head(rule))?;
+    }
+    writeln!(out, "all: {}", numbers(&sum))
 }
 
-impl Found<'_> {
-    /// Rules with differences, each with its first examples, and those without.
-    pub(super) fn text(
-        &self,
-        old: &mut Sorted<'_>,
-        new: &mut Sorted<'_>,
-        examples: usize,
-        out: &mut impl Write,
-        color: bool,
-    ) -> io::Result<()> {
-        let Differences { all, rules } = self.differences;
-        let mut of_rule: Vec<Vec<&Difference>> = vec![Vec::new(); rules.len()];
-        // Only what is shown is looked at again.
-        for difference in all.iter().filter(|_| examples > 0) {
-            let shown = &mut of_rule[difference.rule];
-            if shown.len() < examples {
-                shown.push(difference);
+/// An object a difference, and a last one with the numbers.
+pub(super) fn json(
+    edit: &Edit,
+    differences: &Differences,
+    old: &mut Sorted<'_>,
+    new: &mut Sorted<'_>,
+    out: &mut impl Write,
+) -> io::Result<()> {
+    let Differences { all, rules } = differences;
+    for difference in all {
+        let mut object = json!({
+            "difference": difference.kind,
+            "rule": rules[difference.rule].name,
+        });
+        if matches!(difference.kind, Kind::Changed | Kind::Moved) {
+            object["fields"] = difference.fields().collect();
+        }
+        for (name, alert) in [("old", read::<Value>(old, difference.old)?), ("new", read(new, difference.new)?)] {
+            if let Some(alert) = alert {
+                object[name] = alert;
             }
         }
-        let (mut sum, mut quiet) = (Count::default(), Vec::new());
-        for (rule, shown) in rules.iter().zip(of_rule) {
-            sum.add(&rule.count);
-            if rule.count.differing() == 0 {
-                quiet.push(rule);
-                continue;
-            }
-            writeln!(out, "{}", head(rule))?;
-            for difference in shown {
-                example(difference, old, new, out, color)?;
-            }
-            let more = rule.count.differing().saturating_sub(examples);
-            if more > 0 && examples > 0 {
-                writeln!(out, "{INDENT}and {more} more (--examples {}, or --output json)", rule.count.differing())?;
-            }
-            writeln!(out)?;
-        }
-        for rule in quiet.iter().filter(|rule| rule.fate.as_ref().is_some_and(|fate| *fate != Fate::Reached)) {
-            writeln!(out, "{}", head(rule))?;
-        }
-        writeln!(out, "all: {}", numbers(&sum))
+        writeln!(out, "{object}")?;
     }
-
-    /// An object a difference, and a last one with the numbers.
-    pub(super) fn json(&self, old: &mut Sorted<'_>, new: &mut Sorted<'_>, out: &mut impl Write) -> io::Result<()> {
-        for difference in &self.differences.all {
-            let mut object = json!({
-                "difference": difference.kind,
-                "rule": self.differences.rules[difference.rule].name,
-            });
-            if matches!(difference.kind, Kind::Changed | Kind::Moved) {
-                object["fields"] = difference.fields().collect();
-            }
-            for (name, alert) in [("old", read::<Value>(old, difference.old)?), ("new", read(new, difference.new)?)] {
-                if let Some(alert) = alert {
-                    object[name] = alert;
-                }
-            }
-            writeln!(out, "{object}")?;
-        }
-        let mut sum = Count::default();
-        self.differences.rules.iter().for_each(|rule| sum.add(&rule.count));
-        let rules: Vec<Value> = self.differences.rules.iter().map(summary).collect();
-        writeln!(out, "{}", json!({ "summary": { "alerts": sum, "rules": rules, "untouched": self.edit.untouched } }))
-    }
+    let mut sum = Count::default();
+    rules.iter().for_each(|rule| sum.add(&rule.count));
+    let rules: Vec<Value> = rules.iter().map(summary).collect();
+    writeln!(out, "{}", json!({ "summary": { "alerts": sum, "rules": rules, "untouched": edit.untouched } }))
 }
 
 fn read<T: DeserializeOwned>(alerts: &mut Sorted<'_>, at: Option<usize>) -> io::Result<Option<T>> {
@@ -163,8 +160,9 @@ fn example(
         line(&mut out, shown, color)?;
     }
     if let (Some(was), Some(is)) = (was, is) {
+        // In one that moved it always differs, and says nothing.
         let moved = difference.kind == Kind::Moved;
-        for field in difference.fields().filter(|field| !(moved && OF_PLACE.contains(field))) {
+        for field in difference.fields().filter(|field| !(moved && *field == "evidence")) {
             let [before, after] = [&was, &is].map(|alert| shown(alert, field));
             writeln!(out, "{INDENT}{INDENT}{field}: {} → {}", printable(&before), printable(&after))?;
         }

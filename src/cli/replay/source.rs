@@ -61,7 +61,7 @@ pub(in crate::cli) struct Lists {
 pub(in crate::cli) struct Read {
     pub(in crate::cli) events: u64,
     /// Events that no rule can match.
-    pub(in crate::cli) skipped: u64,
+    pub(super) skipped: u64,
     misfits: Vec<Misfits>,
     absent: Vec<String>,
 }
@@ -93,7 +93,7 @@ impl Sources {
     }
 
     /// The data folder with the alerts that were raised live; of several processes one has those of all.
-    pub(in crate::cli) fn raised(&self) -> anyhow::Result<&Path> {
+    pub(super) fn raised(&self) -> anyhow::Result<&Path> {
         let has_alerts = |folder: &&PathBuf| std::fs::metadata(archive::alerts_file(folder)).is_ok_and(|m| m.len() > 0);
         let mut with_alerts = self.archives.iter().filter(has_alerts);
         match (&self.archives[..], with_alerts.next(), with_alerts.next()) {

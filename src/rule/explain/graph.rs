@@ -11,7 +11,6 @@ use super::size::{self, Load};
 use super::{duration, form, names, predicate, template};
 
 /// One stage of the dataflow.
-#[derive(Clone, Debug, PartialEq)]
 struct Stage {
     name: String,
     lines: Vec<String>,
@@ -44,7 +43,7 @@ pub fn boxes(program: &Program, rule: u32, load: Option<Load>) -> String {
         lines.extend(lists.iter().map(|list| format!("  ◀ list {list}")));
     }
     stages.push(Stage { name: "match".to_owned(), lines });
-    stages.extend([graph.key.clone(), graph.window.clone(), graph.episodes.clone(), graph.alerts.clone()]);
+    stages.extend([graph.key, graph.window, graph.episodes, graph.alerts]);
     if !graph.seen_by.is_empty() {
         let lines = graph.seen_by.iter().map(|name| format!("rule {name}")).collect();
         stages.push(Stage { name: "rules over these alerts".to_owned(), lines });
@@ -180,11 +179,10 @@ fn episodes(rule: &Rule) -> Stage {
 /// The lists that are followed while running.
 fn followed<'a>(predicate: &Predicate, program: &'a Program, lists: &mut BTreeSet<&'a str>) {
     match predicate {
-        Predicate::Constant(_) => {}
         Predicate::Atom(Atom { test: Test::Listed(list), .. }) => {
             lists.extend(program.lists.get(*list as usize).map(|list| list.name.as_str()));
         }
-        Predicate::Atom(_) => {}
+        Predicate::Constant(_) | Predicate::Atom(_) => {}
         Predicate::And(parts) | Predicate::Or(parts) => parts.iter().for_each(|part| followed(part, program, lists)),
         Predicate::Not(inner) => followed(inner, program, lists),
     }

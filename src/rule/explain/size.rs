@@ -119,7 +119,7 @@ pub fn words(parts: &[Part]) -> Vec<String> {
 }
 
 /// `4.7 MiB`
-pub fn bytes(bytes: f64) -> String {
+fn bytes(bytes: f64) -> String {
     let units = [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)];
     let found = units.iter().find(|(_, size)| bytes >= f64::from(*size));
     found.map_or_else(|| format!("{bytes:.0} bytes"), |(unit, size)| format!("{:.1} {unit}", bytes / f64::from(*size)))

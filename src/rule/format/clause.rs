@@ -142,7 +142,7 @@ impl Printer<'_> {
         let Some(open) = event.children.iter().position(|c| c.rule == Rule::open) else { return };
         self.token(event.first, before);
         (event.first + 1..event.children[open].first).for_each(|at| self.token(at, Before::Usual));
-        self.pairs(&event.children[open..], 0);
+        self.pairs(&event.children[open..]);
     }
 
     /// `expect 1 { … } then 0`
@@ -152,7 +152,7 @@ impl Printer<'_> {
             self.hang = INSIDE + 2;
             self.token(child.first, Before::Usual);
             if let [_, pairs @ ..] = child.children.as_slice() {
-                self.pairs(pairs, 0);
+                self.pairs(pairs);
             }
         }
     }

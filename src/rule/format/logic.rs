@@ -38,8 +38,8 @@ impl Printer<'_> {
             Rule::group | Rule::bounds_group => {
                 self.hang = hang.and + 2;
                 self.token(node.first, Before::Usual);
-                let inner = Hang { and: hang.and + 2, or: hang.and + 2 };
-                node.children[1..node.children.len() - 1].iter().for_each(|c| self.logic(c, inner, tail + 1));
+                let inner = &node.children[1..node.children.len() - 1];
+                inner.iter().for_each(|c| self.logic(c, deeper(hang.and), tail + 1));
                 self.token(node.last, Before::Usual);
             }
             Rule::values => self.values(node, hang.and + 2, tail),
@@ -91,9 +91,9 @@ impl Printer<'_> {
 
     /// One element of a list. Only that of a test's event may be too long by itself: its values are broken then.
     fn element(&mut self, node: &Node, before: Before, tail: usize) {
-        let (hang, long) = (self.hang, matches!(node.rule, Rule::pair));
+        let hang = self.hang;
         match node.children.last() {
-            Some(values) if long && values.rule == Rule::values => {
+            Some(values) if node.rule == Rule::pair && values.rule == Rule::values => {
                 self.token(node.first, before);
                 (node.first + 1..values.first).for_each(|at| self.token(at, Before::Usual));
                 self.values(values, hang + 2, tail);
@@ -104,14 +104,14 @@ impl Printer<'_> {
     }
 
     /// `{ field: value, … }` behind what stands on this line; what does not fit goes below the first pair.
-    pub(super) fn pairs(&mut self, nodes: &[Node], tail: usize) {
+    pub(super) fn pairs(&mut self, nodes: &[Node]) {
         let [open, inner @ .., close] = nodes else { return };
         self.token(open.first, Before::Usual);
         let hang = self.column + 1;
         if let Some((first, rest)) = inner.split_first() {
             self.hang = hang;
             self.element(first, Before::Usual, 2);
-            self.fill(rest, hang, tail + 2);
+            self.fill(rest, hang, 2);
         }
         self.token(close.first, Before::Usual);
     }

@@ -59,13 +59,12 @@ impl<'a> Printer<'a> {
 
     fn token_inside(&mut self, at: usize, before: Before, inside: Option<usize>) {
         let token = &self.tokens[at];
-        let broken = self.ended || !token.comments.is_empty();
+        let broken = self.ended || self.has_comments(at);
         match before {
             Before::Line(indent, blank) => self.lines(token, indent, inside.unwrap_or(indent), blank, at),
             _ if broken => self.lines(token, self.hang, self.hang, Blank::Never, at),
             Before::Spaces(spaces) => self.put(&" ".repeat(spaces)),
-            Before::Usual if at > 0 => self.put(between(self.tokens[at - 1].rule, token.rule)),
-            Before::Usual => {}
+            Before::Usual => self.put(self.gap(at)),
         }
         self.put(token.text);
         if let Some(comment) = token.trailing {
@@ -108,6 +107,16 @@ impl<'a> Printer<'a> {
         self.column += text.chars().count();
     }
 
+    /// What stands between a token and the one before it on the same line.
+    fn gap(&self, at: usize) -> &'static str {
+        let Some(before) = at.checked_sub(1) else { return "" };
+        match (self.tokens[before].rule, self.tokens[at].rule) {
+            (Rule::lparen, _) | (_, Rule::rparen | Rule::comma | Rule::colon) => "",
+            (Rule::function | Rule::kw_list, Rule::lparen) | (Rule::open, Rule::close) => "",
+            _ => " ",
+        }
+    }
+
     /// Puts out a node's tokens without breaking the line.
     pub(super) fn flat(&mut self, node: &Node, before: Before) {
         self.token(node.first, before);
@@ -133,10 +142,10 @@ impl<'a> Printer<'a> {
         let mut width = 0;
         for at in first..=last {
             let token = &self.tokens[at];
-            if (at > first && !token.comments.is_empty()) || (at < last && token.trailing.is_some()) {
+            if (at > first && self.has_comments(at)) || (at < last && token.trailing.is_some()) {
                 return None;
             }
-            let gap = if at > first { between(self.tokens[at - 1].rule, token.rule).len() } else { 0 };
+            let gap = if at > first { self.gap(at).len() } else { 0 };
             width += gap + token.text.chars().count();
         }
         Some(width)
@@ -144,9 +153,9 @@ impl<'a> Printer<'a> {
 
     /// Whether these tokens fit on this line, with `tail` columns behind them.
     pub(super) fn fits(&self, first: usize, last: usize, tail: usize) -> bool {
-        let gap = if first > 0 { between(self.tokens[first - 1].rule, self.tokens[first].rule).len() } else { 0 };
-        let free = self.tokens[first].comments.is_empty() && !self.ended;
-        free && self.width(first, last).is_some_and(|width| self.column + gap + width + tail <= WIDTH)
+        let free = !self.has_comments(first) && !self.ended;
+        let taken = self.column + self.gap(first).len() + tail;
+        free && self.width(first, last).is_some_and(|width| taken + width <= WIDTH)
     }
 
     /// Whether a blank line stands before a token or among its comments.
@@ -157,14 +166,5 @@ impl<'a> Printer<'a> {
     /// Whether it has comments before it.
     pub(super) fn has_comments(&self, at: usize) -> bool {
         !self.tokens[at].comments.is_empty()
-    }
-}
-
-/// What stands between two tokens of a line.
-fn between(before: Rule, after: Rule) -> &'static str {
-    match (before, after) {
-        (Rule::lparen, _) | (_, Rule::rparen | Rule::comma | Rule::colon) => "",
-        (Rule::function | Rule::kw_list, Rule::lparen) | (Rule::open, Rule::close) => "",
-        _ => " ",
     }
 }

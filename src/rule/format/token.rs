@@ -6,10 +6,12 @@ use std::sync::Arc;
 use pest::Parser;
 use pest::iterators::Pair;
 
-use super::{syntax, unread};
+use crate::rule::ast::Span;
+use crate::rule::code::Code;
 use crate::rule::diagnostic::Diagnostic;
 use crate::rule::parse::{Grammar, Rule};
 use crate::rule::split::split;
+use crate::rule::syntax;
 
 /// A comment on a line of its own.
 #[derive(Debug)]
@@ -137,7 +139,11 @@ impl<'a> Gap<'a> {
                     false => gap.comments.push(Comment { text: content, blank: std::mem::take(&mut gap.blank) }),
                 }
             } else if !content.is_empty() {
-                return Err(Box::new(unread(at + line.len() - line.trim_start_matches(is_blank).len())));
+                // The compiler finds the same.
+                let start = at + line.len() - line.trim_start_matches(is_blank).len();
+                let (nobody, message) = ("".into(), "this is not part of a rule, a `let` or a list");
+                let span = Span { start, end: start + 1 };
+                return Err(Box::new(Diagnostic::error(Code::Syntax, &nobody, span, message)));
             } else if number > 0 && number + 1 < lines.len() {
                 // The first line is the previous token's, the last the next one's.
                 gap.blank = true;

@@ -50,8 +50,7 @@ fn excepted(
 ) {
     let all = &subject.plan.exceptions.all;
     let alone = all.iter().position(|e| implies(bare, &e.predicate, patterns));
-    if let Some((except, true)) = alone.and_then(|at| subject.tree.excepts().nth(at)).map(|e| (e, e.expires.is_none()))
-    {
+    if let Some(except) = alone.and_then(|at| subject.tree.excepts().nth(at)).filter(|e| e.expires.is_none()) {
         let message = "this exception takes out every event that the rule looks for";
         found.push(warning(subject, except.reason.span, message).label("nothing is left"));
     } else if !all.is_empty() && contradict(&[(rest, true)], patterns) {

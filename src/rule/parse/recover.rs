@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use pest::Parser;
 
 use super::piece::{self, Body, Piece};
-use super::{Rule, Tree, grammar};
+use super::{Grammar, Rule, Tree};
 use crate::rule::ast::{self, Span};
 use crate::rule::split::{Chunk, Issue};
 use crate::rule::syntax;
@@ -27,16 +27,15 @@ pub(super) fn item(tree: &mut Tree<'_>, chunk: &Chunk, text: &str) -> Option<ast
             Issue::Unclosed('{', _) | Issue::TooDeep(_) => Vec::new(),
             Issue::Unclosed(..) | Issue::Endless(_) => broken(own),
         };
-        let place = |span: &Span| Span { start: base + span.start, end: base + span.end };
         let at = issue.span();
-        if !broken.iter().any(|b| holds(&place(b), &at)) {
+        if !broken.iter().any(|b| holds(&tree.place(*b), &at)) {
             tree.diagnostics.push(syntax::explain_issue(issue, tree.file, text));
             return None;
         }
         let mut left = own.to_owned();
         for span in &broken {
-            match grammar::Grammar::parse(Rule::chunk, &left) {
-                _ if holds(&place(span), &at) => {
+            match Grammar::parse(Rule::chunk, &left) {
+                _ if holds(&tree.place(*span), &at) => {
                     tree.diagnostics.push(syntax::explain_issue(issue, tree.file, text));
                 }
                 Err(error) => tree.diagnostics.push(syntax::explain(&error, tree.file, text, base)),
@@ -53,7 +52,7 @@ pub(super) fn item(tree: &mut Tree<'_>, chunk: &Chunk, text: &str) -> Option<ast
         // Where nothing else is wrong than all of it, that is told.
         let whole = broken.is_empty().then_some(None);
         for span in broken.iter().map(Some).chain(whole) {
-            if let Err(error) = grammar::Grammar::parse(Rule::chunk, &rest) {
+            if let Err(error) = Grammar::parse(Rule::chunk, &rest) {
                 let found = syntax::explain(&error, tree.file, &left, 0);
                 mends.extend(found.fix.clone().map(|fix| (found.place.start..found.place.end, fix)));
                 let found = tree.mends.moved(found, base);
@@ -77,7 +76,7 @@ pub(super) fn item(tree: &mut Tree<'_>, chunk: &Chunk, text: &str) -> Option<ast
 
 /// What is left of a chunk when its broken pieces are blanked out.
 fn read(tree: &mut Tree<'_>, left: &str, broken: &[Span]) -> Option<ast::Item> {
-    let pairs = grammar::Grammar::parse(Rule::chunk, left).ok()?;
+    let pairs = Grammar::parse(Rule::chunk, left).ok()?;
     let (misspelt, broken) = (!tree.mends.is_empty(), broken.iter().map(|span| tree.place(*span)).collect());
     match pairs.filter_map(|p| tree.item(p)).next() {
         Some(ast::Item::Rule(rule)) => Some(ast::Item::Rule(ast::Rule { broken, misspelt, ..rule })),
@@ -132,5 +131,5 @@ fn frame<'p>(text: &str, piece: &'p Piece, head: &str) -> Option<(&'p Body, Stri
 }
 
 fn parses(text: &str) -> bool {
-    grammar::Grammar::parse(Rule::chunk, text).is_ok()
+    Grammar::parse(Rule::chunk, text).is_ok()
 }

@@ -1,6 +1,7 @@
 //! Whether a rule of one program is that of another: what tells an edited rule from one that is read again.
 
-use super::{Atom, Exceptions, Piece, Predicate, Program, Rule, Template, Test};
+use super::{Atom, Exceptions, Predicate, Program, Rule, Template, Test};
+use crate::rule::title;
 
 impl Program {
     /// Whether this rule finds and says the same as that rule of another program: all of it but its description, its false positives, the
@@ -12,14 +13,10 @@ impl Program {
     /// Whether this rule is that rule of another program ([`Program::same`]), by whatever name.
     pub fn alike(&self, rule: u32, other: &Program, that: u32) -> bool {
         let (one, two) = (&self.rules[rule as usize], &other.rules[that as usize]);
-        // A rule without a title has its name as one.
-        let title = |rule: &Rule| match &rule.title.pieces[..] {
-            [Piece::Text(text)] if *text == rule.name.replace(['_', '-'], " ") => Template::default(),
-            _ => rule.title.clone(),
-        };
+        let titled = |rule: &Rule| rule.title != title::from_name(&rule.name);
         let plain = |rule: &Rule| Rule {
             name: String::new(),
-            title: title(rule),
+            title: if titled(rule) { rule.title.clone() } else { Template::default() },
             description: None,
             falsepositives: Vec::new(),
             exceptions: Exceptions::default(),

@@ -18,10 +18,10 @@ pub(super) async fn latest(context: Arc<Context>, params: Params) -> Answer {
     if request.text.is_some() || !request.filters.is_empty() || request.from.is_some() || request.to.is_some() {
         return found((context.search)(request).await);
     }
-    let latest = context.hub.latest(request.limit);
+    let mut latest = context.hub.latest(request.limit);
     if latest.is_empty() {
         // Nothing came since the start: what came before it, if it can be had now.
-        return found(Ok((context.search)(request).await.unwrap_or_default()));
+        latest = (context.search)(request).await.unwrap_or_default();
     }
     found(Ok(latest))
 }
