@@ -172,14 +172,8 @@ fn gather<'a>(check: &mut Check<'_>, rule: &'a ast::Rule) -> Clauses<'a> {
 
 /// How far back a change of a list reaches; 0 without `retro`.
 fn retro(check: &mut Check<'_>, clause: Option<&ast::Clause>) -> i64 {
-    let Some((clause, word)) = clause.and_then(|c| match &c.kind {
-        ClauseKind::Retro(word) => Some((c, word)),
-        _ => None,
-    }) else {
-        return 0;
-    };
-    let span = clause.span;
-    let reach = form::window(check, setting::Literal { word, span }, "reach");
+    let Some(clause) = clause else { return 0 };
+    let (span, reach) = (clause.span, reach(check, clause));
     if check.alerts.is_some() {
         let error = check.error(Code::BadRetro, span, "`retro` does not reach rules over alerts");
         check.report(
@@ -196,6 +190,14 @@ fn retro(check: &mut Check<'_>, clause: Option<&ast::Clause>) -> i64 {
         );
     }
     reach.unwrap_or(0)
+}
+
+/// What a `retro` says; `None` when that is no time.
+fn reach(check: &mut Check<'_>, clause: &ast::Clause) -> Option<i64> {
+    match &clause.kind {
+        ClauseKind::Retro(word) => form::window(check, setting::Literal { word, span: clause.span }, "reach"),
+        _ => None,
+    }
 }
 
 /// Over alerts, forms that need long quiet histories do not work.

@@ -5,7 +5,7 @@ use super::super::ast::{self, ClauseKind, Span, When};
 use super::super::condition::Check;
 use super::super::syntax::CLAUSES;
 use super::super::{form, residual, title, trial};
-use super::{Clauses, cooldown, exception, no_when, risk, severity, techniques};
+use super::{Clauses, cooldown, exception, no_when, reach, risk, severity, techniques};
 
 /// Reports what is wrong with the clauses of a rule that does not parse as a whole.
 pub(super) fn check(check: &mut Check<'_>, rule: &ast::Rule, clauses: &Clauses<'_>) {
@@ -27,6 +27,7 @@ pub(super) fn check(check: &mut Check<'_>, rule: &ast::Rule, clauses: &Clauses<'
         }
     };
     exception(check, &clauses.excepts);
+    clauses.retro.map(|clause| reach(check, clause));
     let key = shape.as_ref().map(|shape| shape.key.as_slice());
     for clause in &rule.clauses {
         if let (ClauseKind::Test(test), false) = (&clause.kind, is_broken(rule, clause.span)) {

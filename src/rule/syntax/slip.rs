@@ -14,7 +14,7 @@ pub(super) fn slip(found: &str, rest: &str, expected: &[Rule]) -> Option<(&'stat
     let table = [
         ("===", "=="),
         ("=~", "~"),
-        ("!~", "~"),
+        ("!~", "not ~"),
         ("<>", "!="),
         ("&&", "and"),
         ("||", "or"),
