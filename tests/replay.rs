@@ -254,6 +254,9 @@ fn what_was_raised_live_is_what_a_replay_finds() {
     let part = replay(&["--output", "diff", "--from", "2026-01-15T10:04:00Z", "--to", "2026-01-15T10:06:00Z"]);
     assert_eq!(part.status.code(), Some(0), "{}{}", stdout(&part), stderr(&part));
     assert!(stderr(&part).contains("outside --from and --to"), "{}", stderr(&part));
+    let none = replay(&["--from", "2026-01-15T10:06:00Z", "--to", "2026-01-15T10:04:00Z"]);
+    assert_eq!(none.status.code(), Some(2));
+    assert!(stderr(&none).contains("nothing is from 2026-01-15T10:06:00"), "{}", stderr(&none));
     // By other lists it is something else.
     let now = replay(&["--output", "diff", "--as-of", "now"]);
     assert_eq!(now.status.code(), Some(1), "{}", stdout(&now));

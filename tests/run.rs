@@ -217,7 +217,8 @@ fn it_goes_on_in_the_files_of_a_scan() {
     let sources = brute_force(&alerts);
     assert_eq!(sources, (1..=4).map(|n| format!("203.0.113.{n}")).collect());
     server.stop();
-    let count = run(["sql", "--data", data, "--output", "csv", "select count(*), count(distinct event.id) from events"]);
+    let count =
+        run(["sql", "--data", data, "--output", "csv", "select count(*), count(distinct event.id) from events"]);
     assert_eq!(stdout(&count).lines().nth(1), Some("48,48"), "{}", stdout(&count));
 }
 

@@ -13,8 +13,6 @@ use super::texts::Texts;
 
 /// A value asked for that is in no row is taken for one that is, one time in so many.
 const BLOOM_MISTAKES: f64 = 0.01;
-/// A filter is not worth its bytes when more than one row in so many brings a new text.
-const BLOOM_REPEATS: usize = 4;
 
 /// Writes the texts of one chunk.
 pub(super) struct Coded<'a> {
@@ -40,7 +38,7 @@ impl<'a> Coded<'a> {
             Codes::Same(count) => *count,
             Codes::Each(codes) => codes.len(),
         };
-        if bloom && texts.len() * BLOOM_REPEATS <= count {
+        if bloom {
             let mut filter = Sbbf::new_with_ndv_fpp(texts.len() as u64, BLOOM_MISTAKES)?;
             texts.iter().for_each(|text| filter.insert(text));
             chunk.set_bloom(filter);

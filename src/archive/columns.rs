@@ -56,13 +56,15 @@ pub(super) fn leaves(schema: &SchemaDescriptor) -> Vec<Leaf> {
     schema.columns().iter().map(|column| leaf(column)).collect()
 }
 
-/// Fields people look single values up in: where such a text repeats, a filter tells which row groups lack it. Ids
-/// need none, since they are stored in their order.
-const LOOKED_UP: [FieldId; 11] = [
+/// Fields people look single values up in: a filter tells which row groups lack one. Ids need none, since they are stored in
+/// their order.
+const LOOKED_UP: [FieldId; 13] = [
     field::SOURCE_IP,
     field::DESTINATION_IP,
     field::HOST_IP,
     field::USER_NAME,
+    field::USER_ID,
+    field::USER_EFFECTIVE_NAME,
     field::USER_TARGET_NAME,
     field::HOST_NAME,
     field::DNS_QUESTION_NAME,

@@ -10,6 +10,7 @@ use arrow::datatypes::SchemaRef;
 use parquet::arrow::{ArrowSchemaConverter, add_encoded_arrow_schema_to_metadata};
 use parquet::basic::{LogicalType, Type as Physical};
 use parquet::errors::ParquetError;
+use parquet::file::metadata::SortingColumn;
 use parquet::file::properties::WriterProperties;
 use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::{SchemaDescriptor, Type as Node, TypePtr};
@@ -112,14 +113,19 @@ impl Writer {
         let file = File::create(path).map_err(ArchiveError::io("create", path))?;
         let compressor = Compressor::new(encoding.level).map_err(ArchiveError::io("compress", path))?;
         let schema = schema_of(&columns.clone().with_inner_structs());
-        let mut properties =
-            WriterProperties::builder().set_created_by(concat!("weir ", env!("CARGO_PKG_VERSION")).to_owned()).build();
-        // Readers of ours find the Arrow types there, dictionaries above all.
-        add_encoded_arrow_schema_to_metadata(&schema, &mut properties);
         let open = || {
-            let schema = parquet_schema(&schema)?;
-            let leaves = columns::leaves(&schema);
-            let file = SerializedFileWriter::new(file, schema.root_schema_ptr(), Arc::new(properties))?;
+            let columns = parquet_schema(&schema)?;
+            // Rows are in the order of time, within a row group.
+            let time = columns.columns().iter().position(|column| column.name() == field::TIMESTAMP.name());
+            let sorted = |at| SortingColumn { column_idx: at as i32, descending: false, nulls_first: false };
+            let mut properties = WriterProperties::builder()
+                .set_created_by(concat!("weir ", env!("CARGO_PKG_VERSION")).to_owned())
+                .set_sorting_columns(time.map(|at| vec![sorted(at)]))
+                .build();
+            // Readers of ours find the Arrow types there, dictionaries above all.
+            add_encoded_arrow_schema_to_metadata(&schema, &mut properties);
+            let leaves = columns::leaves(&columns);
+            let file = SerializedFileWriter::new(file, columns.root_schema_ptr(), Arc::new(properties))?;
             Ok(Writer { file, leaves, compressor, bloom: encoding.bloom })
         };
         open().map_err(ArchiveError::parquet(path))

@@ -89,6 +89,11 @@ impl Retention {
         Ok(retention)
     }
 
+    /// The shortest time for which events are kept, µs; `None` without a limit by age.
+    pub fn shortest(&self) -> Option<i64> {
+        std::iter::once(&self.all).chain(self.datasets.values()).filter_map(|limit| limit.age).min()
+    }
+
     /// Whether everything is kept.
     pub fn is_unlimited(&self) -> bool {
         *self == Retention::default()
@@ -224,6 +229,13 @@ mod tests {
             Goes::Datasets(d) => format!("{} {}", files[*at].path, d.iter().cloned().collect::<Vec<_>>().join(",")),
         };
         retention.expired(files, holds, 100 * DAY, needed).iter().map(text).collect()
+    }
+
+    #[test]
+    fn the_shortest_age_is_told() {
+        let shortest = |texts: &[&str]| Retention::new(texts.iter().copied()).unwrap().shortest();
+        assert_eq!([shortest(&[]), shortest(&["5GB"])], [None; 2]);
+        assert_eq!(shortest(&["20d", "5GB", "a=5d", "b=9d"]), Some(5 * DAY));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use anyhow::bail;
 use comfy_table::presets::NOTHING;
 use comfy_table::{CellAlignment, Table};
 
-use super::input::instant;
+use super::input::{instant, range};
 use super::store::{self, Writing};
 use crate::archive::remote;
 use crate::archive::{self, Archive, Hold, Holds, Manifest, Retention, Selection, Settings};
@@ -325,6 +325,7 @@ fn forget(data: &Path, file: &str) -> anyhow::Result<()> {
 
 fn hold(data: &Path, hold: HoldArguments) -> anyhow::Result<()> {
     let HoldArguments { name, which: Which { from, to, dataset }, reason } = hold;
+    range(from, to)?;
     let (from, to) = (from.map(time::rfc3339), to.map(time::rfc3339));
     let new = Hold { name: name.clone(), reason, made: time::rfc3339(time::now()), from, to, dataset };
     if !Holds::add(data, new)? {
@@ -356,7 +357,7 @@ fn export(data: &Path, export: &Export) -> anyhow::Result<()> {
         bail!("{} holds an archive already: name a new folder, or use weir archive import", export.target.display());
     }
     let Which { from, to, dataset } = &export.which;
-    let range = from.unwrap_or(i64::MIN)..=to.map_or(i64::MAX, |to| to - 1);
+    let range = range(*from, *to)?;
     let selection = Selection { range, datasets: dataset.iter().cloned().collect() };
     let copied = copied(std::slice::from_ref(&data.to_owned()), &export.target, &selection)?;
     eprintln!("{copied} into {}", export.target.display());

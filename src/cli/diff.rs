@@ -8,7 +8,7 @@ use std::time::Instant;
 use anyhow::{anyhow, bail};
 
 use super::alerts;
-use super::input::{self, Workers, instant};
+use super::input::{self, Workers, instant, range};
 use super::replay::diff::widened;
 use super::replay::source::{Foreign, Read, Sources};
 use super::store::Store;
@@ -71,7 +71,7 @@ pub(super) struct Arguments {
 pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let started = Instant::now();
     let (old, new) = (load(&arguments.old, "OLD")?, load(&arguments.new, "NEW")?);
-    let asked = arguments.from.unwrap_or(i64::MIN)..=arguments.to.map_or(i64::MAX, |t| t - 1);
+    let asked = range(arguments.from, arguments.to)?;
     let sources = Sources::open(&arguments.over, &arguments.store, arguments.foreign.mapping()?)?;
     let edit = Edit::between(old, new);
     // Both read the same events: as far around what is asked for as one of them needs.

@@ -1,5 +1,6 @@
 //! What several subcommands ask alike: which rules, how to read lines.
 
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -7,7 +8,7 @@ use anyhow::Context;
 
 use crate::archive::ListHistory;
 use crate::engine::rules::{self, Origin};
-use crate::event::time::parse_rfc3339;
+use crate::event::time::{parse_rfc3339, rfc3339};
 use crate::ingest;
 use crate::rule::{self, Diagnostic, SourceFile, plan::Program};
 use crate::why::Spans;
@@ -17,6 +18,18 @@ pub(super) fn instant(text: &str) -> Result<i64, String> {
     let day = || (text.len() == "2026-01-15".len()).then(|| parse_rfc3339(&format!("{text}T00:00:00Z"))).flatten();
     let wanted = "write a time like 2026-01-15T10:30:45Z, or a day like 2026-01-15, which begins at 00:00 UTC";
     parse_rfc3339(text).or_else(day).ok_or_else(|| wanted.to_owned())
+}
+
+/// The times that `--from` and `--to` name, µs. An error when there is none between them.
+pub(super) fn range(from: Option<i64>, to: Option<i64>) -> anyhow::Result<RangeInclusive<i64>> {
+    let range = from.unwrap_or(i64::MIN)..=to.map_or(i64::MAX, |to| to - 1);
+    if let (Some(from), Some(to), true) = (from, to, range.is_empty()) {
+        let (from, to) = (rfc3339(from), rfc3339(to));
+        anyhow::bail!(
+            "nothing is from {from} on and before {to}: --from is the first time, --to the one behind the last"
+        );
+    }
+    Ok(range)
 }
 
 /// Whether what is written there may be coloured: a terminal reads it, and nobody set NO_COLOR.

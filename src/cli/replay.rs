@@ -10,7 +10,7 @@ use anyhow::{Context, bail};
 
 use self::source::{Foreign, Read, Sources};
 use super::alerts;
-use super::input::{Rules, Workers, instant};
+use super::input::{Rules, Workers, instant, range};
 use super::store::Store;
 use crate::engine::batch::Feed;
 use crate::engine::counted;
@@ -116,8 +116,7 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     if broken {
         eprintln!("weir: rules with errors are left out; {} go on", rules.program.rules.len());
     }
-    let from = arguments.from.unwrap_or(i64::MIN);
-    let asked = from..=arguments.to.map_or(i64::MAX, |t| t - 1);
+    let asked = range(arguments.from, arguments.to)?;
     let range = if output == Output::Diff { diff::widened(&asked, &rules.program) } else { asked.clone() };
     let sources = Sources::open(&arguments.sources, &arguments.store, mapping)?;
     let against = match output {

@@ -20,8 +20,8 @@ use crate::event::time::SECOND;
 /// what files gained meanwhile, and raises no alert twice.
 ///
 /// A receipt over HTTP means that all of the request is on disk; 503 with Retry-After (a full disk, or too much at once), like no
-/// answer, that it is to be sent again. An event with an event.id, or a request with an Idempotency-Key, is then taken once: the
-/// last 900,000 ids are remembered, over restarts.
+/// answer, that it is to be sent again. A line with an event.id that comes again as it was, or a request with an Idempotency-Key, is
+/// then taken once: the last 900,000 ids are remembered, over restarts.
 ///
 /// Rules are read again when a file of theirs changes, on SIGHUP, and on POST /api/v1/rules/reload: new and changed ones
 /// are filled from the archive, the others go on. While there is an error in the folder, the rules that run go on.

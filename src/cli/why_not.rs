@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use super::input::{Rules, instant};
+use super::input::{Rules, instant, range};
 use super::store::Store;
 use super::why::Output;
 use crate::event::EventId;
@@ -66,6 +66,7 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let (rules, then) = arguments.rules.over_time(&arguments.data)?;
     let rules = why::Rules { now: &rules.program, then: &then };
     let Arguments { rule, key, event, from, to, data, output, .. } = arguments;
+    range(from, to)?;
     let verdict = why::why_not(&data, rules, &Asked { rule, key, event, from, to })?;
     output.write(&|| verdict.text(), &verdict)?;
     Ok(if verdict.fired.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(1) })

@@ -1,7 +1,10 @@
 //! Files read once, from start to end: plain, gzip, zstd, pipes, and `-` for standard input.
 //! In: a path. Out: [`RawLog`] blocks, as an iterator ([`blocks`]) or into a channel ([`read`]).
 
+use std::collections::HashSet;
+use std::fs::Metadata;
 use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -57,10 +60,15 @@ enum Left {
 /// looked into as [`super::expand`] does; `-` stays.
 pub fn expand(paths: &[PathBuf]) -> (Vec<PathBuf>, Vec<String>) {
     let (mut files, mut failed): (Vec<PathBuf>, Vec<String>) = (Vec::new(), Vec::new());
-    let mut seen = std::collections::HashSet::new();
+    let (mut seen, mut known) = (HashSet::new(), HashSet::new());
+    // Another name of a file is not another file; a path that leads nowhere is for reading to complain of.
+    let mut is_new = |path: &PathBuf| {
+        let file = std::fs::metadata(path).ok().filter(Metadata::is_file);
+        seen.insert(path.clone()) && file.is_none_or(|meta| known.insert((meta.dev(), meta.ino())))
+    };
     for path in paths {
         let (found, errors) = discover::expand(path, Purpose::Once);
-        files.extend(found.into_iter().map(|found| found.path).filter(|path| seen.insert(path.clone())));
+        files.extend(found.into_iter().map(|found| found.path).filter(&mut is_new));
         failed.extend(errors.iter().map(CollectError::to_string));
     }
     (files, failed)
@@ -198,6 +206,17 @@ mod tests {
     use std::io::Write;
 
     use super::*;
+
+    #[test]
+    fn a_file_of_several_names_is_read_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        fs::write(path("a.log"), "line\n").unwrap();
+        fs::hard_link(path("a.log"), path("b.log")).unwrap();
+        std::os::unix::fs::symlink(path("a.log"), path("c.log")).unwrap();
+        let (files, failed) = expand(&[path("./a.log"), path("c.log"), folder.path().to_owned(), path("none")]);
+        assert_eq!((files, failed), (vec![path("./a.log"), path("none")], vec![]));
+    }
 
     fn text_of(path: &Path, options: &Options) -> (Vec<u8>, Vec<CollectError>) {
         let (mut text, mut errors) = (Vec::new(), Vec::new());

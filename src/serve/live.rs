@@ -289,12 +289,12 @@ impl Hub {
     }
 
     fn tell_stats(&self, state: &mut State) {
-        let stats = self.summary(state).to_string();
-        state.tell(Kind::Stats, stats, self.settings.backlog);
+        state.tell(Kind::Stats, self.summary(state).to_string(), self.settings.backlog);
     }
 
     /// The counts that every `stats` message carries.
     fn summary(&self, state: &State) -> Value {
+        let all: Vec<_> = state.trouble.values().chain(&state.rules.trouble).chain(&state.settings).cloned().collect();
         json!({
             "run": self.run,
             "version": env!("CARGO_PKG_VERSION"),
@@ -305,7 +305,7 @@ impl Hub {
             "sampled": state.rates.latest() > self.settings.sample as f64,
             "alerts": state.book.counts(),
             "alerts_per_second": state.rates.latest_alerts(),
-            "trouble": state.trouble.values().next().or(state.rules.trouble.as_ref()).or(state.settings.as_ref()),
+            "trouble": (!all.is_empty()).then(|| all.join("\n")),
         })
     }
 

@@ -78,6 +78,9 @@ impl Problem {
         if rejection.find::<InvalidQuery>().is_some() {
             return Problem::bad_request("the query string cannot be read");
         }
+        if rejection.find::<InvalidHeader>().is_some_and(|bad| bad.name().eq_ignore_ascii_case("content-type")) {
+            return Problem::bad_request("files are sent as a form: curl -F file=@auth.log …/ingest");
+        }
         if let Some(bad) = rejection.find::<InvalidHeader>() {
             return Problem::bad_request(format!("the header `{}` cannot be read", bad.name()));
         }

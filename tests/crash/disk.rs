@@ -150,7 +150,7 @@ fn a_full_disk_refuses_and_goes_on_once_there_is_room() {
     let (status, _, answer) = post(&server, &refused);
     assert_eq!((status, &answer["duplicates"]), (200, &Value::from(0)), "what was refused is not known: {answer}");
     taken.push(refused);
-    taken.push(from_file);
+    taken.push(from_file.clone());
     let expected = sorted(&taken);
     let seen = small.seen().join("data");
     wait("the file's lines", || lines(&seen).len() >= expected.len());

@@ -21,6 +21,7 @@ use crate::event::raw::RawLog;
 use crate::event::time;
 use crate::matching::{Matcher, Scratch};
 use crate::metrics::Metrics;
+use crate::rule::explain;
 use crate::serve::live::Hub;
 
 /// Opens the data folder, rebuilds state from it and starts the threads.
@@ -49,6 +50,7 @@ pub(super) struct Opened {
 }
 
 pub(super) fn open(settings: Settings, hub: Arc<Hub>, metrics: Arc<Metrics>) -> Result<Opened, EngineError> {
+    let shortest = settings.archive.retention.get().shortest();
     let mut archive = Archive::open(&settings.data, settings.archive.clone())?;
     let log = AlertLog::open(&settings.data)?;
     let mut lists = ListLog::open(&settings.data)?;
@@ -87,6 +89,13 @@ pub(super) fn open(settings: Settings, hub: Arc<Hub>, metrics: Arc<Metrics>) -> 
     let running: Running = Arc::new(Mutex::new(Runs { rules: rules.clone(), kept: false }));
     let runs = running.clone();
     let reloader = Reloader::new(settings.origin, rules.clone(), changes, runs, hub.clone(), metrics.clone(), together);
+    let reach = restart::reach(&rules.program);
+    if let Some(age) = shortest.filter(|age| *age < reach) {
+        let (age, reach) = (explain::duration(age), explain::duration(reach));
+        tracing::warn!(
+            "events stay for {reach}, not {age}: so far back a restart needs them for rules that run (`weir explain`)"
+        );
+    }
     let pipeline = Pipeline {
         matcher: Matcher::live(&rules.program),
         scratch: Scratch::default(),
@@ -94,7 +103,7 @@ pub(super) fn open(settings: Settings, hub: Arc<Hub>, metrics: Arc<Metrics>) -> 
         sources: HashMap::new(),
         earlier: Arc::new(earlier),
         settings: settings.ingest,
-        reach: restart::reach(&rules.program),
+        reach,
         rules,
         data: settings.data,
         archive,
