@@ -45,12 +45,7 @@ fn events_are_seen_as_soon_as_they_are_accepted() {
         assert_eq!(response.status(), 200);
         let answer =
             run(["sql", "--data", &data, "--output", "csv", "SELECT count(*) AS n, max(message) AS m FROM events"]);
-        assert_eq!(
-            stdout(&answer),
-            format!("n,m\r\n{},\"round {round}, event 4\"\r\n", round * 5),
-            "{}",
-            stderr(&answer)
-        );
+        assert_eq!(stdout(&answer), format!("n,m\n{},\"round {round}, event 4\"\n", round * 5), "{}", stderr(&answer));
     }
     let parquet = |folder: &Path| std::fs::read_dir(folder.join("data/events")).unwrap().count();
     assert_eq!(parquet(folder.path()), 0, "none of them is in Parquet yet");
@@ -71,12 +66,11 @@ fn a_script_runs_up_to_its_first_error() {
                   .mode json\n\
                   SELECT rule, count FROM alerts ORDER BY count\n";
     let answer = piped(&data, &["--output", "csv", "--param", "x=7"], script);
-    let rows =
-        "n\r\n2\r\nx\r\n7\r\n{\"rule\":\"ssh_bruteforce\",\"count\":12}\n{\"rule\":\"ssh_bruteforce\",\"count\":20}\n";
+    let rows = "n\n2\nx\n7\n{\"rule\":\"ssh_bruteforce\",\"count\":12}\n{\"rule\":\"ssh_bruteforce\",\"count\":20}\n";
     assert!(stdout(&answer).ends_with(rows), "{} {}", stdout(&answer), stderr(&answer));
     assert!(answer.status.success());
     let answer = piped(&data, &["--output", "csv"], "SELECT 1 AS a;\nSELEC 2;\nSELECT 3 AS c;\n");
-    assert_eq!((stdout(&answer).as_str(), answer.status.code()), ("a\r\n1\r\n", Some(2)));
+    assert_eq!((stdout(&answer).as_str(), answer.status.code()), ("a\n1\n", Some(2)));
     assert!(stderr(&answer).contains("syntax error"), "{}", stderr(&answer));
 }
 

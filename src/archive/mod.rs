@@ -287,6 +287,7 @@ fn hint(error: &io::Error) -> &'static str {
         io::ErrorKind::StorageFull => "; free some space on that disk",
         io::ErrorKind::PermissionDenied => "; make the folder writable for this user",
         io::ErrorKind::ReadOnlyFilesystem => "; name a writable folder with --data",
+        io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists => "; a data folder is wanted, and that is a file",
         _ => "",
     }
 }

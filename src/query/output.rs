@@ -227,7 +227,7 @@ fn csv_row(schema: &SchemaRef, batch: &RecordBatch, row: usize, out: &mut dyn Wr
     csv_line(cells.map(|(field, column)| cell(field, column.as_ref(), row)), out)
 }
 
-/// RFC 4180.
+/// RFC 4180, but that lines end as those of other programs here do.
 fn csv_line(cells: impl Iterator<Item = String>, out: &mut dyn Write) -> io::Result<()> {
     let mut line = String::new();
     for (at, cell) in cells.enumerate() {
@@ -242,6 +242,6 @@ fn csv_line(cells: impl Iterator<Item = String>, out: &mut dyn Write) -> io::Res
             line.push_str(&cell);
         }
     }
-    line.push_str("\r\n");
+    line.push('\n');
     out.write_all(line.as_bytes())
 }

@@ -9,7 +9,7 @@ fn count(session: &Session) -> String {
         Format::Csv,
     )
     .unwrap()
-    .replace("n,ids,lines\r\n", "")
+    .replace("n,ids,lines\n", "")
     .trim_end()
     .to_owned()
 }
@@ -47,8 +47,8 @@ fn what_statements_left_behind_stays() {
     live.append(&events(500, 1), &[]).unwrap();
     live.commit().unwrap();
     session.refresh().unwrap();
-    assert_eq!(ask(&session, "SELECT count(*) AS n FROM seen", Format::Csv).unwrap(), "n\r\n3\r\n");
-    assert_eq!(ask(&session, "SELECT count(*) AS n FROM events", Format::Csv).unwrap(), "n\r\n103\r\n");
+    assert_eq!(ask(&session, "SELECT count(*) AS n FROM seen", Format::Csv).unwrap(), "n\n3\n");
+    assert_eq!(ask(&session, "SELECT count(*) AS n FROM events", Format::Csv).unwrap(), "n\n103\n");
 }
 
 #[test]
@@ -57,10 +57,10 @@ fn alerts_and_rules_that_come_later_are_seen() {
     drop(Archive::open(dir.path(), Settings::default()).unwrap());
     let session = Session::open(dir.path()).unwrap();
     let alerts = || ask(&session, "SELECT count(*) AS n FROM alerts", Format::Csv).unwrap();
-    assert_eq!(alerts(), "n\r\n0\r\n");
+    assert_eq!(alerts(), "n\n0\n");
     AlertLog::open(dir.path()).unwrap().append(&[alert(Change::Added, "a", 5)]).unwrap();
     session.refresh().unwrap();
-    assert_eq!(alerts(), "n\r\n1\r\n");
+    assert_eq!(alerts(), "n\n1\n");
     AlertLog::open(dir.path()).unwrap().append(&[alert(Change::Added, "b", 5)]).unwrap();
-    assert_eq!(alerts(), "n\r\n2\r\n", "the log is read as it is");
+    assert_eq!(alerts(), "n\n2\n", "the log is read as it is");
 }

@@ -107,7 +107,7 @@ fn no_function_comes_in_unseen() {
     let sql = "SELECT DISTINCT function_name AS name, function_type AS kind FROM duckdb_functions() ORDER BY ALL";
     let text = ask(&session, sql, Format::Csv).unwrap();
     let (mut values, mut tables) = (BTreeSet::new(), BTreeSet::new());
-    for line in text.replace("\r\n", "\n").lines().skip(1) {
+    for line in text.lines().skip(1) {
         let (name, kind) = line.rsplit_once(',').unwrap();
         let name = name.trim_matches('"').replace("\"\"", "\"");
         match kind {
