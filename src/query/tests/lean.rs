@@ -229,7 +229,7 @@ fn what_a_statement_leaves_behind_is_seen_by_the_next() {
     ask(&session, "CREATE TEMP TABLE t AS SELECT user.name AS name FROM events", Format::Csv).unwrap();
     assert!(ask(&session, "SELECT count(*) AS n FROM t", Format::Csv).unwrap().contains("102"));
     ask(&session, "SET VARIABLE x = 4", Format::Csv).unwrap();
-    assert_eq!(ask(&session, "SELECT getvariable('x') AS x", Format::Csv).unwrap(), "x\r\n4\r\n");
+    assert_eq!(ask(&session, "SELECT getvariable('x') AS x", Format::Csv).unwrap(), "x\n4\n");
 }
 
 #[test]
@@ -237,7 +237,7 @@ fn deep_and_long_statements_are_decided_too() {
     let (_dir, session) = opened();
     let deep = format!("SELECT {}1 AS x FROM events LIMIT 1", "1 + ".repeat(300));
     assert_eq!(session.seen(&deep).sight, Lasting);
-    assert_eq!(ask(&session, &deep, Format::Csv).unwrap(), "x\r\n301\r\n");
+    assert_eq!(ask(&session, &deep, Format::Csv).unwrap(), "x\n301\n");
     let long = format!("SELECT count(*) AS n FROM events WHERE user.name IN ('u1'{})", ", 'x'".repeat(1000));
     assert_eq!(session.seen(&long).sight, Parts);
 }

@@ -56,8 +56,8 @@ fn rows_are_the_same() {
     let [(_plain, plain), (_cut, cut)] = both();
     let cut_rows = "SELECT count(*) AS n FROM stored_events WHERE event.original IS NULL AND line.message IS NOT NULL";
     // Those of the log's tail are whole in either.
-    assert_eq!(ask(&plain, cut_rows, Format::Csv).unwrap(), "n\r\n0\r\n");
-    assert_eq!(ask(&cut, cut_rows, Format::Csv).unwrap(), "n\r\n60\r\n");
+    assert_eq!(ask(&plain, cut_rows, Format::Csv).unwrap(), "n\n0\n");
+    assert_eq!(ask(&cut, cut_rows, Format::Csv).unwrap(), "n\n60\n");
     for sql in [
         "SELECT * FROM events ORDER BY event.id",
         "SELECT event FROM events ORDER BY event.id",
@@ -80,8 +80,8 @@ fn columns_are_in_their_old_order() {
     let names = "SELECT string_agg(column_name, ' ') AS names FROM (DESCRIBE events)";
     assert_eq!(
         ask(&session, names, Format::Csv).unwrap(),
-        "names\r\nts @timestamp message tags event log host observer agent user source destination network process \
-         file registry http url user_agent dns threat device rule risk fields\r\n"
+        "names\nts @timestamp message tags event log host observer agent user source destination network process \
+         file registry http url user_agent dns threat device rule risk fields\n"
     );
     let of = |name: &str, from: &str| {
         let sql = format!("SELECT column_type AS t FROM (DESCRIBE {from}) WHERE column_name = '{name}'");
@@ -91,7 +91,7 @@ fn columns_are_in_their_old_order() {
     for view in ["lean.events", "main.events"] {
         assert_eq!(of("event", view), of("event", "stored_events"));
         assert_eq!(of("log", view), of("log", "stored_events").replace("message_offset UINTEGER, ", ""));
-        assert!(of("line", view).ends_with("t\r\n"));
+        assert!(of("line", view).ends_with("t\n"));
     }
 }
 

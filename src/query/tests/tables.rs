@@ -27,7 +27,7 @@ fn columns_are_what_is_said_of_them() {
     let (_dir, session) = opened();
     for view in tables::VIEWS.iter().filter(|view| view.name != "events") {
         let sql = format!("SELECT column_name || ' ' || column_type AS c FROM (DESCRIBE {}) ORDER BY c", view.name);
-        let found = ask(&session, &sql, Format::Csv).unwrap().replace("\"", "").replace("\r\n", "\n");
+        let found = ask(&session, &sql, Format::Csv).unwrap().replace("\"", "");
         let columns = tables::columns(view.name).unwrap();
         let mut said: Vec<String> = columns.iter().map(|c| format!("{} {}\n", c.name, c.ty)).collect();
         said.sort();
@@ -36,7 +36,7 @@ fn columns_are_what_is_said_of_them() {
     for column in tables::columns("events").unwrap() {
         let sql = format!("SELECT typeof({0}) AS t FROM events LIMIT 1", column.name);
         let found = ask(&session, &sql, Format::Csv).unwrap().replace("\"", "");
-        assert_eq!(found, format!("t\r\n{}\r\n", column.ty), "{}", column.name);
+        assert_eq!(found, format!("t\n{}\n", column.ty), "{}", column.name);
     }
     assert!(tables::columns("nope").is_none());
 }
@@ -47,13 +47,13 @@ fn rules_are_those_that_ran_last_and_those_whose_alerts_stand() {
     let (dir, session) = opened();
     assert_eq!(
         ask(&session, sql, Format::Csv).unwrap(),
-        "name,enabled,severity,kind,tactics,alerts,last_fired\r\na,,high,,,1,2026-01-15T10:30:46.000000Z\r\n",
+        "name,enabled,severity,kind,tactics,alerts,last_fired\na,,high,,,1,2026-01-15T10:30:46.000000Z\n",
         "there is no record in folders of before"
     );
     keep_rules(dir.path(), &[rule("b"), rule("c")]).unwrap();
     session.refresh().unwrap();
     assert_eq!(
-        ask(&session, sql, Format::Csv).unwrap().replace("\r\n", "\n"),
+        ask(&session, sql, Format::Csv).unwrap(),
         "name,enabled,severity,kind,tactics,alerts,last_fired\n\
          a,false,high,,,1,2026-01-15T10:30:46.000000Z\n\
          b,true,medium,threshold,\"[\"\"credential-access\"\"]\",0,\n\
