@@ -357,3 +357,21 @@ fn the_demo_raises_an_alert() {
     assert!(started.elapsed() < Duration::from_secs(30));
     server.stop();
 }
+
+#[test]
+fn who_stops_it_as_soon_as_it_serves_gets_an_end_in_order() {
+    let folder = tempfile::tempdir().unwrap();
+    for round in 0..10 {
+        let data = folder.path().join(round.to_string());
+        let mut command = weir();
+        command.args(["run", "--listen", "127.0.0.1:0", "--data", data.to_str().unwrap()]);
+        let mut child = command.stderr(Stdio::piped()).spawn().expect("the binary starts");
+        let mut lines = BufReader::new(child.stderr.take().expect("it is piped")).lines().map_while(Result::ok);
+        assert!(lines.any(|line| line.starts_with("weir: http://")));
+        let id = nix::unistd::Pid::from_raw(child.id().try_into().expect("an id"));
+        nix::sys::signal::kill(id, nix::sys::signal::Signal::SIGINT).expect("it runs");
+        let rest: Vec<String> = lines.collect();
+        let status = child.wait().expect("it ends");
+        assert!(status.success(), "{status}: {rest:?}");
+    }
+}

@@ -26,6 +26,7 @@ mod run;
 mod scan;
 mod serving;
 mod settings;
+mod signals;
 mod sql;
 mod store;
 mod test;

@@ -13,6 +13,7 @@ use anyhow::Context as _;
 use tokio_util::sync::CancellationToken;
 
 use super::settings::SettingsFile;
+use super::signals::Signals;
 use super::store::{self, Writing};
 use crate::archive;
 use crate::archive::remote::Uploads;
@@ -116,6 +117,8 @@ async fn run(settings: Settings) -> anyhow::Result<ExitCode> {
     // From here on a hang-up is a request to read the rules again, and no longer the end.
     let hangup = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup())?;
     tokio::spawn(again::watch(again, context.clone(), hangup, stop.clone()));
+    // Who reads that it serves may stop it in the same moment.
+    let mut signals = Signals::listen()?;
     let (address, server) = serve::serve(reserved, context, async move { going.cancelled().await })?;
     eprintln!(
         "weir: http://{address}/ shows {} at work on {}; Ctrl-C stops",
@@ -128,8 +131,7 @@ async fn run(settings: Settings) -> anyhow::Result<ExitCode> {
     let server = tokio::spawn(server);
     let mut left = engine.left.clone();
     let ended = tokio::select! {
-        interrupted = interrupted() => {
-            interrupted?;
+        () = signals.next() => {
             eprintln!("weir: stopping, storing what was received; Ctrl-C again does not wait for that");
             ExitCode::SUCCESS
         }
@@ -149,8 +151,7 @@ async fn run(settings: Settings) -> anyhow::Result<ExitCode> {
     tokio::select! {
         joined = joined => joined??,
         // The other processes may take their time, and a full disk for ever.
-        interrupted = interrupted() => {
-            interrupted?;
+        () = signals.next() => {
             let before = if cluster.is_some() { "the other processes did" } else { "all was stored" };
             anyhow::bail!("stopped before {before}; what was accepted is on disk, and files are read on from there");
         }
@@ -159,8 +160,7 @@ async fn run(settings: Settings) -> anyhow::Result<ExitCode> {
         let finished = tokio::task::spawn_blocking(move || uploads.finish());
         tokio::select! {
             finished = finished => finished?,
-            interrupted = interrupted() => {
-                interrupted?;
+            () = signals.next() => {
                 anyhow::bail!("stopped before all was in the store; it is kept in {}, and goes there later", data.display());
             }
         }
@@ -183,15 +183,6 @@ fn place(cluster: &Cluster) -> String {
 /// Another process that has stopped; `None` when the engine has ended.
 async fn another(left: &mut tokio::sync::watch::Receiver<Option<usize>>) -> Option<usize> {
     left.wait_for(Option::is_some).await.ok().and_then(|process| *process)
-}
-
-/// Waits for Ctrl-C or SIGTERM.
-pub(super) async fn interrupted() -> std::io::Result<()> {
-    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
-    tokio::select! {
-        interrupt = tokio::signal::ctrl_c() => interrupt,
-        _ = terminate.recv() => Ok(()),
-    }
 }
 
 /// Searches the archive, a few at a time, beside the engine.

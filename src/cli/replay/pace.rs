@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 
+use super::super::signals::Signals;
 use super::source::Sources;
 use super::{Range, alerts};
 use crate::alert::{AlertChange, Change};
@@ -93,15 +94,17 @@ pub(super) fn run(
 /// The first Ctrl-C ends the replay in order, the second one at once.
 fn stop_on_interrupt(watch: Arc<Watch>) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let mut signals = {
+        let _inside = runtime.enter();
+        Signals::listen()?
+    };
     std::thread::spawn(move || {
-        for _ in 0..2 {
-            if runtime.block_on(super::super::serving::interrupted()).is_err() {
-                return;
-            }
-            if watch.stop.swap(true, Ordering::Relaxed) {
-                std::process::exit(130);
-            }
-        }
+        runtime.block_on(async {
+            signals.next().await;
+            watch.stop.store(true, Ordering::Relaxed);
+            signals.next().await;
+            std::process::exit(130);
+        });
     });
     Ok(())
 }
