@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::super::alerts::{line, printable};
+use super::super::alerts::{Line, printable};
 use crate::alert::Alert;
 use crate::engine::counted;
 use crate::engine::difference::{Count, Difference, Differences, Kind, OfRule};
@@ -157,7 +157,7 @@ fn example(
     };
     write!(out, "{INDENT}{sign} ")?;
     if let Some(shown) = is.as_ref().or(was.as_ref()) {
-        line(&mut out, shown, color)?;
+        Line::from(shown).write(&mut out, color)?;
     }
     if let (Some(was), Some(is)) = (was, is) {
         // In one that moved it always differs, and says nothing.

@@ -183,7 +183,7 @@ impl Differences {
                 Difference::Changed(_) => '~',
             };
             write!(out, "{sign} ")?;
-            alerts::line(&mut out, difference.alert(), color)?;
+            alerts::Line::from(difference.alert()).write(&mut out, color)?;
             if let Difference::Changed(both) = difference {
                 let (live, now) = &**both;
                 for (field, before, after) in fields(live, now) {

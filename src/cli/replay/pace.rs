@@ -67,7 +67,7 @@ pub(super) fn run(
                     Change::Superseded { .. } | Change::Withdrawn => '-',
                 };
                 write!(out, "{sign} ")?;
-                alerts::line(&mut out, &change.alert, color)
+                alerts::Line::from(&change.alert).write(&mut out, color)
             })?;
             out.flush()
         });
