@@ -13,6 +13,7 @@ use super::locate::locate;
 use super::rows::{Codes, Column, MISSING, Rows};
 use super::slots::sources;
 use super::texts::Texts;
+use crate::event::fetch::fetch;
 use crate::event::field;
 use crate::event::line::{MESSAGE, SLOTS};
 use crate::event::same;
@@ -24,6 +25,8 @@ const END: usize = SLOT_COUNT;
 pub(super) const LONGEST: usize = 16 << 10;
 /// After so many rows it is seen whether pieces repeat.
 const SAMPLE: usize = 4096;
+/// So many lines are fetched ahead.
+const AHEAD: usize = 16;
 /// Forms that are tried on a line.
 const FORMS: usize = 8;
 /// Forms that are remembered.
@@ -167,11 +170,16 @@ impl Cutter {
     /// Cuts what can be cut; says whether that is worth it.
     fn all(&mut self, rows: &Rows<'_>, lines: &Column<Vec<&[u8]>>, offsets: &Column<Vec<i64>>) -> bool {
         let sources: Vec<_> = rows.batches().iter().map(sources).collect();
+        // They lie in the order they came in, not in that of their times.
+        let mut coming = lines.values.iter().skip(AHEAD);
         let (mut lines, mut starts) = (cursor(lines), cursor(offsets));
         let mut digits: [itoa::Buffer; SLOT_COUNT] = std::array::from_fn(|_| itoa::Buffer::new());
         self.pieces.iter_mut().for_each(|piece| piece.codes.reserve_exact(rows.len()));
         for (row, &(batch, at)) in rows.places().iter().enumerate() {
             let (line, start) = (lines(row), starts(row));
+            if line.is_some() {
+                coming.next().into_iter().for_each(|line| fetch(*line));
+            }
             if row == SAMPLE && !self.is_worth_it() {
                 return false;
             }

@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 use super::amend::Amendment;
 use super::episode::{Point, Proof};
 use super::tally::part;
+use crate::event::fetch::fetch;
 
 /// What [`Tuple::hash_at`](crate::rule::plan::Tuple::hash_at) gives of a missing value.
 const MISSING: u64 = 0xc44b_dff4_074e_ecdb;
@@ -58,11 +59,10 @@ impl Distinct {
         self.points.len()
     }
 
-    /// Something of what the next event has to do with: see [`Key::glance`](super::key::Key::glance).
-    pub(super) fn glance(&self) -> i64 {
-        let hash = self.hashes.back().copied().unwrap_or_default() as i64;
-        let ends = [self.points.front(), self.points.back()];
-        ends.into_iter().flatten().fold(hash, |seen, point| seen ^ point.place.time)
+    /// See [`Key::fetch`](super::key::Key::fetch).
+    pub(super) fn fetch(&self) {
+        fetch(self.hashes.as_slices().0);
+        fetch(self.points.as_slices().0);
     }
 
     pub(super) fn same(&self, other: &Distinct) -> bool {

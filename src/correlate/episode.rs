@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::amend::Amendment;
 use crate::event::EventId;
+use crate::event::fetch::fetch;
 use crate::rule::plan::Tuple;
 
 /// How many events of the first match, and how many of the latest ones, an alert names.
@@ -107,9 +108,9 @@ impl Episode {
         }
     }
 
-    /// Something of what its next event has to do with: see [`Key::glance`](super::key::Key::glance).
-    pub(super) fn glance(&self) -> i64 {
-        self.last.time ^ self.recent.back().map_or(0, |place| place.time)
+    /// See [`Key::fetch`](super::key::Key::fetch).
+    pub(super) fn fetch(&self) {
+        self.recent.back().into_iter().for_each(fetch);
     }
 
     /// Its first event.

@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 
 use super::brief::Brief;
 use super::machine::Row;
+use crate::event::fetch::fetch;
 use crate::rule::plan::{Rule, Tuple};
 
 /// Keys with more events than this have a machine, so that a late event never moves many.
@@ -38,6 +39,11 @@ impl Few {
     /// Whether keys of the rule begin so: one event is no match yet.
     pub(super) fn suffices(rule: &Rule) -> bool {
         rule.form.least() > 1
+    }
+
+    /// See [`Key::fetch_state`](super::key::Key::fetch_state).
+    pub(super) fn fetch(&self) {
+        [self.rows.front(), self.rows.back()].into_iter().flatten().for_each(fetch);
     }
 
     /// Takes an event in any order.

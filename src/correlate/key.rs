@@ -9,6 +9,7 @@ use super::episode::Episode;
 use super::few::{Few, Taken};
 use super::live::Live;
 use super::machine::{Machine, Row};
+use crate::event::fetch::fetch;
 use crate::rule::plan;
 
 /// State of a rule and key.
@@ -158,11 +159,27 @@ impl Key {
         }
     }
 
-    /// Something of what the next event has to do with: whoever asks brings it into the processor's cache.
-    pub(super) fn glance(&self) -> i64 {
+    /// Has what the next event has to do with fetched into the processor's cache, the first step of the way to it: the state itself.
+    pub(super) fn fetch_state(&self) {
         match self {
-            Key::Few(few) => few.latest(),
-            Key::Full(full) => full.latest ^ full.base.glance(),
+            Key::Few(few) => few.fetch(),
+            Key::Full(full) => fetch(&**full),
+        }
+    }
+
+    /// The second step, once the first is done: what the state points to.
+    pub(super) fn fetch(&self) {
+        match self {
+            Key::Few(_) => {}
+            Key::Full(full) => full.base.fetch(),
+        }
+    }
+
+    /// The third step.
+    pub(super) fn fetch_inside(&self) {
+        match self {
+            Key::Few(_) => {}
+            Key::Full(full) => full.base.fetch_inside(),
         }
     }
 

@@ -14,6 +14,7 @@ use super::tally::part;
 use super::threshold::Threshold;
 use super::waiting::Waiting;
 use crate::event::EventId;
+use crate::event::fetch::fetch;
 use crate::rule::plan::{self, Form, Tuple};
 
 /// An event of a key.
@@ -266,20 +267,28 @@ impl Machine {
         }
     }
 
-    /// Something that the next event has to do with; see [`Key::glance`](super::key::Key::glance).
-    pub(super) fn glance(&self) -> i64 {
-        let first = match &self.automaton {
-            Automaton::Threshold(t) => t.glance(),
-            Automaton::Distinct(d) => d.glance(),
-            Automaton::Sequence(s) => s.glance(),
+    /// See [`Key::fetch`](super::key::Key::fetch).
+    pub(super) fn fetch(&self) {
+        match &self.automaton {
+            Automaton::Threshold(t) => t.fetch(),
+            Automaton::Distinct(d) => d.fetch(),
+            Automaton::Sequence(s) => s.fetch(),
             Automaton::Aggregate(_)
             | Automaton::Stages(_)
             | Automaton::Joined(_)
             | Automaton::All(_)
             | Automaton::Novel(_)
-            | Automaton::Baseline(_) => 0,
-        };
-        first ^ self.events as i64 ^ self.episode.as_ref().map_or(0, |episode| episode.glance())
+            | Automaton::Baseline(_) => {}
+        }
+        self.episode.as_deref().into_iter().for_each(fetch);
+    }
+
+    /// See [`Key::fetch_inside`](super::key::Key::fetch_inside).
+    pub(super) fn fetch_inside(&self) {
+        if let Automaton::Sequence(s) = &self.automaton {
+            s.fetch_inside();
+        }
+        self.episode.as_deref().into_iter().for_each(Episode::fetch);
     }
 
     fn proof(&self) -> Proof {

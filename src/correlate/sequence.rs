@@ -11,6 +11,7 @@ use std::rc::Rc;
 
 use super::amend::Amendment;
 use super::episode::{Point, Proof};
+use crate::event::fetch::fetch;
 use crate::rule::plan::{Residual, Stage};
 
 /// Partial chains of one key.
@@ -101,10 +102,15 @@ impl Sequence {
         completed
     }
 
-    /// When its first and its last link of each step were, µs: see [`Key::glance`](super::key::Key::glance).
-    pub(super) fn glance(&self) -> i64 {
+    /// See [`Key::fetch`](super::key::Key::fetch).
+    pub(super) fn fetch(&self) {
+        fetch(&*self.steps);
+    }
+
+    /// See [`Key::fetch_inside`](super::key::Key::fetch_inside).
+    pub(super) fn fetch_inside(&self) {
         let ends = self.steps.iter().flat_map(|step| [step.links.front(), step.links.back()]);
-        ends.flatten().fold(0, |seen, link| seen ^ link.point.place.time)
+        ends.flatten().for_each(fetch);
     }
 
     /// An `until` event: no chain passes it.

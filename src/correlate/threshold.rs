@@ -5,6 +5,7 @@
 use std::collections::VecDeque;
 
 use super::episode::{Place, Point, Proof};
+use crate::event::fetch::fetch;
 use crate::rule::plan::Tuple;
 
 /// The last `count` events, no older than the window.
@@ -53,9 +54,9 @@ impl Threshold {
         self.ring.iter().enumerate().map(point).collect()
     }
 
-    /// Something of what the next event has to do with: see [`Key::glance`](super::key::Key::glance).
-    pub(super) fn glance(&self) -> i64 {
-        [self.ring.front(), self.ring.back()].into_iter().flatten().fold(0, |seen, place| seen ^ place.time)
+    /// See [`Key::fetch`](super::key::Key::fetch).
+    pub(super) fn fetch(&self) {
+        [self.ring.front(), self.ring.back()].into_iter().flatten().for_each(fetch);
     }
 
     pub(super) fn size(&self) -> usize {

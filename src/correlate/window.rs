@@ -27,11 +27,14 @@ use super::render::{Mark, Part, Status, Update};
 use super::roster::Roster;
 use super::slot::{Slot, find};
 use crate::event::deal::deal;
+use crate::event::fetch::fetch;
 use crate::matching::MatchRow;
 use crate::rule::plan::{Group, Member, Tuple};
 
 /// Of so many keys slots are looked for ahead.
 const AHEAD: usize = 64;
+/// So many rows are fetched ahead, which the look-ups of those keys meet.
+const ROWS_AHEAD: usize = 1024;
 
 /// State and timers of one worker.
 pub(super) struct Windows {
@@ -96,8 +99,11 @@ impl Windows {
         let order = self.by_key(&rows);
         let key = |at: &u32| &rows[*at as usize].0.key;
         let runs = order.chunk_by(|a, b| key(a) == key(b));
-        let mut coming = runs.clone();
+        let (mut coming, mut fetched, mut taken) = (runs.clone(), 0, 0);
         for (number, run) in runs.enumerate() {
+            let soon = &order[fetched.min(order.len())..order.len().min(taken + ROWS_AHEAD)];
+            soon.iter().for_each(|at| fetch(&rows[*at as usize]));
+            (fetched, taken) = (fetched + soon.len(), taken + run.len());
             if number % AHEAD == 0 {
                 self.warm(coming.by_ref().take(AHEAD).map(|run| key(&run[0])));
             }
@@ -213,11 +219,12 @@ impl Windows {
         let mut found: [&[Slot]; AHEAD] = [&[]; AHEAD];
         for (slots, key) in found.iter_mut().zip(keys) {
             *slots = self.keys.get(key).map_or(&[], Vec::as_slice);
+            fetch(*slots);
         }
         let all = || found.iter().copied().flatten();
-        std::hint::black_box(found.iter().fold(0, |seen, slots| seen ^ slots.first().map_or(0, |slot| slot.look)));
-        std::hint::black_box(all().fold(0, |seen, slot| seen ^ slot.key.latest()));
-        std::hint::black_box(all().fold(0, |seen, slot| seen ^ slot.key.glance()));
+        all().for_each(|slot| slot.key.fetch_state());
+        all().for_each(|slot| slot.key.fetch());
+        all().for_each(|slot| slot.key.fetch_inside());
     }
 
     /// Whether no rule comes or goes.

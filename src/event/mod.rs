@@ -12,6 +12,7 @@ mod column;
 mod columns;
 pub(crate) mod deal;
 pub mod earlier;
+pub(crate) mod fetch;
 pub mod field;
 pub mod id;
 pub mod line;
