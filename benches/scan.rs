@@ -1,23 +1,18 @@
-//! The whole of a scan: read, parse, match, order, correlate, write alerts; without and with the archive.
+//! `weir scan` as a user runs it, the whole process: read, parse, match, order, correlate, archive, print alerts.
 //!
-//! `cargo bench --bench scan -- [FILE [RULES [ROUNDS]]]`. Without a file it makes a million sshd lines and
-//! four rules over them. `CHECK=1` prints a hash of the alerts, `ONLY=plain` or `ONLY=archive` runs one of the two.
+//! `cargo bench --bench scan -- [FILE [RULES]]`. Without a file it makes a million sshd lines and four rules over them.
+//! Five rounds, in each of which all run in turn; CPU-seconds are user and system time, and their median counts.
 
+mod child;
 mod cpu;
 
 use std::fmt::Write;
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::time::Instant;
+use std::process::Command;
 
-use weir::collect::file;
-use weir::engine::batch::{self, Feed};
-use weir::ingest::{self, Ingest};
-use weir::rule::{self, plan::Program};
-
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
+/// Rounds.
+const ROUNDS: usize = 5;
 /// Lines of the generated input.
 const LINES: u64 = 1_000_000;
 /// Addresses of the generated input.
@@ -33,10 +28,10 @@ rule w3 { title "w3 {source.ip}" severity high when failed by source.ip within 1
 rule w4 { title "w4 {source.ip}" severity low when authentication where source.ip in bad }
 "#;
 
-#[expect(unsafe_code, reason = "the allocator's options are set through its C interface, as the program does")]
+/// A rule that no line of the log meets.
+const NONE: &str = r#"rule none { title "none" severity low when process where process.name == "none" }"#;
+
 fn main() {
-    // SAFETY: the call takes two numbers and may be made at any time; an unknown option is ignored.
-    unsafe { libmimalloc_sys::mi_option_set_default(15, 10_000) };
     let arguments: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with("--")).collect();
     let made = tempfile::tempdir().expect("a folder for what is made");
     let (lines, rules) = match &arguments[..] {
@@ -44,63 +39,43 @@ fn main() {
         [file] => (PathBuf::from(file), make(made.path()).1),
         [file, rules, ..] => (PathBuf::from(file), PathBuf::from(rules)),
     };
-    let rounds: usize = arguments.get(2).and_then(|n| n.parse().ok()).unwrap_or(1);
-    let program = Arc::new(rule::load(&rules).expect("the rules are read").program);
-    let before = cpu::seconds();
-    let count = read(&lines, |_| {});
-    println!("read and parse: {count} lines, {:.2} CPU-s", cpu::seconds() - before);
-    let only = std::env::var("ONLY").unwrap_or_default();
-    for _ in 0..rounds {
-        for (name, archive) in [("plain", None), ("archive", Some(made.path().join("data")))] {
-            if !only.is_empty() && only != name {
-                continue;
+    let none = made.path().join("none");
+    std::fs::create_dir(&none).expect("the folder takes rules");
+    std::fs::write(none.join("none.weir"), NONE).expect("the folder takes rules");
+    let log = std::fs::File::open(&lines).expect("the file opens");
+    let count = BufReader::new(log).split(b'\n').count() as f64;
+    let parts = [
+        ("rules, archive", &rules, true),
+        ("rules", &rules, false),
+        ("archive", &none, true),
+        ("neither", &none, false),
+    ];
+    let mut spent: [Vec<(f64, u64)>; 4] = Default::default();
+    for _ in 0..ROUNDS {
+        for ((_, rules, archived), spent) in parts.iter().zip(&mut spent) {
+            let data = made.path().join("data");
+            let mut scan = Command::new(env!("CARGO_BIN_EXE_weir"));
+            scan.arg("scan").arg(&lines).arg("--rules").arg(rules);
+            if *archived {
+                scan.arg("--data").arg(&data);
             }
-            scan(name, &lines, &program, archive);
+            let (seconds, ended) = child::run(&mut scan);
+            spent.push((seconds, ended.memory));
+            if *archived {
+                std::fs::remove_dir_all(&data).expect("the archive is removed");
+            }
         }
     }
-}
-
-/// Runs a scan and says what it cost.
-fn scan(name: &str, lines: &Path, program: &Arc<Program>, archive: Option<PathBuf>) {
-    let (cpu, wall) = (cpu::seconds(), Instant::now());
-    let settings =
-        batch::Settings { program: program.clone(), workers: 1, archive: archive.clone(), once: false, until: None };
-    let produce = |feed: &mut Feed| read(lines, |batch| feed.send(batch).expect("the run goes on"));
-    let (count, mut findings) = batch::run(&settings, &produce, &|_| {}).expect("the scan runs");
-    let alerts = findings.len();
-    let mut hash = xxhash_rust::xxh3::Xxh3::new();
-    let each = |json: &[u8]| {
-        hash.update(json);
-        Ok(())
-    };
-    findings.for_each(each).expect("the alerts are read back");
-    let spent = cpu::seconds() - cpu;
-    println!(
-        "{name}: {spent:.2} CPU-s, {:.2} s, {:.0} lines a CPU-second, {alerts} alerts, at most {}",
-        wall.elapsed().as_secs_f64(),
-        count as f64 / spent,
-        most_memory(),
-    );
-    if std::env::var_os("CHECK").is_some() {
-        println!("alerts: {:032x}", hash.digest128());
+    println!("{count} lines of {}, {ROUNDS} rounds", lines.display());
+    for ((name, ..), mut spent) in parts.iter().zip(spent) {
+        spent.sort_by(|a, b| a.0.total_cmp(&b.0));
+        let (median, memory) = spent[ROUNDS / 2];
+        let (least, most) = (spent[0].0, spent[ROUNDS - 1].0);
+        println!(
+            "{name:<15} {median:>6.2} CPU-s ({least:.2} to {most:.2}), {:>9.0} lines a CPU-second, {memory} MB",
+            count / median
+        );
     }
-    if let Some(folder) = archive {
-        std::fs::remove_dir_all(folder).expect("the archive is removed");
-    }
-}
-
-/// Reads and parses the file; the number of lines.
-fn read(path: &Path, mut each: impl FnMut(weir::event::EventBatch)) -> u64 {
-    let mut ingest: Option<Ingest> = None;
-    let (mut batches, mut lines) = (Vec::new(), 0);
-    for block in file::blocks(path, None).expect("the file opens") {
-        let block = block.expect("the file is read");
-        let settings = ingest::Settings { zone: jiff::tz::TimeZone::UTC, ..Default::default() };
-        let ingest = ingest.get_or_insert_with(|| Ingest::new(settings, block.source.clone()));
-        lines += ingest.push(&block, &mut batches).lines;
-        batches.drain(..).for_each(&mut each);
-    }
-    lines
 }
 
 /// Writes a log in time order, in which most addresses fail a few times and then log in, and the rules.
@@ -131,11 +106,4 @@ fn make(folder: &Path) -> (PathBuf, PathBuf) {
     let lines = folder.join("auth.log");
     std::fs::write(&lines, text).expect("the folder takes a log");
     (lines, rules)
-}
-
-/// The most memory this process has had.
-fn most_memory() -> String {
-    let status = std::fs::read_to_string("/proc/self/status").expect("Linux has /proc");
-    let line = status.lines().find_map(|l| l.strip_prefix("VmHWM:"));
-    line.map_or_else(|| "?".to_owned(), |l| l.trim().to_owned())
 }

@@ -130,7 +130,7 @@ fn load(path: &Path, which: &str) -> anyhow::Result<Rules> {
             anyhow!("there is nothing at {shown}: give a folder of *.weir files, or one file, as {which}")
         }
         LoadError::Empty(_) => anyhow!("there is no *.weir file in {shown}: give a folder that has some as {which}"),
-        other @ (LoadError::Unreadable { .. } | LoadError::NotText(_)) => other.into(),
+        other @ LoadError::Unreadable { .. } => other.into(),
     })?;
     if loaded.has_errors() {
         input::show(&loaded.diagnostics, &loaded.files);

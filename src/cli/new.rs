@@ -142,7 +142,7 @@ fn clashes(text: &str, folder: &Path) -> anyhow::Result<()> {
     let there = match rule::load(folder) {
         Ok(there) => there,
         Err(LoadError::Missing(_) | LoadError::Empty(_)) => return Ok(()),
-        Err(other @ (LoadError::Unreadable { .. } | LoadError::NotText(_))) => return Err(other.into()),
+        Err(other @ LoadError::Unreadable { .. }) => return Err(other.into()),
     };
     let new = rule::compile_alone("new", text);
     for (kind, name) in new.trees.iter().flat_map(|tree| &tree.items).map(declared) {

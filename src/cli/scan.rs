@@ -52,6 +52,8 @@ struct Read {
     files: u64,
     bytes: u64,
     counts: Counts,
+    /// Cuts in lines that were too long.
+    cuts: u64,
     failed: Vec<String>,
 }
 
@@ -146,7 +148,7 @@ fn read_one(
     read: &mut Read,
     progress: impl Fn(u64),
 ) -> Result<(), Closed> {
-    let blocks = match file::blocks(path, reading.format.as_deref()) {
+    let mut blocks = match file::blocks(path, reading.format.as_deref()) {
         Ok(blocks) => blocks,
         Err(error) => {
             read.failed.push(error.to_string());
@@ -156,12 +158,12 @@ fn read_one(
     read.files += 1;
     let mut ingest: Option<Ingest> = None;
     let mut batches = Vec::new();
-    for block in blocks {
+    for block in blocks.by_ref() {
         let block = match block {
             Ok(block) => block,
             Err(error) => {
                 read.failed.push(error.to_string());
-                return Ok(());
+                break;
             }
         };
         let ingest = ingest.get_or_insert_with(|| Ingest::new(settings.clone(), block.source.clone()));
@@ -171,6 +173,7 @@ fn read_one(
         batches.drain(..).try_for_each(|batch| feed.send(batch))?;
         feed.reached(&block);
     }
+    read.cuts += blocks.split_lines();
     Ok(())
 }
 
@@ -187,6 +190,9 @@ fn summary(read: &Read, alerts: usize, started: Instant) {
         (c.repeated, "from repeated messages"),
         (c.blank, "blank lines"),
         (c.parse_failures, "not understood, kept as they are"),
+        (c.duplicates, "that came again under the same id, taken once"),
+        (c.invalid_utf8, "not all in UTF-8, with \u{fffd} where it is not"),
+        (read.cuts, "cut off from a line over 16 MiB"),
     ] {
         if count > 0 {
             line.push_str(&format!(", {count} {what}"));

@@ -25,6 +25,9 @@ use crate::serve::live::{Hub, Stage};
 /// How long a failed write waits before it is tried again.
 const RETRY: Duration = Duration::from_secs(1);
 
+/// Of so many failures in a row one is logged; the page shows them all along.
+const SAID_EVERY: u32 = 60;
+
 /// State of the thread.
 pub(super) struct Alerts {
     roster: Arc<Roster>,
@@ -224,8 +227,12 @@ impl Alerts {
         if changes.is_empty() {
             return;
         }
+        let mut tried = 0_u32;
         while let Err(error) = self.log.append(&changes) {
-            tracing::error!("{error}; trying again every second");
+            if tried.is_multiple_of(SAID_EVERY) {
+                tracing::error!("{error}; trying again every second");
+            }
+            tried += 1;
             self.hub.trouble(Stage::Alerts, Some(error.to_string()));
             std::thread::sleep(RETRY);
         }

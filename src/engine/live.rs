@@ -45,7 +45,7 @@ use gather::{Inlets, Next, Pulse};
 use join::Pending;
 use together::Others;
 
-pub use open::start;
+pub use open::{say_if_kept_short, start};
 
 /// How late an event may be, by default, µs.
 pub use crate::correlate::clock::LATENESS;

@@ -79,6 +79,7 @@ codes! {
     MissingWhen "W0006" "A rule says which events it looks for in a `when` clause.";
     Repeated "W0007" "A clause or setting may stand once.";
     BadOperator "W0008" "Operators are spelled `==`, `!=`, `and`, `or`, `not`.";
+    NotText "W0009" "A rule file is UTF-8 text.";
 
     UnknownField "W0101" "A field is a name of the field table, or `fields.` and the name the log uses.";
     UnknownSource "W0102" "Before `where` stands an ECS category, `any`, or the name of a `let`.";

@@ -26,9 +26,6 @@ pub enum LoadError {
     /// There is no rule file in this folder.
     #[error("there is no *.weir file in {}: put rules there, or give another folder with --rules", .0.display())]
     Empty(PathBuf),
-    /// A rule file holds something else.
-    #[error("{} is not a rule file: it is not UTF-8 text", .0.display())]
-    NotText(PathBuf),
 }
 
 /// Reads and compiles the `*.weir` files of a folder and its subfolders, in the order of their paths;
@@ -91,7 +88,8 @@ pub fn lists_folder(path: &Path) -> &Path {
 
 fn read(path: &Path) -> Result<SourceFile, LoadError> {
     let bytes = bytes(path).map_err(|source| LoadError::Unreadable { path: path.to_owned(), source })?;
-    let text = String::from_utf8(bytes).map_err(|_| LoadError::NotText(path.to_owned()))?;
+    // What is not UTF-8 is said when it is compiled, beside what is wrong in other files.
+    let text = String::from_utf8_lossy(&bytes).into();
     Ok(SourceFile { name: path.to_string_lossy().into(), text })
 }
 
@@ -150,8 +148,12 @@ mod tests {
         let missing = load(&dir.path().join("nope")).unwrap_err().to_string();
         assert!(missing.contains("nope") && missing.contains("--rules"), "{missing}");
         assert!(load(dir.path()).unwrap_err().to_string().contains("no *.weir file"));
-        fs::write(dir.path().join("x.weir"), [0xff, 0xfe, 0x00]).unwrap();
-        assert!(load(dir.path()).unwrap_err().to_string().contains("not UTF-8"));
+        fs::write(dir.path().join("x.weir"), b"rule x {\n  title \"\xfc\"\n  when any }").unwrap();
+        fs::write(dir.path().join("y.weir"), "rule y { when any where no.field == 1 }").unwrap();
+        let found = load(dir.path()).unwrap().diagnostics;
+        let found: Vec<_> = found.iter().map(|d| (d.code.number(), d.place.line, d.place.column)).collect();
+        assert_eq!(found, [("W0009", 2, 10), ("W0101", 1, 25)]);
+        fs::remove_file(dir.path().join("y.weir")).unwrap();
         fs::write(dir.path().join("x.weir"), "list l from \"pipe\"\nrule a { when any where source.ip in l }").unwrap();
         let made = std::process::Command::new("mkfifo").arg(dir.path().join("pipe")).status();
         if made.is_ok_and(|made| made.success()) {

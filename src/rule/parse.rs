@@ -31,6 +31,10 @@ pub(super) use grammar::{Grammar, Rule};
 pub(super) fn parse(file: &SourceFile) -> (ast::File, Vec<Diagnostic>) {
     let mut out = ast::File { name: file.name.clone(), items: Vec::new(), broken: Vec::new() };
     let mut diagnostics = Vec::new();
+    if let Some(at) = file.text.find(char::REPLACEMENT_CHARACTER) {
+        diagnostics.push(not_text(file, at));
+        return (out, diagnostics);
+    }
     for chunk in split(&file.text) {
         let mut tree =
             Tree { file: &file.name, base: chunk.span.start, mends: Mends::default(), diagnostics: &mut diagnostics };
@@ -47,6 +51,14 @@ pub(super) fn parse(file: &SourceFile) -> (ast::File, Vec<Diagnostic>) {
         }
     }
     (out, diagnostics)
+}
+
+/// What [`load`](super::load()) puts in the place of bytes that are no UTF-8 stands here.
+fn not_text(file: &SourceFile, at: usize) -> Diagnostic {
+    let span = Span { start: at, end: at + char::REPLACEMENT_CHARACTER.len_utf8() };
+    Diagnostic::error(Code::NotText, &file.name, span, "this is not UTF-8 text")
+        .label("no character of UTF-8, or one that was lost when the file was converted")
+        .help("save the file as UTF-8; until then nothing of it counts")
 }
 
 /// The name that a `let` or a `list` gives, though the rest of it cannot be read.

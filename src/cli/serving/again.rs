@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 use super::collectors::Followed;
 use crate::archive::Kept;
 use crate::cli::settings::SettingsFile;
+use crate::engine::live;
 use crate::engine::reload::Reloader;
 use crate::metrics::Metrics;
 use crate::serve::{self, Hub, Reload, Reloaded, Unloadable};
@@ -40,6 +41,7 @@ impl Again {
             Ok(changed) => reloaded.settings = changed.unwrap_or_default(),
             Err(message) => return Err(Unloadable { message, diagnostics: Vec::new() }),
         }
+        live::say_if_kept_short(&self.kept, &self.rules.rules().program);
         Ok(reloaded)
     }
 

@@ -13,7 +13,7 @@ use super::super::{EngineError, restart};
 use super::gather::{Inlets, Pulse};
 use super::together::{self, Others};
 use super::{CHUNKS, Engine, Pipeline, QUEUE, Settings};
-use crate::archive::{self, AlertLog, Archive, ListLog};
+use crate::archive::{self, AlertLog, Archive, Kept, ListLog};
 use crate::correlate::Outputs;
 use crate::correlate::clock::Clock;
 use crate::event::earlier::Earlier;
@@ -22,6 +22,7 @@ use crate::event::time;
 use crate::matching::{Matcher, Scratch};
 use crate::metrics::Metrics;
 use crate::rule::explain;
+use crate::rule::plan::Program;
 use crate::serve::live::Hub;
 
 /// Opens the data folder, rebuilds state from it and starts the threads.
@@ -50,7 +51,7 @@ pub(super) struct Opened {
 }
 
 pub(super) fn open(settings: Settings, hub: Arc<Hub>, metrics: Arc<Metrics>) -> Result<Opened, EngineError> {
-    let shortest = settings.archive.retention.get().shortest();
+    say_if_kept_short(&settings.archive.retention, &settings.rules.program);
     let mut archive = Archive::open(&settings.data, settings.archive.clone())?;
     let log = AlertLog::open(&settings.data)?;
     let mut lists = ListLog::open(&settings.data)?;
@@ -89,13 +90,6 @@ pub(super) fn open(settings: Settings, hub: Arc<Hub>, metrics: Arc<Metrics>) -> 
     let running: Running = Arc::new(Mutex::new(Runs { rules: rules.clone(), kept: false }));
     let runs = running.clone();
     let reloader = Reloader::new(settings.origin, rules.clone(), changes, runs, hub.clone(), metrics.clone(), together);
-    let reach = restart::reach(&rules.program);
-    if let Some(age) = shortest.filter(|age| *age < reach) {
-        let (age, reach) = (explain::duration(age), explain::duration(reach));
-        tracing::warn!(
-            "events stay for {reach}, not {age}: so far back a restart needs them for rules that run (`weir explain`)"
-        );
-    }
     let pipeline = Pipeline {
         matcher: Matcher::live(&rules.program),
         scratch: Scratch::default(),
@@ -103,7 +97,7 @@ pub(super) fn open(settings: Settings, hub: Arc<Hub>, metrics: Arc<Metrics>) -> 
         sources: HashMap::new(),
         earlier: Arc::new(earlier),
         settings: settings.ingest,
-        reach,
+        reach: restart::reach(&rules.program),
         rules,
         data: settings.data,
         archive,
@@ -124,4 +118,15 @@ pub(super) fn open(settings: Settings, hub: Arc<Hub>, metrics: Arc<Metrics>) -> 
         metrics,
     };
     Ok(Opened { pipeline, inlets, alerts, outputs, blocks, reloader, left })
+}
+
+/// Warns when events are to stay for less time than a restart needs them for these rules.
+pub fn say_if_kept_short(kept: &Kept, program: &Program) {
+    let reach = restart::reach(program);
+    if let Some(age) = kept.get().shortest().filter(|age| *age < reach) {
+        let (age, reach) = (explain::duration(age), explain::duration(reach));
+        tracing::warn!(
+            "events stay for {reach}, not {age}: so far back a restart needs them for rules that run (`weir explain`)"
+        );
+    }
 }
