@@ -36,12 +36,18 @@ pub(super) fn print(alerts: &mut Findings, output: Output) -> io::Result<()> {
 
 /// Writes all alerts.
 pub(super) fn write(alerts: &mut Findings, output: Output, mut out: &mut dyn Write, color: bool) -> io::Result<()> {
-    alerts.for_each(|json| match output {
+    let (mut alerts, mut head) = (alerts.sorted(), Vec::new());
+    (0..alerts.len()).try_for_each(|at| match output {
         Output::Json => {
-            out.write_all(json)?;
+            out.write_all(alerts.json(at)?)?;
             out.write_all(b"\n")
         }
-        Output::Text => serde_json::from_slice::<Line>(json)?.write(&mut out, color),
+        Output::Text => {
+            head.clear();
+            head.extend_from_slice(alerts.head(at)?);
+            head.push(b'}');
+            serde_json::from_slice::<Line>(&head)?.write(&mut out, color)
+        }
     })
 }
 

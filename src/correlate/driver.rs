@@ -22,6 +22,8 @@ use crate::rule::plan::Program;
 
 /// How many epochs may be under way before [`Input::send`] waits.
 const EPOCHS_IN_FLIGHT: usize = 4;
+/// The same of finite input, whose epochs are large, and hurt by no wait.
+const FINITE_EPOCHS_IN_FLIGHT: usize = 2;
 
 /// Which episodes are said.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,7 +98,11 @@ fn start_on(
     emit: Emit,
     place: Option<Place>,
 ) -> Result<(Input, Outputs), CorrelateError> {
-    let (commands, receivers): (Vec<_>, Vec<_>) = (0..workers).map(|_| bounded(EPOCHS_IN_FLIGHT)).unzip();
+    let in_flight = match emit {
+        Emit::Running => EPOCHS_IN_FLIGHT,
+        Emit::Final => FINITE_EPOCHS_IN_FLIGHT,
+    };
+    let (commands, receivers): (Vec<_>, Vec<_>) = (0..workers).map(|_| bounded(in_flight)).unzip();
     let receivers: Arc<Mutex<Vec<Option<Receiver<Command>>>>> =
         Arc::new(Mutex::new(receivers.into_iter().map(Some).collect()));
     let (report, reports) = unbounded();

@@ -23,7 +23,7 @@ use crate::matching::MatchRow;
 use crate::rule::plan::Program;
 
 /// Batches under way between two stages.
-const BATCHES_IN_FLIGHT: usize = 2;
+const BATCHES_IN_FLIGHT: usize = 1;
 
 /// What a finite run needs.
 pub struct Settings {

@@ -46,6 +46,8 @@ struct Entry {
     block: u32,
     start: u32,
     length: u32,
+    /// Bytes before the evidence.
+    head: u32,
 }
 
 impl Findings {
@@ -88,9 +90,9 @@ impl Findings {
             last.extend_from_slice(head.as_bytes());
         }
         let start = last.len();
-        alert.write_json(last);
+        let head = alert.write_json(last) as u32;
         let (length, start) = ((last.len() - start) as u32, start as u32);
-        self.index.push(Entry { first: alert.first, rule, id: alert.id, block, start, length });
+        self.index.push(Entry { first: alert.first, rule, id: alert.id, block, start, length, head });
         if self.log.is_some() {
             last.extend_from_slice(b"}\n");
         }
@@ -170,9 +172,18 @@ impl Sorted<'_> {
 
     /// The JSON of the alert at this position, which must be less than the length.
     pub fn json(&mut self, at: usize) -> io::Result<&[u8]> {
+        self.bytes(at, self.findings.index[at].length as usize)
+    }
+
+    /// Its beginning, up to the evidence: see [`Alert::write_json`].
+    pub fn head(&mut self, at: usize) -> io::Result<&[u8]> {
+        self.bytes(at, self.findings.index[at].head as usize)
+    }
+
+    fn bytes(&mut self, at: usize, length: usize) -> io::Result<&[u8]> {
         let Findings { index, blocks, written, file, .. } = self.findings;
         let entry = &index[at];
-        let (block, start, length) = (entry.block as usize, entry.start as usize, entry.length as usize);
+        let (block, start) = (entry.block as usize, entry.start as usize);
         match block.checked_sub(written.len()) {
             Some(at) => Ok(&blocks[at][start..start + length]),
             None => {

@@ -68,14 +68,19 @@ impl Line<'_> {
         let (paint, plain) = if color { (paint(self.severity), "\x1b[0m") } else { ("", "") };
         let (day, time) = instant(&self.first);
         let short = self.id.get(..SHORT).unwrap_or(&self.id);
-        let title = printable(&self.title);
-        write!(out, "{day} {time}  {paint}{:<13}{plain}  {short}  {title}", self.severity)?;
+        let (severity, title) = (self.severity.word(), printable(&self.title));
+        let blanks = &"               "[severity.len()..];
+        for text in [day, " ", time, "  ", paint, severity, plain, blanks, short, "  ", &*title] {
+            out.write_all(text.as_bytes())?;
+        }
         for (field, value) in &self.key.0 {
             if !self.title.contains(&**value) {
                 write!(out, "  {field}={}", printable(value))?;
             }
         }
-        write!(out, "  [{}]", self.rule)?;
+        for text in ["  [", &*self.rule, "]"] {
+            out.write_all(text.as_bytes())?;
+        }
         if self.count > 1 {
             write!(out, "  {} events until ", self.count)?;
             let (until, time) = instant(&self.last);
@@ -188,14 +193,18 @@ mod tests {
             String::from_utf8(out).unwrap()
         };
         let mut json = Vec::new();
-        alert.write_json(&mut json);
+        let head = alert.write_json(&mut json);
+        let mut head = json[..head].to_vec();
+        head.push(b'}');
         let expected = "1970-01-01 01:00:00  high           abcdef012345  203.0.113.7 guesses\u{fffd} \"ü\"  \
                         destination.port=22  user.name=a\"\u{fffd}b  [guessed]  3 events until 02:00:00\n";
         assert_eq!(write(Line::from(&alert), false), expected);
-        assert_eq!(write(serde_json::from_slice(&json).unwrap(), false), expected);
+        for json in [json, head] {
+            assert_eq!(write(serde_json::from_slice(&json).unwrap(), false), expected);
+        }
         let days = Alert { last: 48 * hour, ..alert };
         assert!(write(Line::from(&days), true).ends_with("3 events until 1970-01-03 00:00:00\n"));
-        assert!(write(Line::from(&days), true).contains("\x1b[31mhigh         \x1b[0m"));
+        assert!(write(Line::from(&days), true).contains("\x1b[31mhigh\x1b[0m           "));
         let once = Alert { count: 1, ..days };
         assert!(write(Line::from(&once), false).ends_with("[guessed]\n"));
     }
