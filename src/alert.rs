@@ -166,7 +166,16 @@ impl Alert {
     /// object of their own, which has all that is said of an alert in a line.
     pub fn write_json(&self, out: &mut Vec<u8>) -> usize {
         let start = out.len();
-        let Alert { id, rule, severity, title, key, first, last, count, evidence, attack, tags, runbook, risk } = self;
+        self.write_head(out);
+        let head = out.len() - start;
+        write_evidence(self.evidence.iter().copied(), out);
+        self.write_tail(out);
+        head
+    }
+
+    /// What of [`Alert::write_json`] comes before the evidence.
+    pub(crate) fn write_head(&self, out: &mut Vec<u8>) {
+        let Alert { id, rule, severity, title, key, first, last, count, .. } = self;
         field(out, "{\"id\":", id);
         field(out, ",\"rule\":", rule);
         field(out, ",\"severity\":", severity);
@@ -177,14 +186,11 @@ impl Alert {
             crate::event::time::with_rfc3339(*micros, |text| out.extend_from_slice(text.as_bytes()));
         }
         field(out, "\",\"count\":", count);
-        let head = out.len() - start;
-        out.extend_from_slice(b",\"evidence\":[");
-        for (n, id) in evidence.iter().enumerate() {
-            out.extend_from_slice(if n == 0 { b"\"" } else { b",\"" });
-            out.extend_from_slice(&id.ascii());
-            out.push(b'"');
-        }
-        out.push(b']');
+    }
+
+    /// What comes behind it.
+    pub(crate) fn write_tail(&self, out: &mut Vec<u8>) {
+        let Alert { attack, tags, runbook, risk, .. } = self;
         if !attack.is_empty() {
             field(out, ",\"attack\":", attack);
         }
@@ -198,8 +204,18 @@ impl Alert {
             field(out, ",\"risk\":", risk);
         }
         out.push(b'}');
-        head
     }
+}
+
+/// What of [`Alert::write_json`] is evidence.
+pub(crate) fn write_evidence(ids: impl Iterator<Item = EventId>, out: &mut Vec<u8>) {
+    out.extend_from_slice(b",\"evidence\":[");
+    for (n, id) in ids.enumerate() {
+        out.extend_from_slice(if n == 0 { b"\"" } else { b",\"" });
+        out.extend_from_slice(&id.ascii());
+        out.push(b'"');
+    }
+    out.push(b']');
 }
 
 fn field(out: &mut Vec<u8>, name: &str, value: &impl Serialize) {

@@ -1,19 +1,21 @@
 //! The alerts of a finite run, in their order, in bounded memory.
 //!
 //! Alerts become final in the order of the dataflow, and there may be more of them than fit: they are
-//! kept as JSON, in blocks that go to a file past a budget, and a small index is sorted at the end. The file is an
-//! unnamed temporary one, or the alert log of the data folder in the making, which gets its name at the end.
+//! kept as JSON, in blocks that go to a file past a budget, and a small index is sorted at the end. The file is the alert log
+//! of the data folder in the making, which gets its name at the end, or an unnamed temporary one. There the ids of the evidence,
+//! which are most of an alert, are 16 bytes each until it is read.
 
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use crate::alert::{Alert, AlertId};
+use crate::alert::{Alert, AlertId, write_evidence};
 use crate::archive::alerts_file;
+use crate::event::EventId;
 use crate::event::time::rfc3339;
 
-/// Bytes of JSON kept in memory: some hundred thousand alerts. A file costs more than memory does, page by page.
+/// Bytes kept in memory: some hundred thousand alerts. A file costs more than memory does, page by page.
 const BUDGET: usize = 192 << 20;
 /// The same when they go to the alert log anyway.
 const LOG_BUDGET: usize = 4 << 20;
@@ -26,6 +28,8 @@ pub struct Findings {
     folder: PathBuf,
     /// The alert log that it becomes, and what stands before each alert there.
     log: Option<(tempfile::TempPath, PathBuf, String)>,
+    /// The evidence is JSON, too.
+    plain: bool,
     /// The blocks in memory; the last is being filled.
     blocks: Vec<Vec<u8>>,
     /// Blocks that were written, to be filled again.
@@ -48,6 +52,8 @@ struct Entry {
     length: u32,
     /// Bytes before the evidence.
     head: u32,
+    /// Its ids.
+    evidence: u32,
 }
 
 impl Findings {
@@ -55,7 +61,7 @@ impl Findings {
     pub fn new(folder: &Path) -> Findings {
         let folder = folder.to_owned();
         let (blocks, spare, written, index) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        Findings { folder, log: None, blocks, spare, file: None, written, end: 0, index }
+        Findings { folder, log: None, plain: false, blocks, spare, file: None, written, end: 0, index }
     }
 
     /// None yet; they become the alert log of a data folder that has none, said `at` (µs UTC).
@@ -66,7 +72,7 @@ impl Findings {
         let (file, name) = tempfile::Builder::new().prefix(".alerts-").tempfile_in(data)?.into_parts();
         let head = format!("{{\"change\":\"added\",\"at\":\"{}\",\"alert\":", rfc3339(at));
         let log = Some((name, alerts_file(data), head));
-        Ok(Findings { log, file: Some(file), ..Findings::new(data) })
+        Ok(Findings { log, plain: true, file: Some(file), ..Findings::new(data) })
     }
 
     /// Where it spills.
@@ -90,9 +96,10 @@ impl Findings {
             last.extend_from_slice(head.as_bytes());
         }
         let start = last.len();
-        let head = alert.write_json(last) as u32;
+        let head = if self.plain { alert.write_json(last) } else { pack(alert, last) } as u32;
         let (length, start) = ((last.len() - start) as u32, start as u32);
-        self.index.push(Entry { first: alert.first, rule, id: alert.id, block, start, length, head });
+        let evidence = alert.evidence.len() as u32;
+        self.index.push(Entry { first: alert.first, rule, id: alert.id, block, start, length, head, evidence });
         if self.log.is_some() {
             last.extend_from_slice(b"}\n");
         }
@@ -144,7 +151,7 @@ impl Findings {
     /// The alerts in their order, by position; those of near positions are read fast.
     pub fn sorted(&mut self) -> Sorted<'_> {
         self.index.sort_unstable();
-        Sorted { findings: self, near: Near::default() }
+        Sorted { findings: self, near: Near::default(), whole: Vec::new() }
     }
 }
 
@@ -152,6 +159,8 @@ impl Findings {
 pub struct Sorted<'a> {
     findings: &'a Findings,
     near: Near,
+    /// The one that was unpacked last.
+    whole: Vec<u8>,
 }
 
 impl Sorted<'_> {
@@ -172,7 +181,14 @@ impl Sorted<'_> {
 
     /// The JSON of the alert at this position, which must be less than the length.
     pub fn json(&mut self, at: usize) -> io::Result<&[u8]> {
-        self.bytes(at, self.findings.index[at].length as usize)
+        let Entry { length, head, evidence, .. } = self.findings.index[at];
+        if self.findings.plain {
+            return self.bytes(at, length as usize);
+        }
+        let mut whole = std::mem::take(&mut self.whole);
+        unpack(self.bytes(at, length as usize)?, head as usize, evidence as usize, &mut whole);
+        self.whole = whole;
+        Ok(&self.whole)
     }
 
     /// Its beginning, up to the evidence: see [`Alert::write_json`].
@@ -192,6 +208,26 @@ impl Sorted<'_> {
             }
         }
     }
+}
+
+/// Writes an alert, its evidence as bytes. Returns how many come before that.
+fn pack(alert: &Alert, out: &mut Vec<u8>) -> usize {
+    let start = out.len();
+    alert.write_head(out);
+    let head = out.len() - start;
+    alert.evidence.iter().for_each(|id| out.extend_from_slice(&id.to_bytes()));
+    alert.write_tail(out);
+    head
+}
+
+/// Makes JSON of it.
+fn unpack(packed: &[u8], head: usize, evidence: usize, out: &mut Vec<u8>) {
+    let (head, rest) = packed.split_at(head);
+    let (ids, tail) = rest.split_at(evidence * size_of::<EventId>());
+    out.clear();
+    out.extend_from_slice(head);
+    write_evidence(ids.as_chunks().0.iter().map(|id| EventId::from_bytes(*id)), out);
+    out.extend_from_slice(tail);
 }
 
 /// Pieces of the file, read whole: alerts of about one time lie near one another, and a call to the system for each
@@ -242,7 +278,6 @@ impl Near {
 mod tests {
     use super::*;
     use crate::alert::Severity;
-    use crate::event::EventId;
 
     fn alert(n: u64) -> Alert {
         let first = (n * 7919 % 5000) as i64;
@@ -255,7 +290,7 @@ mod tests {
             first,
             last: first,
             count: n,
-            evidence: Vec::new(),
+            evidence: (0..n % 17).map(|n| EventId::from_bits(u128::from(n) << 77 | 5)).collect(),
             attack: Vec::new(),
             tags: Vec::new(),
             runbook: None,
@@ -268,6 +303,7 @@ mod tests {
         let mut out = Vec::new();
         let mut each = |json: &[u8]| {
             let alert: Alert = serde_json::from_slice(json)?;
+            assert_eq!(alert, super::tests::alert(alert.count));
             out.push((alert.first, alert.count));
             Ok(())
         };
