@@ -111,7 +111,7 @@ fn what_cannot_be_compared_is_said() {
     };
     fails(&good, &at("nowhere"), &at("data"), "give a folder of *.weir files, or one file, as NEW");
     fails(&at("empty"), &good, &at("data"), "there is no *.weir file in");
-    fails(&good, &at("garbage"), &at("data"), "is not a rule file");
+    fails(&good, &at("garbage"), &at("data"), "this is not UTF-8 text");
     fails(&good, &broken, &at("data"), "mend them (`weir check --rules");
     fails(&good, &good, &at("nothing"), "nothing");
 }
