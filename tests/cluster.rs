@@ -6,6 +6,7 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use nix::sys::signal::Signal;
 use serde_json::Value;
 
 use crate::program::{json, run, stderr, stdout, weir};
@@ -160,7 +161,7 @@ fn two_processes_raise_the_alerts_of_all_lines_once() {
 
     // One is stopped, and with it the other.
     let [first, second] = servers;
-    second.signal("-INT");
+    second.signal(Signal::SIGINT);
     let (code, said) = second.ended();
     assert_eq!(code, Some(0), "{said}");
     let (code, said) = first.ended();
@@ -200,7 +201,7 @@ fn one_is_killed_and_all_go_on() {
     let expected = two.scanned();
     wait_for_all(&servers[0], &expected);
     let [first, second] = servers;
-    first.signal("-INT");
+    first.signal(Signal::SIGINT);
     assert_eq!((first.ended().0, second.ended().0), (Some(0), Some(2)));
     let archived: u64 = (0..2).map(|process| two.archived(process).0.as_u64().unwrap()).sum();
     assert_eq!(archived, lines as u64, "no line twice, none lost");
@@ -263,7 +264,7 @@ fn processes_that_do_not_fit_refuse_to_start() {
 
     // A folder stays with its process.
     let [first, second] = two.both(&[]);
-    second.signal("-INT");
+    second.signal(Signal::SIGINT);
     assert_eq!((second.ended().0, first.ended().0), (Some(0), Some(2)));
     for said in refused(&two, arguments(["data1", "data0"], [&[], &[]])) {
         assert!(said.contains("belongs to process") && said.contains("--data"), "{said}");

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Instant;
 
+use nix::sys::signal::Signal;
 use serde_json::Value;
 
 use crate::run::{PATIENCE, Server, append, attack};
@@ -87,7 +88,7 @@ fn edited_rules_take_effect_and_broken_ones_do_not() {
     append(&log, &attack(120, 3, 30));
     server.wait_for("the longest attack", |alerts| sources(alerts, "b") == [1, 2, 3].into());
     write("b.weir", &rule("b", 20, ""));
-    server.signal("-HUP");
+    server.signal(Signal::SIGHUP);
     let alerts = server.wait_for("the changed rule", |alerts| {
         sources(alerts, "b") == [3].into() && sources(alerts, "c") == [1, 2, 3].into()
     });

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use arrow::array::*;
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, TimeUnit};
+use nix::sys::signal::Signal;
 use parquet::arrow::ArrowWriter;
 use serde_json::Value;
 
@@ -229,7 +230,7 @@ fn what_was_raised_live_is_what_a_replay_finds() {
     });
     list("bad", "203.0.113.3\n");
     list("ok", "203.0.113.1\n");
-    server.signal("-HUP");
+    server.signal(Signal::SIGHUP);
     server.wait_for("what the list reaches back to", |all| all.iter().any(|a| a["title"] == "203.0.113.3"));
     append(&log, &(attack(300, 2, 5) + &attack(310, 1, 5) + &attack(10, 3, 2)));
     server.wait_for("the alerts after it", |all| {

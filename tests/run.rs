@@ -8,6 +8,8 @@ use std::process::{Child, Command, Stdio};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde_json::Value;
 
 use crate::program::{json, run, stderr, stdout, weir};
@@ -90,9 +92,9 @@ impl Server {
     }
 
     /// Sends it a signal.
-    pub(crate) fn signal(&self, name: &str) {
-        let id = self.child.id().to_string();
-        assert!(Command::new("kill").args([name, &id]).status().expect("kill is there").success());
+    pub(crate) fn signal(&self, signal: Signal) {
+        let id = Pid::from_raw(self.child.id().try_into().expect("an id of Linux"));
+        kill(id, signal).expect("it runs");
     }
 
     /// Ctrl-C until it ends, whatever it waits for. Returns its exit code.
@@ -103,14 +105,14 @@ impl Server {
                 return status.code();
             }
             assert!(started.elapsed() < PATIENCE, "it does not end");
-            self.signal("-INT");
+            self.signal(Signal::SIGINT);
             std::thread::sleep(Duration::from_millis(100));
         }
     }
 
     /// Ctrl-C, and waits for the end.
     pub(crate) fn stop(mut self) {
-        self.signal("-INT");
+        self.signal(Signal::SIGINT);
         let status = self.child.wait().expect("it ends");
         assert!(status.success(), "{status}");
     }
@@ -363,15 +365,6 @@ fn who_stops_it_as_soon_as_it_serves_gets_an_end_in_order() {
     let folder = tempfile::tempdir().unwrap();
     for round in 0..10 {
         let data = folder.path().join(round.to_string());
-        let mut command = weir();
-        command.args(["run", "--listen", "127.0.0.1:0", "--data", data.to_str().unwrap()]);
-        let mut child = command.stderr(Stdio::piped()).spawn().expect("the binary starts");
-        let mut lines = BufReader::new(child.stderr.take().expect("it is piped")).lines().map_while(Result::ok);
-        assert!(lines.any(|line| line.starts_with("weir: http://")));
-        let id = nix::unistd::Pid::from_raw(child.id().try_into().expect("an id"));
-        nix::sys::signal::kill(id, nix::sys::signal::Signal::SIGINT).expect("it runs");
-        let rest: Vec<String> = lines.collect();
-        let status = child.wait().expect("it ends");
-        assert!(status.success(), "{status}: {rest:?}");
+        Server::start(&["run", "--data", data.to_str().unwrap()]).stop();
     }
 }

@@ -1,17 +1,11 @@
 //! The machine of one rule and key: events in order in, episodes out.
 
-use super::aggregate::Aggregate;
-use super::all::All;
 use super::amend::Amendment;
-use super::baseline::{self, Baseline};
-use super::distinct::Distinct;
+use super::automaton::Automaton;
+use super::baseline;
 use super::episode::{Episode, Place, Point, Proof};
-use super::joined::Joined;
-use super::novel::{self, Novel};
-use super::sequence::Sequence;
-use super::stages::Stages;
+use super::novel;
 use super::tally::part;
-use super::threshold::Threshold;
 use super::waiting::Waiting;
 use crate::event::EventId;
 use crate::event::fetch::fetch;
@@ -43,42 +37,10 @@ pub(super) struct Machine {
     events: u64,
 }
 
-/// Those that millions of keys may have are held in place.
-#[derive(Clone, Debug)]
-enum Automaton {
-    Threshold(Threshold),
-    Distinct(Distinct),
-    Sequence(Sequence),
-    Aggregate(Box<Aggregate>),
-    Stages(Box<Stages>),
-    Joined(Box<Joined>),
-    All(Box<All>),
-    Novel(Box<Novel>),
-    Baseline(Box<Baseline>),
-}
-
 impl Machine {
     /// Before any event. [`Form::Single`] has no state and is a threshold of one if it comes here.
     pub(super) fn new(rule: &plan::Rule) -> Machine {
-        let payload = &rule.payload;
-        let automaton = match &rule.form {
-            Form::Single | Form::Threshold { .. } => Automaton::Threshold(Threshold::default()),
-            Form::Distinct { .. } => Automaton::Distinct(Distinct::default()),
-            Form::Sequence { stages, residuals, .. } if Sequence::suffices(stages, residuals) => {
-                Automaton::Sequence(Sequence::new(stages))
-            }
-            Form::Sequence { stages, residuals, .. } if residuals.is_empty() => {
-                Automaton::Stages(Box::new(Stages::new(stages, payload)))
-            }
-            Form::Sequence { stages, residuals, .. } => {
-                Automaton::Joined(Box::new(Joined::new(stages, residuals, payload)))
-            }
-            Form::Aggregate { having, .. } => Automaton::Aggregate(Box::new(Aggregate::new(having, payload))),
-            Form::All { stages, .. } => Automaton::All(Box::new(All::new(stages, payload))),
-            Form::Novel { .. } => Automaton::Novel(Box::default()),
-            Form::Baseline { aggregate, .. } => Automaton::Baseline(Box::new(Baseline::new(*aggregate, payload))),
-        };
-        Machine { automaton, episode: None, events: 0 }
+        Machine { automaton: Automaton::new(rule), episode: None, events: 0 }
     }
 
     /// Takes the next event in (time, id) order. Episodes that it ends are appended to `ended`: those that others follow, and
@@ -269,25 +231,13 @@ impl Machine {
 
     /// See [`Key::fetch`](super::key::Key::fetch).
     pub(super) fn fetch(&self) {
-        match &self.automaton {
-            Automaton::Threshold(t) => t.fetch(),
-            Automaton::Distinct(d) => d.fetch(),
-            Automaton::Sequence(s) => s.fetch(),
-            Automaton::Aggregate(_)
-            | Automaton::Stages(_)
-            | Automaton::Joined(_)
-            | Automaton::All(_)
-            | Automaton::Novel(_)
-            | Automaton::Baseline(_) => {}
-        }
+        self.automaton.fetch();
         self.episode.as_deref().into_iter().for_each(fetch);
     }
 
     /// See [`Key::fetch_inside`](super::key::Key::fetch_inside).
     pub(super) fn fetch_inside(&self) {
-        if let Automaton::Sequence(s) = &self.automaton {
-            s.fetch_inside();
-        }
+        self.automaton.fetch_inside();
         self.episode.as_deref().into_iter().for_each(Episode::fetch);
     }
 

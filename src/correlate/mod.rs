@@ -23,6 +23,7 @@ mod agenda;
 mod aggregate;
 mod all;
 mod amend;
+mod automaton;
 mod baseline;
 mod brief;
 mod candidates;

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Output;
 
+use nix::sys::signal::Signal;
 use serde_json::Value;
 
 use self::server::{Store, wait};
@@ -222,7 +223,7 @@ fn whoever_is_taken_over_writes_no_more() {
     let second = case.server(&["--data", &fresh, "--store", HOME, "--take-over"]);
     let index = case.store.index("site").expect("there is one");
     // What the first one collects it keeps, and says so.
-    first.signal("-INT");
+    first.signal(Signal::SIGINT);
     let (code, said) = first.ended();
     assert_eq!(code, Some(0), "{said}");
     assert!(said.contains("is in use by the weir on") && said.contains(&fresh), "{said}");
@@ -292,7 +293,7 @@ fn while_the_store_is_away_all_goes_on_and_nothing_goes() {
     assert_eq!(asked.lines().count(), 436, "what left the cache is fetched");
     // At the end it waits for nobody who does not answer.
     case.store.cut();
-    server.signal("-INT");
+    server.signal(Signal::SIGINT);
     let (code, said) = server.ended();
     assert!(code == Some(0) && said.contains("nothing is lost"), "{said}");
     assert!(said.contains("weir archive upload --data"), "{said}");
