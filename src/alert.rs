@@ -162,8 +162,7 @@ pub struct Alert {
 
 impl Alert {
     /// Appends what serde makes of it as JSON, in half the time: a batch run writes hundreds of thousands, and most of an
-    /// alert is ids, which need no escaping. Returns how many bytes of it come before the evidence; with a `}` they are an
-    /// object of their own, which has all that is said of an alert in a line.
+    /// alert is ids, which need no escaping. Returns how many bytes of it come before the evidence.
     pub fn write_json(&self, out: &mut Vec<u8>) -> usize {
         let start = out.len();
         self.write_head(out);

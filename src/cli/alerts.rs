@@ -1,6 +1,5 @@
 //! Alerts on the terminal: text for people, NDJSON for programs.
 
-use std::borrow::Cow;
 use std::io::{self, Write};
 
 mod line;
@@ -36,25 +35,12 @@ pub(super) fn print(alerts: &mut Findings, output: Output) -> io::Result<()> {
 
 /// Writes all alerts.
 pub(super) fn write(alerts: &mut Findings, output: Output, mut out: &mut dyn Write, color: bool) -> io::Result<()> {
-    let (mut alerts, mut head) = (alerts.sorted(), Vec::new());
+    let mut alerts = alerts.sorted();
     (0..alerts.len()).try_for_each(|at| match output {
         Output::Json => {
             out.write_all(alerts.json(at)?)?;
             out.write_all(b"\n")
         }
-        Output::Text => {
-            head.clear();
-            head.extend_from_slice(alerts.head(at)?);
-            head.push(b'}');
-            serde_json::from_slice::<Line>(&head)?.write(&mut out, color)
-        }
+        Output::Text => serde_json::from_slice::<Line>(alerts.brief(at)?)?.write(&mut out, color),
     })
-}
-
-/// Log text may hold escape sequences; a terminal must not obey them.
-pub(super) fn printable(text: &str) -> Cow<'_, str> {
-    if text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
-        return text.into();
-    }
-    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }

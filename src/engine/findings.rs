@@ -159,7 +159,7 @@ impl Findings {
 pub struct Sorted<'a> {
     findings: &'a Findings,
     near: Near,
-    /// The one that was unpacked last.
+    /// The one that was put together last.
     whole: Vec<u8>,
 }
 
@@ -191,9 +191,14 @@ impl Sorted<'_> {
         Ok(&self.whole)
     }
 
-    /// Its beginning, up to the evidence: see [`Alert::write_json`].
-    pub fn head(&mut self, at: usize) -> io::Result<&[u8]> {
-        self.bytes(at, self.findings.index[at].head as usize)
+    /// The same of what comes before the evidence, which is all that is said of an alert in a line.
+    pub fn brief(&mut self, at: usize) -> io::Result<&[u8]> {
+        let mut whole = std::mem::take(&mut self.whole);
+        whole.clear();
+        whole.extend_from_slice(self.bytes(at, self.findings.index[at].head as usize)?);
+        whole.push(b'}');
+        self.whole = whole;
+        Ok(&self.whole)
     }
 
     fn bytes(&mut self, at: usize, length: usize) -> io::Result<&[u8]> {

@@ -19,6 +19,7 @@ pub mod line;
 pub(crate) mod nearest;
 pub(crate) mod occurrence;
 mod plain;
+pub(crate) mod printable;
 pub mod raw;
 pub mod schema;
 pub mod summary;

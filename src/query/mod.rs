@@ -25,7 +25,7 @@ mod times;
 mod value;
 mod views;
 
-pub use output::{Format, TABLE_ROWS, printable, write};
+pub use output::{Format, TABLE_ROWS, write};
 pub use saved::{Kind, Parameter, SavedQuery, load, pack};
 pub use search::{Search, events_by_id, search};
 pub use session::{Each, Rows, Session, Stopper};
@@ -104,7 +104,7 @@ impl QueryError {
             _ => text,
         };
         // It may quote what is in events, and a terminal must not obey that.
-        let mut text = output::printable(text.trim_end());
+        let mut text = output::printable_lines(text.trim_end()).into_owned();
         if let Some(hint) = hints::hint(&text) {
             text = format!("{text}\n\nhelp: {hint}");
         }

@@ -1,6 +1,7 @@
 //! Rows as a table for people, as CSV, as one JSON object a line, or in columns for programs ([`super::columnar`]).
 //! Rows are written as they come.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
@@ -12,6 +13,7 @@ use serde_json::Value;
 use super::columnar::Columnar;
 use super::value::{Argument, bad, cell, json};
 use super::{Each, QueryError, Rows, instants, record};
+use crate::event::printable::printable_but;
 
 /// How rows are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,7 +96,7 @@ impl<'out> Sink<'out> {
             Format::Table if !record::is_table(schema.fields().len(), width) => Sink::Records(0, out),
             Format::Table => {
                 let mut table = table(width);
-                table.set_header(schema.fields().iter().map(|f| Cell::new(printable(f.name()))));
+                table.set_header(schema.fields().iter().map(|f| Cell::new(printable_lines(f.name()))));
                 Sink::Table(Box::new(table), out)
             }
             Format::Csv => {
@@ -174,7 +176,7 @@ fn table(width: Option<u16>) -> Table {
 
 fn add_row(table: &mut Table, schema: &SchemaRef, batch: &RecordBatch, row: usize) {
     let cells = schema.fields().iter().zip(batch.columns()).map(|(field, column)| {
-        let text = Cell::new(printable(&cell(field, column.as_ref(), row)));
+        let text = Cell::new(printable_lines(&cell(field, column.as_ref(), row)));
         if column.data_type().is_numeric() { text.set_alignment(CellAlignment::Right) } else { text }
     });
     table.add_row(cells);
@@ -186,9 +188,9 @@ fn align(table: &mut Table) {
     }
 }
 
-/// A text without control characters: log text may hold escape sequences, and a terminal must not obey them.
-pub fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() && c != '\n' { '\u{fffd}' } else { c }).collect()
+/// A text as a table shows it, which may be several lines.
+pub(super) fn printable_lines(text: &str) -> Cow<'_, str> {
+    printable_but(text, &['\n'])
 }
 
 /// Members come in the order of the statement's columns.

@@ -7,7 +7,7 @@ use std::io::{self, Write};
 use arrow::array::RecordBatch;
 use serde_json::Value;
 
-use super::output::printable;
+use super::output::printable_lines;
 use super::value::json;
 
 /// A column narrower than this shows nothing, its border included.
@@ -28,8 +28,8 @@ pub(super) fn write(batch: &RecordBatch, row: usize, number: u64, out: &mut dyn 
     writeln!(out, "── {number} ──")?;
     for (name, value) in values {
         // A text of several lines stays in its column.
-        let value = printable(&value).replace('\n', &format!("\n{:widest$}  ", ""));
-        writeln!(out, "{:<widest$}  {value}", printable(&name))?;
+        let value = printable_lines(&value).replace('\n', &format!("\n{:widest$}  ", ""));
+        writeln!(out, "{:<widest$}  {value}", printable_lines(&name))?;
     }
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! Diagnostics: what is wrong with a rule file, where, and what would likely mend it. In: what the
 //! compiler found. Out: text for a terminal, or serde values for editors and the dashboard.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -10,6 +11,7 @@ use serde::Serialize;
 use super::SourceFile;
 use super::ast::Span;
 use super::code::Code;
+use crate::event::printable::printable_but;
 
 /// How bad it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -144,13 +146,33 @@ impl Place {
 pub(super) fn locate(diagnostics: &mut [Diagnostic], files: &[SourceFile]) {
     let texts: HashMap<&str, &str> = files.iter().map(|f| (&*f.name, f.text.as_str())).collect();
     for diagnostic in diagnostics.iter_mut() {
+        tame(&mut diagnostic.message);
+        diagnostic.help.as_mut().into_iter().for_each(tame);
         for place in std::iter::once(&mut diagnostic.place).chain(&mut diagnostic.related) {
+            tame(&mut place.label);
             let text = texts.get(&*place.file).copied().unwrap_or_default();
             (place.line, place.column) = line_column(text, place.start);
             (place.end_line, place.end_column) = line_column(text, place.end);
         }
     }
     diagnostics.sort_by(|a, b| (&a.place.file, a.place.start, a.code).cmp(&(&b.place.file, b.place.start, b.code)));
+}
+
+/// Words of the file stand in what is said of it.
+fn tame(text: &mut String) {
+    if let Cow::Owned(tamed) = printable_but(text, &['\n']) {
+        *text = tamed;
+    }
+}
+
+/// A file's text in which nothing commands a terminal, and everything stands where it stood.
+fn harmless(text: &str) -> Cow<'_, str> {
+    let obeyed = |c: char| c.is_control() && !matches!(c, '\n' | '\r' | '\t');
+    if !text.contains(obeyed) {
+        return text.into();
+    }
+    let same_length = |c: char| if c.len_utf8() == 1 { '?' } else { '¿' };
+    text.chars().map(|c| if obeyed(c) { same_length(c) } else { c }).collect()
 }
 
 fn line_column(text: &str, offset: usize) -> (usize, usize) {
@@ -162,8 +184,8 @@ fn line_column(text: &str, offset: usize) -> (usize, usize) {
 
 /// All diagnostics as text with the source underlined.
 pub fn render(diagnostics: &[Diagnostic], files: &[SourceFile], color: bool) -> String {
-    let mut cache: HashMap<Arc<str>, Source<&str>> =
-        files.iter().map(|f| (f.name.clone(), Source::from(f.text.as_str()))).collect();
+    let mut cache: HashMap<Arc<str>, Source<Cow<'_, str>>> =
+        files.iter().map(|f| (f.name.clone(), Source::from(harmless(&f.text)))).collect();
     let mut out = Vec::new();
     for diagnostic in diagnostics {
         let written = report(diagnostic, color).write(Sources(&mut cache), &mut out);
@@ -188,12 +210,12 @@ pub fn one_line(diagnostic: &Diagnostic) -> String {
     format!("{file}:{line}:{column}: {level}[{}]: {}{help}", diagnostic.code.number(), diagnostic.message)
 }
 
-struct Sources<'a, 'b>(&'a mut HashMap<Arc<str>, Source<&'b str>>);
+struct Sources<'a, 'b>(&'a mut HashMap<Arc<str>, Source<Cow<'b, str>>>);
 
 impl<'b> ariadne::Cache<Arc<str>> for Sources<'_, 'b> {
-    type Storage = &'b str;
+    type Storage = Cow<'b, str>;
 
-    fn fetch(&mut self, id: &Arc<str>) -> Result<&Source<&'b str>, impl std::fmt::Debug> {
+    fn fetch(&mut self, id: &Arc<str>) -> Result<&Source<Cow<'b, str>>, impl std::fmt::Debug> {
         self.0.get(id).ok_or_else(|| format!("no source `{id}`"))
     }
 

@@ -88,11 +88,8 @@ pub fn lists_folder(path: &Path) -> &Path {
 
 fn read(path: &Path) -> Result<SourceFile, LoadError> {
     let bytes = bytes(path).map_err(|source| LoadError::Unreadable { path: path.to_owned(), source })?;
-    // What is not UTF-8 is said when it is compiled, beside what is wrong in other files; a terminal must not obey it.
-    let obeyed = |c: char| c.is_control() && !matches!(c, '\n' | '\r' | '\t');
-    let shown = |c| if obeyed(c) { char::REPLACEMENT_CHARACTER } else { c };
-    let text = String::from_utf8(bytes)
-        .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).chars().map(shown).collect());
+    // What is not UTF-8 is said when it is compiled, beside what is wrong in other files.
+    let text = String::from_utf8_lossy(&bytes).into();
     Ok(SourceFile { name: path.to_string_lossy().into(), text })
 }
 

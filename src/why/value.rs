@@ -2,6 +2,7 @@
 
 use crate::event::batch::{EventBatch, LIST_SEPARATOR, dictionary_value};
 use crate::event::field::Type;
+use crate::event::printable;
 use crate::event::time::{self, SECOND, rfc3339};
 use crate::rule::plan::{FieldRef, Tuple};
 
@@ -29,8 +30,8 @@ pub(super) fn tuple(fields: &[FieldRef], batch: &EventBatch, row: usize) -> Tupl
 
 /// Log text may hold escape sequences, and may be long: what a terminal can be given of it.
 pub(super) fn printable(text: &str) -> String {
-    let clean = |c: char| if c.is_control() { '\u{fffd}' } else { c };
-    let mut out: String = text.chars().take(WIDEST).map(clean).collect();
+    let short: String = text.chars().take(WIDEST).collect();
+    let mut out = printable::printable(&short).into_owned();
     if text.chars().nth(WIDEST).is_some() {
         out.push('…');
     }

@@ -17,6 +17,7 @@ use super::times::{Unit, times};
 use crate::event::batch::{Dictionary, DictionaryBuilder, LIST_SEPARATOR, dictionary_value};
 use crate::event::field::Type;
 use crate::event::id::{EventId, hex};
+use crate::event::printable::printable;
 use crate::event::time::rfc3339;
 
 /// The column of a field of this type.
@@ -208,7 +209,7 @@ pub(super) fn shown(array: &ArrayRef, row: usize) -> String {
         Ok(texts) => dictionary_value(&texts, 0).unwrap_or_default().to_owned(),
         Err(error) => error.to_string(),
     };
-    whole.chars().take(60).map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+    printable(&whole).chars().take(60).collect()
 }
 
 #[cfg(test)]

@@ -1,14 +1,13 @@
 //! An alert as a line of text.
 
 use std::borrow::Cow;
-use std::fmt;
 use std::io::{self, Write};
 
 use serde::Deserialize;
-use serde::de::{Deserializer, MapAccess, Visitor};
+use serde_json::{Map, Value};
 
-use super::printable;
 use crate::alert::{Alert, Severity};
+use crate::event::printable::printable;
 use crate::event::time::rfc3339;
 
 /// Digits of an id, which are enough for `weir why`.
@@ -27,8 +26,7 @@ pub(in crate::cli) struct Line<'a> {
     severity: Severity,
     #[serde(borrow)]
     title: Cow<'a, str>,
-    #[serde(borrow)]
-    key: Key<'a>,
+    key: Cow<'a, Map<String, Value>>,
     /// RFC 3339, as `last`.
     #[serde(borrow)]
     first: Cow<'a, str>,
@@ -37,24 +35,14 @@ pub(in crate::cli) struct Line<'a> {
     count: u64,
 }
 
-/// Fields and values, in the order of the JSON.
-struct Key<'a>(Vec<(Cow<'a, str>, Cow<'a, str>)>);
-
-/// A name, a text or a number.
-struct Word<'a>(Cow<'a, str>);
-
 impl<'a> From<&'a Alert> for Line<'a> {
     fn from(alert: &'a Alert) -> Line<'a> {
-        let key = alert.key.iter().map(|(field, value)| {
-            let value = value.as_str().map_or_else(|| value.to_string().into(), Cow::from);
-            (field.into(), value)
-        });
         Line {
             id: alert.id.to_string().into(),
             rule: (&alert.rule).into(),
             severity: alert.severity,
             title: (&alert.title).into(),
-            key: Key(key.collect()),
+            key: Cow::Borrowed(&alert.key),
             first: rfc3339(alert.first).into(),
             last: rfc3339(alert.last).into(),
             count: alert.count,
@@ -73,9 +61,10 @@ impl Line<'_> {
         for text in [day, " ", time, "  ", paint, severity, plain, blanks, short, "  ", &*title] {
             out.write_all(text.as_bytes())?;
         }
-        for (field, value) in &self.key.0 {
-            if !self.title.contains(&**value) {
-                write!(out, "  {field}={}", printable(value))?;
+        for (field, value) in self.key.iter() {
+            let value = value.as_str().map_or_else(|| value.to_string().into(), Cow::from);
+            if !self.title.contains(&*value) {
+                write!(out, "  {field}={}", printable(&value))?;
             }
         }
         for text in ["  [", &*self.rule, "]"] {
@@ -105,58 +94,6 @@ fn paint(severity: Severity) -> &'static str {
         Severity::Medium => "\x1b[33m",
         Severity::High => "\x1b[31m",
         Severity::Critical => "\x1b[1;31m",
-    }
-}
-
-impl<'de: 'a, 'a> Deserialize<'de> for Key<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Key<'a>, D::Error> {
-        struct Pairs;
-        impl<'de> Visitor<'de> for Pairs {
-            type Value = Key<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("fields and their values")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Key<'de>, A::Error> {
-                let mut pairs = Vec::new();
-                while let Some((Word(field), Word(value))) = map.next_entry()? {
-                    pairs.push((field, value));
-                }
-                Ok(Key(pairs))
-            }
-        }
-        deserializer.deserialize_map(Pairs)
-    }
-}
-
-impl<'de: 'a, 'a> Deserialize<'de> for Word<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Word<'a>, D::Error> {
-        struct Any;
-        impl<'de> Visitor<'de> for Any {
-            type Value = Word<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a text or a number")
-            }
-
-            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Word<'de>, E> {
-                Ok(Word(text.into()))
-            }
-
-            fn visit_str<E>(self, text: &str) -> Result<Word<'de>, E> {
-                Ok(Word(text.to_owned().into()))
-            }
-
-            fn visit_u64<E>(self, number: u64) -> Result<Word<'de>, E> {
-                Ok(Word(number.to_string().into()))
-            }
-
-            fn visit_i64<E>(self, number: i64) -> Result<Word<'de>, E> {
-                Ok(Word(number.to_string().into()))
-            }
-        }
-        deserializer.deserialize_any(Any)
     }
 }
 

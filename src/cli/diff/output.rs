@@ -5,12 +5,13 @@ use std::io::{self, Write};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::super::alerts::{Line, printable};
+use super::super::alerts::Line;
 use crate::alert::Alert;
 use crate::engine::counted;
 use crate::engine::difference::{Count, Difference, Differences, Kind, OfRule};
 use crate::engine::edit::{Edit, Fate};
 use crate::engine::findings::Sorted;
+use crate::event::printable::printable;
 
 /// Indent of what stands below a rule.
 const INDENT: &str = "    ";

@@ -14,6 +14,7 @@ use crate::alert::{Alert, AlertId};
 use crate::archive;
 use crate::engine::counted;
 use crate::engine::findings::Findings;
+use crate::event::printable::printable;
 use crate::rule::plan::Program;
 
 /// What must be read so that alerts which begin in a range are what they would be: what leads to them, and what follows.
@@ -187,12 +188,7 @@ impl Differences {
             if let Difference::Changed(both) = difference {
                 let (live, now) = &**both;
                 for (field, before, after) in fields(live, now) {
-                    writeln!(
-                        out,
-                        "    {field}: {} live, {} now",
-                        alerts::printable(&before),
-                        alerts::printable(&after)
-                    )?;
+                    writeln!(out, "    {field}: {} live, {} now", printable(&before), printable(&after))?;
                 }
             }
         }

@@ -5,6 +5,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Instant;
 
 use super::interrupt::Interrupts;
+use crate::event::printable::printable_but;
 
 /// Shows an answer; through `$PAGER` once it is longer than the terminal is high.
 pub(super) struct Screen {
@@ -62,10 +63,7 @@ impl Screen {
 
     /// Passes text on without what would command a terminal.
     fn pass(&mut self, text: &str) -> io::Result<()> {
-        let harmless: String = text
-            .chars()
-            .map(|c| if c.is_control() && !matches!(c, '\n' | '\t' | '\r') { '\u{fffd}' } else { c })
-            .collect();
+        let harmless = printable_but(text, &['\n', '\t', '\r']);
         let bytes = harmless.as_bytes();
         if let Way::Held = self.way {
             self.held.extend_from_slice(bytes);
