@@ -148,11 +148,11 @@ mod tests {
         let missing = load(&dir.path().join("nope")).unwrap_err().to_string();
         assert!(missing.contains("nope") && missing.contains("--rules"), "{missing}");
         assert!(load(dir.path()).unwrap_err().to_string().contains("no *.weir file"));
-        fs::write(dir.path().join("x.weir"), b"rule x {\n  title \"\xfc\"\n  when any }").unwrap();
-        fs::write(dir.path().join("y.weir"), "rule y { when any where no.field == 1 }").unwrap();
+        fs::write(dir.path().join("x.weir"), b"let l = any\n# \xfc\nlist m from \"m\"").unwrap();
+        fs::write(dir.path().join("y.weir"), "rule y { when l where host.name in m and no.field == 1 }").unwrap();
         let found = load(dir.path()).unwrap().diagnostics;
         let found: Vec<_> = found.iter().map(|d| (d.code.number(), d.place.line, d.place.column)).collect();
-        assert_eq!(found, [("W0009", 2, 10), ("W0101", 1, 25)]);
+        assert_eq!(found, [("W0009", 2, 3), ("W0101", 1, 42)]);
         fs::remove_file(dir.path().join("y.weir")).unwrap();
         fs::write(dir.path().join("x.weir"), "list l from \"pipe\"\nrule a { when any where source.ip in l }").unwrap();
         let made = std::process::Command::new("mkfifo").arg(dir.path().join("pipe")).status();

@@ -33,6 +33,9 @@ pub(super) fn parse(file: &SourceFile) -> (ast::File, Vec<Diagnostic>) {
     let mut diagnostics = Vec::new();
     if let Some(at) = file.text.find(char::REPLACEMENT_CHARACTER) {
         diagnostics.push(not_text(file, at));
+        // What it defines is not unknown to others.
+        let pieces = split(&file.text).into_iter().map(|chunk| chunk.span);
+        out.broken = pieces.filter_map(|at| definition(&file.text[at.start..at.end], at.start)).collect();
         return (out, diagnostics);
     }
     for chunk in split(&file.text) {
