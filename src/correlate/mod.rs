@@ -39,6 +39,7 @@ mod few;
 mod fill;
 mod joined;
 mod key;
+mod keyed;
 mod listed;
 mod lists;
 mod live;

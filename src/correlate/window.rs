@@ -10,37 +10,32 @@
 //! Rules are looked up by number in the roster of the epoch. Where programs follow one another there is one
 //! level, so that what is said of levels here is about the first program.
 
-use std::hash::BuildHasher;
 use std::sync::Arc;
 
 use differential_dataflow::consolidation::consolidate;
-use hashbrown::HashMap;
-use rustc_hash::FxBuildHasher;
 
 use super::agenda::{Agenda, For};
 use super::climb::Opened;
 use super::driver::Emit;
 use super::episode::{Place, Record};
 use super::fill::{self, Aside, Deadlines, Filling};
+use super::keyed::{self, Keyed};
 use super::machine::Row;
 use super::render::{Mark, Part, Status, Update};
 use super::roster::Roster;
-use super::slot::{Slot, find};
+use super::slot::find;
 use crate::event::deal::deal;
 use crate::event::fetch::fetch;
 use crate::matching::MatchRow;
 use crate::rule::plan::{Group, Member, Tuple};
 
-/// Of so many keys slots are looked for ahead.
-const AHEAD: usize = 64;
-/// So many rows are fetched ahead, which the look-ups of those keys meet.
+/// So many rows are fetched ahead of the keys that are.
 const ROWS_AHEAD: usize = 1024;
 
 /// State and timers of one worker.
 pub(super) struct Windows {
     roster: Arc<Roster>,
-    /// The slots of a key, by number of the rule: rows of one event that several rules count by the same key are looked up once.
-    keys: HashMap<Tuple, Vec<Slot>, FxBuildHasher>,
+    keys: Keyed,
     agenda: Agenda,
     /// Rules went; their keys with a deadline before this are gone, too.
     swept: Option<i64>,
@@ -50,7 +45,7 @@ impl Windows {
     /// For the rules of a level.
     pub(super) fn new(roster: Arc<Roster>, emit: Emit, level: u32) -> Windows {
         let agenda = Agenda::new(roster.program(), emit, level);
-        Windows { roster, keys: HashMap::default(), agenda, swept: None }
+        Windows { roster, keys: Keyed::default(), agenda, swept: None }
     }
 
     /// One epoch: its rows with their multiplicities, then its watermark (µs; events before it are final).
@@ -92,57 +87,78 @@ impl Windows {
 
     /// Takes the rows of an epoch, which are in order.
     fn take(&mut self, rows: Vec<Update>, watermark: i64, part: Part, out: &mut Vec<(Record, isize)>) {
-        let roster = self.roster.clone();
-        let program = roster.program();
-        let filling = self.agenda.filling.is_some();
         let mut aside = Vec::new();
-        let order = self.by_key(&rows);
-        let key = |at: &u32| &rows[*at as usize].0.key;
-        let runs = order.chunk_by(|a, b| key(a) == key(b));
-        let (mut coming, mut fetched, mut taken) = (runs.clone(), 0, 0);
-        for (number, run) in runs.enumerate() {
-            let soon = &order[fetched.min(order.len())..order.len().min(taken + ROWS_AHEAD)];
+        let hashes: Vec<u32> = rows.iter().map(|(row, ..)| keyed::hash(&row.key)).collect();
+        let order = by(&hashes);
+        let key = |at: &u32| (hashes[*at as usize], &rows[*at as usize].0.key);
+        let mut runs = order.chunk_by(|a, b| key(a) == key(b));
+        let (mut fetched, mut taken) = (0, 0);
+        while taken < order.len() {
+            let soon = &order[fetched..order.len().min(taken + ROWS_AHEAD).max(fetched)];
             soon.iter().for_each(|at| fetch(&rows[*at as usize]));
-            (fetched, taken) = (fetched + soon.len(), taken + run.len());
-            if number % AHEAD == 0 {
-                self.warm(coming.by_ref().take(AHEAD).map(|run| key(&run[0])));
-            }
-            let windowed =
-                |at: &u32| program.groups().get(rows[*at as usize].0.group as usize).is_some_and(|g| !g.single);
-            let mut slots = run.iter().any(windowed).then(|| self.keys.entry(key(&run[0]).clone()).or_default());
-            for at in run {
-                let (row, _, diff) = &rows[*at as usize];
-                let Some(group) = program.groups().get(row.group as usize) else { continue };
-                if group.single {
-                    let hits = group.hits(row.hits);
-                    self.agenda.single(hits.map(|(member, _)| single(&roster, member, row)), *diff, out);
-                    continue;
-                }
-                let mut hits = row.hits;
-                if filling && part == Part::Live {
-                    hits = set_aside(&roster, group, row, *diff, &mut aside);
-                    if hits == 0 {
-                        continue;
-                    }
-                }
-                let Some(slots) = &mut slots else { continue };
-                for (member, steps) in group.hits(hits) {
-                    let rule = For {
-                        number: roster.number(member.rule),
-                        rule: &program.rules[member.rule as usize],
-                        filling: filling && roster.is_filling(member.rule),
-                    };
-                    self.agenda.apply(rule, &row.key, slots, (event(member, steps, row), *diff), watermark, out);
-                }
-            }
-            // All were set aside, or too late.
-            if slots.is_some_and(|slots| slots.is_empty()) {
-                self.keys.remove(key(&run[0]));
+            fetched += soon.len();
+            let mut next: [&[u32]; keyed::AT_ONCE] = [&[]; keyed::AT_ONCE];
+            next.iter_mut().zip(runs.by_ref()).for_each(|(next, run)| *next = run);
+            let next = || next.iter().filter_map(|run| Some((hashes[*run.first()? as usize], *run)));
+            self.keys.warm(next().map(|(hash, _)| hash));
+            for (hash, run) in next() {
+                taken += run.len();
+                let run = run.iter().map(|at| &rows[*at as usize]);
+                self.take_key(hash, run, watermark, part, &mut aside, out);
             }
         }
         if let Some(filling) = &mut self.agenda.filling {
             filling.set_aside(aside, self.agenda.watermark);
             filling.note(part);
+        }
+    }
+
+    /// Takes rows of one key, which has this hash.
+    fn take_key<'r>(
+        &mut self,
+        hash: u32,
+        rows: impl Iterator<Item = &'r Update> + Clone,
+        watermark: i64,
+        part: Part,
+        aside: &mut Vec<Aside>,
+        out: &mut Vec<(Record, isize)>,
+    ) {
+        let Windows { roster, keys, agenda, .. } = self;
+        let program = roster.program();
+        let filling = agenda.filling.is_some();
+        let group = |row: &MatchRow| program.groups().get(row.group as usize);
+        let mut windowed = rows.clone().map(|(row, ..)| row).filter(|row| group(row).is_some_and(|g| !g.single));
+        let of = windowed.next().map(|row| &row.key);
+        let mut slots = of.map(|key| keys.slots(hash, key));
+        for (row, _, diff) in rows {
+            let Some(group) = group(row) else { continue };
+            if group.single {
+                let hits = group.hits(row.hits);
+                agenda.single(hits.map(|(member, _)| single(roster, member, row)), *diff, out);
+                continue;
+            }
+            let mut hits = row.hits;
+            if filling && part == Part::Live {
+                hits = set_aside(roster, group, row, *diff, aside);
+                if hits == 0 {
+                    continue;
+                }
+            }
+            let Some(slots) = &mut slots else { continue };
+            for (member, steps) in group.hits(hits) {
+                let rule = For {
+                    number: roster.number(member.rule),
+                    rule: &program.rules[member.rule as usize],
+                    filling: filling && roster.is_filling(member.rule),
+                };
+                agenda.apply(rule, &row.key, slots, (event(member, steps, row), *diff), watermark, out);
+            }
+        }
+        // All were set aside, or too late.
+        if slots.is_some_and(|slots| slots.is_empty())
+            && let Some(key) = of
+        {
+            keys.remove(key);
         }
     }
 
@@ -161,7 +177,7 @@ impl Windows {
         let Some(filling) = &mut self.agenda.filling else { return };
         for Aside { number, key, row, diff } in filling.take(most) {
             let Some(rule) = self.roster.rule(number) else { continue };
-            let slots = self.keys.entry(key.clone()).or_default();
+            let slots = self.keys.slots(keyed::hash(&key), &key);
             self.agenda.apply(For { number, rule, filling: true }, &key, slots, (row, diff), i64::MIN, out);
         }
     }
@@ -188,7 +204,7 @@ impl Windows {
                 if roster.rule(*number).is_some() {
                     return true;
                 }
-                if let Some(slots) = keys.get_mut(key)
+                if let Some(slots) = keys.get(key)
                     && let Ok(at) = find(slots, *number)
                 {
                     slots.remove(at);
@@ -203,30 +219,6 @@ impl Windows {
         self.swept = None;
     }
 
-    /// Positions of the rows by key, those of one key in their order: its state is looked up once, and in the cache after that.
-    fn by_key(&self, rows: &[Update]) -> Vec<u32> {
-        let hash = |(row, ..): &Update| (self.keys.hasher().hash_one(&row.key) >> 32) as u32;
-        let hashes: Vec<u32> = rows.iter().map(hash).collect();
-        let mut order: Vec<u32> = (0..rows.len() as u32).collect();
-        let of = |at: u32| hashes[at as usize];
-        deal(&mut order, |at| of(at).into(), |few| few.sort_by_key(|at| of(*at)));
-        order
-    }
-
-    /// Brings the state that coming rows meet into the processor's cache, step by step of the way to it: within a step none of
-    /// the look-ups waits for another, as those of [`Windows::take`] do.
-    fn warm<'a>(&self, keys: impl Iterator<Item = &'a Tuple>) {
-        let mut found: [&[Slot]; AHEAD] = [&[]; AHEAD];
-        for (slots, key) in found.iter_mut().zip(keys) {
-            *slots = self.keys.get(key).map_or(&[], Vec::as_slice);
-            fetch(*slots);
-        }
-        let all = || found.iter().copied().flatten();
-        all().for_each(|slot| slot.key.fetch_state());
-        all().for_each(|slot| slot.key.fetch());
-        all().for_each(|slot| slot.key.fetch_inside());
-    }
-
     /// Whether no rule comes or goes.
     fn is_settled_in(&self) -> bool {
         self.agenda.filling.is_none() && self.swept.is_none()
@@ -236,7 +228,7 @@ impl Windows {
     fn settle(&mut self, watermark: i64, out: &mut Vec<(Record, isize)>) {
         let watermark = self.agenda.time(watermark);
         for (number, key) in std::mem::take(&mut self.agenda.touched) {
-            let slots = self.keys.get_mut(&key).expect("touched keys are kept until they expire");
+            let slots = self.keys.get(&key).expect("touched keys are kept until they expire");
             let at = find(slots, number).expect("touched slots are kept until they expire");
             let slot = &mut slots[at];
             slot.touched = false;
@@ -251,7 +243,7 @@ impl Windows {
     /// Says what was left for later.
     fn catch_up(&mut self, out: &mut Vec<(Record, isize)>) {
         let Windows { keys, agenda, .. } = self;
-        for (key, slots) in keys {
+        for (key, slots) in keys.iter_mut() {
             for slot in slots {
                 slot.catch_up(key, usize::MAX, out);
                 agenda.unmute(slot, key);
@@ -271,8 +263,8 @@ impl Windows {
         for (at, keys) in std::mem::replace(deadlines, later) {
             let mut keys = keys.into_iter();
             while !keys.as_slice().is_empty() {
-                self.warm(keys.as_slice().iter().take(AHEAD).map(|(_, key)| key));
-                keys.by_ref().take(AHEAD).for_each(|(number, key)| self.look(at, number, key, watermark, out));
+                self.keys.warm(keys.as_slice().iter().map(|(_, key)| keyed::hash(key)));
+                keys.by_ref().take(keyed::AT_ONCE).for_each(|(number, key)| self.look(at, number, key, watermark, out));
             }
         }
     }
@@ -294,7 +286,7 @@ impl Windows {
     /// Looks at a rule's key under whose deadline `at` it stood, now that the time of the rule is `watermark`, and drops
     /// it when it is over.
     fn look(&mut self, at: i64, number: u32, key: Tuple, watermark: i64, out: &mut Vec<(Record, isize)>) {
-        let Some(slots) = self.keys.get_mut(&key) else { return };
+        let Some(slots) = self.keys.get(&key) else { return };
         let Ok(place) = find(slots, number) else { return };
         let slot = &mut slots[place];
         if slot.look != at {
@@ -316,6 +308,15 @@ impl Windows {
     pub(super) fn status(&self) -> Status {
         Status { keys: self.agenda.slots, filling: self.agenda.filling.is_some() }
     }
+}
+
+/// Positions of what has these hashes by hash, those of one in their order: the state of a key is looked up once, and in the cache
+/// after that.
+fn by(hashes: &[u32]) -> Vec<u32> {
+    let mut order: Vec<u32> = (0..hashes.len() as u32).collect();
+    let of = |at: u32| hashes[at as usize];
+    deal(&mut order, |at| of(at).into(), |few| few.sort_by_key(|at| of(*at)));
+    order
 }
 
 /// Sets aside what a row is for rules whose past has not come; the rest of its hits is left.

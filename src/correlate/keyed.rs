@@ -1,0 +1,107 @@
+//! The slots of a worker's keys. In: a key and its hash. Out: the slots of the rules that count by it.
+//!
+//! What is looked through has eight bytes a key, so that a hundred thousand keys fit into a processor's own cache; the keys themselves
+//! and their slots lie apart, and can be fetched before they are looked at.
+
+use std::hash::BuildHasher;
+
+use hashbrown::HashTable;
+use hashbrown::hash_table::Entry;
+use rustc_hash::FxBuildHasher;
+use slab::Slab;
+
+use super::slot::Slot;
+use crate::event::fetch::fetch;
+use crate::rule::plan::Tuple;
+
+/// So many keys are fetched at once: enough to wait for one while the others come, few enough to be there still.
+pub(super) const AT_ONCE: usize = 64;
+
+/// The slots of keys, by number of the rule: rows of one event that several rules count by the same key are looked up once.
+#[derive(Default)]
+pub(super) struct Keyed {
+    index: HashTable<Place>,
+    held: Slab<Held>,
+}
+
+#[derive(Clone, Copy)]
+struct Place {
+    hash: u32,
+    /// Where in [`Keyed::held`].
+    at: u32,
+}
+
+struct Held {
+    key: Tuple,
+    slots: Vec<Slot>,
+}
+
+impl Place {
+    /// For the table, which chooses by the lowest bits and tells apart by the highest.
+    fn spread(hash: u32) -> u64 {
+        u64::from(hash) << 32 | u64::from(hash)
+    }
+}
+
+/// What a key is looked up by.
+pub(super) fn hash(key: &Tuple) -> u32 {
+    (FxBuildHasher.hash_one(key) >> 32) as u32
+}
+
+impl Keyed {
+    /// The slots of a key with this hash; none at first.
+    pub(super) fn slots(&mut self, hash: u32, key: &Tuple) -> &mut Vec<Slot> {
+        let Keyed { index, held } = self;
+        let is = |place: &Place| place.hash == hash && held[place.at as usize].key == *key;
+        let at = match index.entry(Place::spread(hash), is, |place| Place::spread(place.hash)) {
+            Entry::Occupied(known) => known.get().at,
+            Entry::Vacant(free) => {
+                let at = held.insert(Held { key: key.clone(), slots: Vec::new() }) as u32;
+                free.insert(Place { hash, at });
+                at
+            }
+        };
+        &mut held[at as usize].slots
+    }
+
+    /// The slots of a key that has some.
+    pub(super) fn get(&mut self, key: &Tuple) -> Option<&mut Vec<Slot>> {
+        let Keyed { index, held } = self;
+        let hash = hash(key);
+        let is = |place: &Place| place.hash == hash && held[place.at as usize].key == *key;
+        let at = index.find(Place::spread(hash), is)?.at;
+        Some(&mut held[at as usize].slots)
+    }
+
+    /// Forgets a key, if it is there.
+    pub(super) fn remove(&mut self, key: &Tuple) {
+        let Keyed { index, held } = self;
+        let hash = hash(key);
+        let is = |place: &Place| place.hash == hash && held[place.at as usize].key == *key;
+        if let Ok(entry) = index.find_entry(Place::spread(hash), is) {
+            held.remove(entry.remove().0.at as usize);
+        }
+    }
+
+    /// All keys and their slots.
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = (&Tuple, &mut Vec<Slot>)> {
+        self.held.iter_mut().map(|(_, held)| (&held.key, &mut held.slots))
+    }
+
+    /// Brings what the keys of these hashes have into the processor's cache, [`AT_ONCE`] at most, step by step of the way to it: within
+    /// a step none waits for another, as they do when one is worked on after the other.
+    pub(super) fn warm(&self, hashes: impl Iterator<Item = u32>) {
+        let mut found: [Option<&Held>; AT_ONCE] = [None; AT_ONCE];
+        for (held, hash) in found.iter_mut().zip(hashes) {
+            let place = self.index.find(Place::spread(hash), |place| place.hash == hash);
+            *held = place.and_then(|place| self.held.get(place.at as usize));
+            held.iter().for_each(|held| fetch(*held));
+        }
+        let found = || found.iter().flatten();
+        found().for_each(|held| fetch(held.slots.as_slice()));
+        let slots = || found().flat_map(|held| &held.slots);
+        slots().for_each(|slot| slot.key.fetch_state());
+        slots().for_each(|slot| slot.key.fetch());
+        slots().for_each(|slot| slot.key.fetch_inside());
+    }
+}
