@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use weir::engine::batch::{self, Feed, Settings};
+use weir::engine::findings::Wanted;
 use weir::event::time;
 use weir::ingest::{self, Ingest, block_of};
 use weir::rule::{self, SourceFile};
@@ -30,8 +31,8 @@ fn main() -> anyhow::Result<()> {
             )
         })
         .collect();
-    let settings =
-        Settings { program: Arc::new(compiled.program), workers: 1, archive: None, once: false, until: None };
+    let (program, wanted) = (Arc::new(compiled.program), Wanted::Json);
+    let settings = Settings { program, workers: 1, archive: None, once: false, until: None, wanted };
     let (counts, mut alerts) = batch::run(
         &settings,
         &|feed: &mut Feed| {

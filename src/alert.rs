@@ -162,14 +162,11 @@ pub struct Alert {
 
 impl Alert {
     /// Appends what serde makes of it as JSON, in half the time: a batch run writes hundreds of thousands, and most of an
-    /// alert is ids, which need no escaping. Returns how many bytes of it come before the evidence.
-    pub fn write_json(&self, out: &mut Vec<u8>) -> usize {
-        let start = out.len();
+    /// alert is ids, which need no escaping.
+    pub fn write_json(&self, out: &mut Vec<u8>) {
         self.write_head(out);
-        let head = out.len() - start;
         write_evidence(self.evidence.iter().copied(), out);
         self.write_tail(out);
-        head
     }
 
     /// What of [`Alert::write_json`] comes before the evidence.

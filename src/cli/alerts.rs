@@ -5,9 +5,10 @@ use std::io::{self, Write};
 mod line;
 pub(super) mod parquet;
 
-pub(super) use line::Line;
+pub(super) use line::write_line;
 
-use crate::engine::findings::Findings;
+use crate::alert::Alert;
+use crate::engine::findings::{Findings, Wanted};
 
 /// How alerts are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -26,21 +27,36 @@ pub(super) fn has_color() -> bool {
     super::input::color(&io::stdout())
 }
 
-/// Writes all alerts to standard output.
+impl Output {
+    /// What is wanted of alerts that are written so.
+    pub(super) fn wanted(self, color: bool) -> Wanted {
+        match (self, color) {
+            (Output::Json, _) => Wanted::Json,
+            (Output::Text, false) => Wanted::Line(|alert, out| append(alert, out, false)),
+            (Output::Text, true) => Wanted::Line(|alert, out| append(alert, out, true)),
+        }
+    }
+}
+
+fn append(alert: &Alert, out: &mut Vec<u8>, color: bool) {
+    write_line(alert, out, color).expect("memory takes all");
+}
+
+/// Writes all alerts to standard output; of them is wanted what [`Output::wanted`] says.
 pub(super) fn print(alerts: &mut Findings, output: Output) -> io::Result<()> {
     let mut out = io::BufWriter::with_capacity(BUFFER, io::stdout().lock());
-    write(alerts, output, &mut out, has_color())?;
+    write(alerts, output, &mut out)?;
     out.flush()
 }
 
-/// Writes all alerts.
-pub(super) fn write(alerts: &mut Findings, output: Output, mut out: &mut dyn Write, color: bool) -> io::Result<()> {
-    let mut alerts = alerts.sorted();
-    (0..alerts.len()).try_for_each(|at| match output {
-        Output::Json => {
-            out.write_all(alerts.json(at)?)?;
-            out.write_all(b"\n")
-        }
-        Output::Text => serde_json::from_slice::<Line>(alerts.brief(at)?)?.write(&mut out, color),
+/// The same to anywhere.
+pub(super) fn write(alerts: &mut Findings, output: Output, out: &mut dyn Write) -> io::Result<()> {
+    let end: &[u8] = match output {
+        Output::Json => b"\n",
+        Output::Text => b"",
+    };
+    alerts.for_each(|text| {
+        out.write_all(text)?;
+        out.write_all(end)
     })
 }

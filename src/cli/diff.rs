@@ -17,7 +17,7 @@ use crate::engine::batch::Feed;
 use crate::engine::counted;
 use crate::engine::difference;
 use crate::engine::edit::Edit;
-use crate::engine::findings::Findings;
+use crate::engine::findings::{Findings, Wanted};
 use crate::engine::replay::{AsOf, Replay};
 use crate::engine::rules::{Origin, Rules};
 use crate::rule::LoadError;
@@ -70,6 +70,7 @@ pub(super) struct Arguments {
 
 pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let started = Instant::now();
+    super::memory::small_pages();
     let (old, new) = (load(&arguments.old, "OLD")?, load(&arguments.new, "NEW")?);
     let asked = range(arguments.from, arguments.to)?;
     let sources = Sources::open(&arguments.over, &arguments.store, arguments.foreign.mapping()?)?;
@@ -88,7 +89,7 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let alerts_of = |replay: &Replay, doing: &str| -> anyhow::Result<(Read, Findings)> {
         // Nothing to run is nothing to read.
         if replay.program().rules.is_empty() {
-            return Ok((Read::default(), Findings::new(&std::env::temp_dir())));
+            return Ok((Read::default(), Findings::new(&std::env::temp_dir(), Wanted::Json)));
         }
         let bar = super::progress::count(doing, "events");
         let (read, found) = replay.whole(

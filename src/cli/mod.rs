@@ -18,6 +18,7 @@ mod generate;
 mod input;
 mod install;
 mod lsp;
+mod memory;
 mod new;
 mod progress;
 mod reference;

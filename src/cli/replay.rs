@@ -14,7 +14,7 @@ use super::input::{Rules, Workers, instant, range};
 use super::store::Store;
 use crate::engine::batch::Feed;
 use crate::engine::counted;
-use crate::engine::replay::{AsOf, Replay};
+use crate::engine::replay::{AsOf, Replay, Settings};
 
 pub(super) mod diff;
 mod pace;
@@ -109,6 +109,7 @@ fn as_of(text: &str) -> Result<AsOf, String> {
 
 pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let started = Instant::now();
+    super::memory::small_pages();
     let output = arguments.output()?;
     let mapping = arguments.foreign.mapping()?;
     let (_, rules) = arguments.rules.live()?;
@@ -124,7 +125,12 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Output::Text | Output::Json | Output::Parquet => None,
     };
     let lists = sources.lists(arguments.as_of)?;
-    let settings = lists.settings(&range, arguments.workers);
+    let printed = match output {
+        Output::Text => alerts::Output::Text,
+        Output::Json | Output::Parquet | Output::Diff => alerts::Output::Json,
+    };
+    let wanted = printed.wanted(arguments.out.is_none() && alerts::has_color());
+    let settings = Settings { wanted, ..lists.settings(&range, arguments.workers) };
     let replay = Replay::new(rules, lists.history, lists.as_of);
     // What cannot be opened is said before anything is read.
     sources.examine(&replay)?;
@@ -156,12 +162,8 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
             arguments.write(|out, _| alerts::parquet::write(&mut found, out))?;
             count == 0
         }
-        (None, Output::Json) => {
-            arguments.write(|out, _| alerts::write(&mut found, alerts::Output::Json, out, false))?;
-            count == 0
-        }
-        (None, Output::Text | Output::Diff) => {
-            arguments.write(|out, color| alerts::write(&mut found, alerts::Output::Text, out, color))?;
+        (None, Output::Text | Output::Json | Output::Diff) => {
+            arguments.write(|out, _| alerts::write(&mut found, printed, out))?;
             count == 0
         }
     };

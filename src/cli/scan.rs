@@ -59,6 +59,7 @@ struct Read {
 
 pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let started = Instant::now();
+    super::memory::small_pages();
     let rules = arguments.rules.load()?;
     let settings = arguments.reading.settings()?;
     let (paths, failed) = file::expand(&arguments.files);
@@ -107,6 +108,7 @@ fn scan(
             archive: arguments.data,
             once,
             until: None,
+            wanted: arguments.output.wanted(alerts::has_color()),
         },
         &|feed: &mut Feed| {
             let mut read = Read::default();

@@ -62,7 +62,8 @@ impl Distinct {
     /// See [`Key::fetch`](super::key::Key::fetch).
     pub(super) fn fetch(&self) {
         fetch(self.hashes.as_slices().0);
-        fetch(self.points.as_slices().0);
+        // Most values are new ones, or those of the last event.
+        [self.points.front(), self.points.back()].into_iter().flatten().for_each(fetch);
     }
 
     pub(super) fn same(&self, other: &Distinct) -> bool {

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use crossbeam_channel::{Receiver, Sender, bounded};
 
 use super::EngineError;
-use super::findings::Findings;
+use super::findings::{Findings, Wanted};
 use super::judge::Judge;
 use super::record::record;
 use crate::archive::{BulkWriter, Checkpoint};
@@ -38,6 +38,8 @@ pub struct Settings {
     /// How far time is at the end of the input, µs: what must not happen before that time, and did not, is decided.
     /// `None`: just past its latest event.
     pub until: Option<i64>,
+    /// What is wanted of each alert.
+    pub wanted: Wanted,
 }
 
 /// What a producer of batches is given: it sends them, and says how far it is.
@@ -162,8 +164,8 @@ fn attempt<T: Send>(
         move |cause| SpoolError::Disk { folder, cause }
     };
     let findings = match &settings.archive {
-        Some(data) => Findings::logged(data, time::now()).map_err(disk(data))?,
-        None => Findings::new(&folder),
+        Some(data) => Findings::logged(data, time::now(), settings.wanted).map_err(disk(data))?,
+        None => Findings::new(&folder, settings.wanted),
     };
     std::thread::scope(|scope| {
         let producer = scope.spawn(move || (produce(&mut feed), feed.checkpoints));

@@ -167,7 +167,7 @@ pub fn compare(
             (Some(l), Some(r)) if of(l) == of(r) => {
                 let rule = old_places[l.3 as usize];
                 if asked.contains(&l.0) {
-                    let (one, two) = (old.json(i)?, new.json(j)?);
+                    let (one, two) = (old.text(i)?, new.text(j)?);
                     if one == two {
                         rules[rule].count.same += 1;
                     } else {
@@ -204,7 +204,7 @@ pub fn compare(
             continue;
         }
         let (kind, changed) = match (&was, &is) {
-            (Some(was), Some(is)) => (Kind::Moved, differing(&parse(old.json(was.at)?)?, &parse(new.json(is.at)?)?)),
+            (Some(was), Some(is)) => (Kind::Moved, differing(&parse(old.text(was.at)?)?, &parse(new.text(is.at)?)?)),
             (Some(_), None) => (Kind::Removed, 0),
             (None, _) => (Kind::Added, 0),
         };
@@ -229,7 +229,7 @@ fn parse(json: &[u8]) -> io::Result<Alert> {
 }
 
 fn loose(alerts: &mut Sorted<'_>, at: usize, rule: usize) -> io::Result<Loose> {
-    let alert = parse(alerts.json(at)?)?;
+    let alert = parse(alerts.text(at)?)?;
     let mut key = FxHasher::default();
     for (_, value) in &alert.key {
         // The fields are the rule's; it may have others now, whose values tell.
@@ -289,6 +289,7 @@ fn differing(old: &Alert, new: &Alert) -> u16 {
 mod tests {
     use super::*;
     use crate::alert::{AlertId, Severity};
+    use crate::engine::findings::Wanted;
     use crate::engine::rules::{Origin, Rules};
 
     fn rules(names: &str) -> Rules {
@@ -307,7 +308,7 @@ mod tests {
 
     /// Alerts as `rule key first last title`, by spaces.
     fn findings(rules: &Rules, alerts: &[&str]) -> Findings {
-        let mut findings = Findings::new(&std::env::temp_dir());
+        let mut findings = Findings::new(&std::env::temp_dir(), Wanted::Json);
         for text in alerts {
             let [rule, key, first, last, title] = text.split(' ').collect::<Vec<_>>()[..] else { panic!("{text}") };
             let (first, last): (i64, i64) = (first.parse().unwrap(), last.parse().unwrap());

@@ -13,6 +13,7 @@ pub mod difference;
 pub mod edit;
 pub mod findings;
 pub mod judge;
+mod kept;
 pub mod live;
 mod past;
 mod record;

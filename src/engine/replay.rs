@@ -19,7 +19,7 @@ use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use super::EngineError;
 use super::batch::{self, Bundle, Feed, Phase};
 use super::damping::Damping;
-use super::findings::Findings;
+use super::findings::{Findings, Wanted};
 use super::judge::Judge;
 use super::rules::Rules;
 use super::turns::{Turn, Turns};
@@ -65,6 +65,8 @@ pub struct Settings {
     pub from: i64,
     /// How far time is at the end of the input, µs: see [`batch::Settings::until`].
     pub until: Option<i64>,
+    /// What is wanted of each alert that stands in the end.
+    pub wanted: Wanted,
 }
 
 /// What a paced replay tells while it runs, and is told.
@@ -126,9 +128,9 @@ impl Replay {
         produce: &(impl Fn(&mut Feed) -> T + Sync),
         progress: &dyn Fn(Phase),
     ) -> Result<(T, Findings), EngineError> {
-        let (program, Settings { workers, until, .. }) = (self.rules.program.clone(), *settings);
+        let (program, Settings { workers, until, wanted, .. }) = (self.rules.program.clone(), *settings);
         if !self.follows {
-            let settings = batch::Settings { program, workers, archive: None, once: false, until };
+            let settings = batch::Settings { program, workers, archive: None, once: false, until, wanted };
             return batch::run(&settings, produce, progress);
         }
         let mut standing: BTreeMap<AlertId, Alert> = BTreeMap::new();
@@ -142,7 +144,7 @@ impl Replay {
             true
         };
         let produced = self.run(settings, produce, None, &Watch::default(), &mut take, progress)?;
-        let mut findings = Findings::new(&folder());
+        let mut findings = Findings::new(&folder(), wanted);
         for alert in standing.values() {
             let Some(rule) = program.position(&alert.rule) else { continue };
             findings.push(rule, alert).map_err(|cause| SpoolError::Disk { folder: folder(), cause })?;

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::super::alerts::Line;
+use super::super::alerts::write_line;
 use crate::alert::Alert;
 use crate::engine::counted;
 use crate::engine::difference::{Count, Difference, Differences, Kind, OfRule};
@@ -97,7 +97,7 @@ pub(super) fn json(
 }
 
 fn read<T: DeserializeOwned>(alerts: &mut Sorted<'_>, at: Option<usize>) -> io::Result<Option<T>> {
-    at.map(|at| Ok(serde_json::from_slice(alerts.json(at)?)?)).transpose()
+    at.map(|at| Ok(serde_json::from_slice(alerts.text(at)?)?)).transpose()
 }
 
 /// What became of a rule: a word for programs, the name that it had, words for people.
@@ -146,7 +146,7 @@ fn example(
     difference: &Difference,
     old: &mut Sorted<'_>,
     new: &mut Sorted<'_>,
-    mut out: &mut impl Write,
+    out: &mut impl Write,
     color: bool,
 ) -> io::Result<()> {
     let (was, is) = (read::<Alert>(old, difference.old)?, read::<Alert>(new, difference.new)?);
@@ -158,7 +158,7 @@ fn example(
     };
     write!(out, "{INDENT}{sign} ")?;
     if let Some(shown) = is.as_ref().or(was.as_ref()) {
-        Line::from(shown).write(&mut out, color)?;
+        write_line(shown, out, color)?;
     }
     if let (Some(was), Some(is)) = (was, is) {
         // In one that moved it always differs, and says nothing.

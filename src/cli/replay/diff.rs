@@ -184,7 +184,7 @@ impl Differences {
                 Difference::Changed(_) => '~',
             };
             write!(out, "{sign} ")?;
-            alerts::Line::from(difference.alert()).write(&mut out, color)?;
+            alerts::write_line(difference.alert(), &mut out, color)?;
             if let Difference::Changed(both) = difference {
                 let (live, now) = &**both;
                 for (field, before, after) in fields(live, now) {

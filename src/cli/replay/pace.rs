@@ -67,7 +67,7 @@ pub(super) fn run(
                     Change::Superseded { .. } | Change::Withdrawn => '-',
                 };
                 write!(out, "{sign} ")?;
-                alerts::Line::from(&change.alert).write(&mut out, color)
+                alerts::write_line(&change.alert, &mut out, color)
             })?;
             out.flush()
         });

@@ -13,6 +13,7 @@ use super::super::store::Store;
 use super::Range;
 use crate::archive::{self, ListHistory, Mapping, Misfits, Outlook, Reader, Tables};
 use crate::engine::batch::{Closed, Feed};
+use crate::engine::findings::Wanted;
 use crate::engine::judge::Judge;
 use crate::engine::replay::{AsOf, Replay, Settings};
 use crate::event::field::FieldRef;
@@ -71,7 +72,7 @@ impl Lists {
     pub(in crate::cli) fn settings(&self, range: &Range, workers: Workers) -> Settings {
         let until = (*range.end() != i64::MAX).then(|| range.end().saturating_add(1));
         let until = until.into_iter().chain(self.end).min();
-        Settings { workers: workers.count(), from: *range.start(), until }
+        Settings { workers: workers.count(), from: *range.start(), until, wanted: Wanted::Json }
     }
 }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::alert::{Alert, AlertChange, AlertId, Change};
 use crate::archive::{AlertLog, Archive, BulkWriter, Settings};
 use crate::engine::batch::{self, Feed};
+use crate::engine::findings::Wanted;
 use crate::event::batch::BatchBuilder;
 use crate::event::field::{self, EXTRA_PREFIX, Type};
 use crate::event::time::{SECOND, parse_rfc3339};
@@ -117,8 +118,14 @@ impl Stage {
 
     /// Has the engine raise the alerts.
     pub(super) fn run(mut self, batch: &EventBatch) -> Stage {
-        let settings =
-            batch::Settings { program: self.program.clone(), workers: 1, archive: None, once: false, until: None };
+        let settings = batch::Settings {
+            program: self.program.clone(),
+            workers: 1,
+            archive: None,
+            once: false,
+            until: None,
+            wanted: Wanted::Json,
+        };
         let (_, mut found) =
             batch::run(&settings, &|feed: &mut Feed| feed.send(batch.clone()).unwrap(), &|_| {}).unwrap();
         let mut alerts = Vec::new();

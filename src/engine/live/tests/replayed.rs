@@ -3,6 +3,7 @@
 use super::*;
 use crate::archive::{ListHistory, end_of_time, snapshot};
 use crate::engine::batch::Feed;
+use crate::engine::findings::Wanted;
 use crate::engine::replay::{AsOf, Replay, Settings, Watch};
 
 /// What happens after a step's events.
@@ -56,7 +57,7 @@ pub(super) fn replay(dir: &Path, workers: usize, speed: Option<f64>) -> Vec<Stri
     let history = ListHistory::read(&data).unwrap();
     let end = end_of_time(&data).unwrap().max(history.watermark());
     let replay = Replay::new(Origin::Folder(dir.join("rules")).load().unwrap(), history, AsOf::Live);
-    let settings = Settings { workers, from: i64::MIN, until: end };
+    let settings = Settings { workers, from: i64::MIN, until: end, wanted: Wanted::Json };
     let produce = |feed: &mut Feed| {
         let stored = snapshot(&data).unwrap();
         for (numbers, judge) in replay.judges(speed.is_some()) {
