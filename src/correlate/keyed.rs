@@ -105,3 +105,36 @@ impl Keyed {
         slots().for_each(|slot| slot.key.fetch_inside());
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::correlate::trial::rule;
+    use crate::rule::plan::Form;
+
+    #[test]
+    fn keys_of_one_hash_are_told_apart() {
+        let rule = rule(Form::Threshold { within: 10, count: 2 }, 0);
+        let key = |n: u32| Tuple::new([Some(&*n.to_string())]);
+        let mut keyed = Keyed::default();
+        for n in 0..100 {
+            let key = key(n);
+            let slots = keyed.slots(hash(&key), &key);
+            assert!(slots.is_empty());
+            slots.push(Slot::new(n, &rule, false, 0));
+        }
+        // As if they had the hash of another.
+        let (one, other) = (key(7), key(1000));
+        assert!(keyed.slots(hash(&one), &other).is_empty());
+        keyed.slots(hash(&one), &other).push(Slot::new(1000, &rule, false, 0));
+        assert_eq!((keyed.slots(hash(&one), &one)[0].rule, keyed.slots(hash(&one), &other)[0].rule), (7, 1000));
+        keyed.warm((0..200).map(|n| hash(&key(n))));
+        keyed.remove(&one);
+        assert!(keyed.get(&one).is_none());
+        assert_eq!(keyed.slots(hash(&one), &other)[0].rule, 1000);
+        assert_eq!(keyed.get(&key(8)).map(|slots| slots[0].rule), Some(8));
+        // Its place is free for the next.
+        assert!(keyed.slots(hash(&one), &one).is_empty());
+        assert_eq!(keyed.iter_mut().count(), 101);
+    }
+}
