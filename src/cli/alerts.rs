@@ -42,18 +42,18 @@ fn append(alert: &Alert, out: &mut Vec<u8>, color: bool) {
     write_line(alert, out, color).expect("memory takes all");
 }
 
-/// Writes all alerts to standard output; of them is wanted what [`Output::wanted`] says.
-pub(super) fn print(alerts: &mut Findings, output: Output) -> io::Result<()> {
+/// Writes all alerts to standard output.
+pub(super) fn print(alerts: &mut Findings) -> io::Result<()> {
     let mut out = io::BufWriter::with_capacity(BUFFER, io::stdout().lock());
-    write(alerts, output, &mut out)?;
+    write(alerts, &mut out)?;
     out.flush()
 }
 
-/// The same to anywhere.
-pub(super) fn write(alerts: &mut Findings, output: Output, out: &mut dyn Write) -> io::Result<()> {
-    let end: &[u8] = match output {
-        Output::Json => b"\n",
-        Output::Text => b"",
+/// Writes what is wanted of all alerts, a line each.
+pub(super) fn write(alerts: &mut Findings, out: &mut dyn Write) -> io::Result<()> {
+    let end: &[u8] = match alerts.wanted() {
+        Wanted::Json => b"\n",
+        Wanted::Line(_) => b"",
     };
     alerts.for_each(|text| {
         out.write_all(text)?;

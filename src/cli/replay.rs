@@ -163,7 +163,7 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
             count == 0
         }
         (None, Output::Text | Output::Json | Output::Diff) => {
-            arguments.write(|out, _| alerts::write(&mut found, printed, out))?;
+            arguments.write(|out, _| alerts::write(&mut found, out))?;
             count == 0
         }
     };

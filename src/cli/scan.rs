@@ -128,7 +128,7 @@ fn scan(
     )?;
     bar.finish_and_clear();
     let count = alerts.len();
-    alerts::print(&mut alerts, arguments.output)?;
+    alerts::print(&mut alerts)?;
     failed.append(&mut read.failed);
     for failure in &failed {
         eprintln!("weir: {failure}");

@@ -1,7 +1,7 @@
 //! The slots of a worker's keys. In: a key and its hash. Out: the slots of the rules that count by it.
 //!
-//! What is looked through has eight bytes a key, so that a hundred thousand keys fit into a processor's own cache; the keys themselves
-//! and their slots lie apart, and can be fetched before they are looked at.
+//! What is looked through has about ten bytes a key, so that some fifty thousand keys fit into a processor's own cache; the keys
+//! themselves and their slots lie apart, and can be fetched before they are looked at.
 
 use std::hash::BuildHasher;
 
@@ -20,12 +20,12 @@ pub(super) const AT_ONCE: usize = 64;
 /// The slots of keys, by number of the rule: rows of one event that several rules count by the same key are looked up once.
 #[derive(Default)]
 pub(super) struct Keyed {
-    index: HashTable<Place>,
+    index: HashTable<Spot>,
     held: Slab<Held>,
 }
 
 #[derive(Clone, Copy)]
-struct Place {
+struct Spot {
     hash: u32,
     /// Where in [`Keyed::held`].
     at: u32,
@@ -36,7 +36,7 @@ struct Held {
     slots: Vec<Slot>,
 }
 
-impl Place {
+impl Spot {
     /// For the table, which chooses by the lowest bits and tells apart by the highest.
     fn spread(hash: u32) -> u64 {
         u64::from(hash) << 32 | u64::from(hash)
@@ -48,28 +48,31 @@ pub(super) fn hash(key: &Tuple) -> u32 {
     (FxBuildHasher.hash_one(key) >> 32) as u32
 }
 
+/// Whether a spot is that of the key, which has this hash.
+fn is<'k>(held: &'k Slab<Held>, hash: u32, key: &'k Tuple) -> impl FnMut(&Spot) -> bool + 'k {
+    move |spot| spot.hash == hash && held[spot.at as usize].key == *key
+}
+
 impl Keyed {
-    /// The slots of a key with this hash; none at first.
+    /// The slots of a key; none at first. INVARIANT: the hash is that of the key.
     pub(super) fn slots(&mut self, hash: u32, key: &Tuple) -> &mut Vec<Slot> {
         let Keyed { index, held } = self;
-        let is = |place: &Place| place.hash == hash && held[place.at as usize].key == *key;
-        let at = match index.entry(Place::spread(hash), is, |place| Place::spread(place.hash)) {
+        let at = match index.entry(Spot::spread(hash), is(held, hash, key), |spot| Spot::spread(spot.hash)) {
             Entry::Occupied(known) => known.get().at,
             Entry::Vacant(free) => {
                 let at = held.insert(Held { key: key.clone(), slots: Vec::new() }) as u32;
-                free.insert(Place { hash, at });
+                free.insert(Spot { hash, at });
                 at
             }
         };
         &mut held[at as usize].slots
     }
 
-    /// The slots of a key that has some.
-    pub(super) fn get(&mut self, key: &Tuple) -> Option<&mut Vec<Slot>> {
+    /// The slots of a key that is there.
+    pub(super) fn get_mut(&mut self, key: &Tuple) -> Option<&mut Vec<Slot>> {
         let Keyed { index, held } = self;
         let hash = hash(key);
-        let is = |place: &Place| place.hash == hash && held[place.at as usize].key == *key;
-        let at = index.find(Place::spread(hash), is)?.at;
+        let at = index.find(Spot::spread(hash), is(held, hash, key))?.at;
         Some(&mut held[at as usize].slots)
     }
 
@@ -77,9 +80,9 @@ impl Keyed {
     pub(super) fn remove(&mut self, key: &Tuple) {
         let Keyed { index, held } = self;
         let hash = hash(key);
-        let is = |place: &Place| place.hash == hash && held[place.at as usize].key == *key;
-        if let Ok(entry) = index.find_entry(Place::spread(hash), is) {
-            held.remove(entry.remove().0.at as usize);
+        let found = index.find_entry(Spot::spread(hash), is(held, hash, key)).map(|entry| entry.remove().0);
+        if let Ok(spot) = found {
+            held.remove(spot.at as usize);
         }
     }
 
@@ -93,8 +96,8 @@ impl Keyed {
     pub(super) fn warm(&self, hashes: impl Iterator<Item = u32>) {
         let mut found: [Option<&Held>; AT_ONCE] = [None; AT_ONCE];
         for (held, hash) in found.iter_mut().zip(hashes) {
-            let place = self.index.find(Place::spread(hash), |place| place.hash == hash);
-            *held = place.and_then(|place| self.held.get(place.at as usize));
+            let spot = self.index.find(Spot::spread(hash), |spot| spot.hash == hash);
+            *held = spot.and_then(|spot| self.held.get(spot.at as usize));
             held.iter().for_each(|held| fetch(*held));
         }
         let found = || found.iter().flatten();
@@ -130,9 +133,9 @@ mod tests {
         assert_eq!((keyed.slots(hash(&one), &one)[0].rule, keyed.slots(hash(&one), &other)[0].rule), (7, 1000));
         keyed.warm((0..200).map(|n| hash(&key(n))));
         keyed.remove(&one);
-        assert!(keyed.get(&one).is_none());
+        assert!(keyed.get_mut(&one).is_none());
         assert_eq!(keyed.slots(hash(&one), &other)[0].rule, 1000);
-        assert_eq!(keyed.get(&key(8)).map(|slots| slots[0].rule), Some(8));
+        assert_eq!(keyed.get_mut(&key(8)).map(|slots| slots[0].rule), Some(8));
         // Its place is free for the next.
         assert!(keyed.slots(hash(&one), &one).is_empty());
         assert_eq!(keyed.iter_mut().count(), 101);

@@ -53,7 +53,6 @@ pub mod roster;
 mod run;
 mod sequence;
 mod slot;
-mod sort;
 mod spilled;
 pub mod spool;
 mod stages;

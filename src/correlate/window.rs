@@ -29,7 +29,7 @@ use crate::event::fetch::fetch;
 use crate::matching::MatchRow;
 use crate::rule::plan::{Group, Member, Tuple};
 
-/// So many rows are fetched ahead of the keys that are.
+/// Rows are fetched so many ahead.
 const ROWS_AHEAD: usize = 1024;
 
 /// State and timers of one worker.
@@ -50,7 +50,7 @@ impl Windows {
 
     /// One epoch: its rows with their multiplicities, then its watermark (µs; events before it are final).
     /// Changes of the answer are appended to `out`, which is empty.
-    pub(super) fn epoch(&mut self, mut rows: Vec<Update>, mark: &Mark, out: &mut Vec<(Record, isize)>) {
+    pub(super) fn epoch(&mut self, rows: Vec<Update>, mark: &Mark, out: &mut Vec<(Record, isize)>) {
         if !Arc::ptr_eq(&self.roster, &mark.roster) {
             self.change(mark.roster.clone(), out);
         }
@@ -62,12 +62,7 @@ impl Windows {
         // As long as time stands still nothing is final, and nobody listens.
         let later = mark.quiet && self.agenda.is_quiet() && watermark <= self.agenda.watermark && self.is_settled_in();
         self.agenda.be_quiet(mark.quiet);
-        // What goes before what comes: an alert whose values changed goes and comes in one epoch, and is not there twice.
-        let before = |r: &Update| (r.0.time, r.0.id, r.2);
-        if !rows.is_sorted_by_key(before) {
-            rows.sort_by_key(before);
-        }
-        self.take(rows, watermark, mark.part, out);
+        self.take(&rows, watermark, mark.part, out);
         self.take_aside(fill::TAKEN_AT_A_TIME, out);
         if !later {
             self.settle(watermark, out);
@@ -85,26 +80,32 @@ impl Windows {
         opened
     }
 
-    /// Takes the rows of an epoch, which are in order.
-    fn take(&mut self, rows: Vec<Update>, watermark: i64, part: Part, out: &mut Vec<(Record, isize)>) {
+    /// Takes the rows of an epoch.
+    fn take(&mut self, rows: &[Update], watermark: i64, part: Part, out: &mut Vec<(Record, isize)>) {
         let mut aside = Vec::new();
         let hashes: Vec<u32> = rows.iter().map(|(row, ..)| keyed::hash(&row.key)).collect();
-        let order = by(&hashes);
-        let key = |at: &u32| (hashes[*at as usize], &rows[*at as usize].0.key);
-        let mut runs = order.chunk_by(|a, b| key(a) == key(b));
-        let (mut fetched, mut taken) = (0, 0);
-        while taken < order.len() {
-            let soon = &order[fetched..order.len().min(taken + ROWS_AHEAD).max(fetched)];
-            soon.iter().for_each(|at| fetch(&rows[*at as usize]));
-            fetched += soon.len();
-            let mut next: [&[u32]; keyed::AT_ONCE] = [&[]; keyed::AT_ONCE];
-            next.iter_mut().zip(runs.by_ref()).for_each(|(next, run)| *next = run);
-            let next = || next.iter().filter_map(|run| Some((hashes[*run.first()? as usize], *run)));
-            self.keys.warm(next().map(|(hash, _)| hash));
-            for (hash, run) in next() {
-                taken += run.len();
-                let run = run.iter().map(|at| &rows[*at as usize]);
-                self.take_key(hash, run, watermark, part, &mut aside, out);
+        let hash = |at: &u32| hashes[*at as usize];
+        let row = |at: &u32| &rows[*at as usize];
+        let mut order = by_hash(&hashes);
+        // What is left, and how many of it are fetched.
+        let (mut rest, mut fetched) = (&mut order[..], 0);
+        while !rest.is_empty() {
+            self.keys.warm(rest.chunk_by(|a, b| hash(a) == hash(b)).map(|run| hash(&run[0])));
+            for _ in 0..keyed::AT_ONCE {
+                let ahead = rest.len().min(ROWS_AHEAD).max(fetched);
+                rest[fetched..ahead].iter().for_each(|at| fetch(row(at)));
+                let Some(first) = rest.first().map(hash) else { break };
+                let length = rest.iter().take_while(|at| hash(at) == first).count();
+                let (run, behind) = std::mem::take(&mut rest).split_at_mut(length);
+                (rest, fetched) = (behind, ahead.saturating_sub(length));
+                // What goes before what comes: an alert whose values changed goes and comes in one epoch, and is not there twice.
+                let place = |at: &u32| (&row(at).0.key, row(at).0.time, row(at).0.id, row(at).2);
+                if self.has_state(run.iter().map(row)) && !run.is_sorted_by_key(place) {
+                    run.sort_by_key(place);
+                }
+                for run in run.chunk_by(|a, b| row(a).0.key == row(b).0.key) {
+                    self.take_key(first, run.iter().map(row), watermark, part, &mut aside, out);
+                }
             }
         }
         if let Some(filling) = &mut self.agenda.filling {
@@ -113,7 +114,13 @@ impl Windows {
         }
     }
 
-    /// Takes rows of one key, which has this hash.
+    /// Whether any of these rows is for a rule that keeps something of it.
+    fn has_state<'r>(&self, mut rows: impl Iterator<Item = &'r Update>) -> bool {
+        let groups = self.roster.program().groups();
+        rows.any(|(row, ..)| groups.get(row.group as usize).is_some_and(|group| !group.single))
+    }
+
+    /// Takes rows of one key, which has this hash, in their order.
     fn take_key<'r>(
         &mut self,
         hash: u32,
@@ -127,8 +134,8 @@ impl Windows {
         let program = roster.program();
         let filling = agenda.filling.is_some();
         let group = |row: &MatchRow| program.groups().get(row.group as usize);
-        let mut windowed = rows.clone().map(|(row, ..)| row).filter(|row| group(row).is_some_and(|g| !g.single));
-        let of = windowed.next().map(|row| &row.key);
+        let kept = |(row, ..): &&Update| group(row).is_some_and(|group| !group.single);
+        let of = rows.clone().find(kept).map(|(row, ..)| &row.key);
         let mut slots = of.map(|key| keys.slots(hash, key));
         for (row, _, diff) in rows {
             let Some(group) = group(row) else { continue };
@@ -204,7 +211,7 @@ impl Windows {
                 if roster.rule(*number).is_some() {
                     return true;
                 }
-                if let Some(slots) = keys.get(key)
+                if let Some(slots) = keys.get_mut(key)
                     && let Ok(at) = find(slots, *number)
                 {
                     slots.remove(at);
@@ -228,7 +235,7 @@ impl Windows {
     fn settle(&mut self, watermark: i64, out: &mut Vec<(Record, isize)>) {
         let watermark = self.agenda.time(watermark);
         for (number, key) in std::mem::take(&mut self.agenda.touched) {
-            let slots = self.keys.get(&key).expect("touched keys are kept until they expire");
+            let slots = self.keys.get_mut(&key).expect("touched keys are kept until they expire");
             let at = find(slots, number).expect("touched slots are kept until they expire");
             let slot = &mut slots[at];
             slot.touched = false;
@@ -286,7 +293,7 @@ impl Windows {
     /// Looks at a rule's key under whose deadline `at` it stood, now that the time of the rule is `watermark`, and drops
     /// it when it is over.
     fn look(&mut self, at: i64, number: u32, key: Tuple, watermark: i64, out: &mut Vec<(Record, isize)>) {
-        let Some(slots) = self.keys.get(&key) else { return };
+        let Some(slots) = self.keys.get_mut(&key) else { return };
         let Ok(place) = find(slots, number) else { return };
         let slot = &mut slots[place];
         if slot.look != at {
@@ -310,9 +317,8 @@ impl Windows {
     }
 }
 
-/// Positions of what has these hashes by hash, those of one in their order: the state of a key is looked up once, and in the cache
-/// after that.
-fn by(hashes: &[u32]) -> Vec<u32> {
+/// Positions of rows by the hash of their keys: the state of a key is looked up once, and in the cache after that.
+fn by_hash(hashes: &[u32]) -> Vec<u32> {
     let mut order: Vec<u32> = (0..hashes.len() as u32).collect();
     let of = |at: u32| hashes[at as usize];
     deal(&mut order, |at| of(at).into(), |few| few.sort_by_key(|at| of(*at)));

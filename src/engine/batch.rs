@@ -181,22 +181,23 @@ fn attempt<T: Send>(
         let (produced, checkpoints) = producer.join().map_err(|_| EngineError::Stage("parsing"))?;
         progress(Phase::Archiving);
         let written = writer.map_or(Ok(Ok(None)), |w| w.join()).map_err(|_| EngineError::Stage("archive"))?;
-        let mut alerts = collector.join().map_err(|_| EngineError::Stage("alert"))?;
+        let alerts = collector.join().map_err(|_| EngineError::Stage("alert"))?;
         // The archive's error first: it is why the others stopped.
-        match (written, correlated) {
-            (Ok(Some(mut writer)), Ok(())) => {
-                writer.reached(checkpoints);
-                writer.finish()?;
-                let findings = alerts.as_mut().map_err(|_| EngineError::Stage("alert"))?;
-                findings.publish().map_err(disk(findings.folder()))?;
-                if let Some(data) = &settings.archive {
-                    record(data, program)?;
-                }
+        let writer = written?;
+        let mut findings = match (correlated, alerts) {
+            (Ok(()), alerts) => alerts?,
+            // Where alerts cannot be kept nobody listens to the dataflow any more, and it takes nothing.
+            (Err(EngineError::Correlate(_)), Err(error)) | (Err(error), _) => return Err(error),
+        };
+        if let Some(mut writer) = writer {
+            writer.reached(checkpoints);
+            writer.finish()?;
+            findings.publish().map_err(disk(findings.folder()))?;
+            if let Some(data) = &settings.archive {
+                record(data, program)?;
             }
-            (Ok(None), Ok(())) => {}
-            (Err(error), _) | (Ok(_), Err(error)) => return Err(error),
         }
-        Ok((produced, alerts?))
+        Ok((produced, findings))
     })
 }
 

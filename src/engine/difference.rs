@@ -123,7 +123,7 @@ impl Count {
     }
 }
 
-/// Compares alerts that begin in a range (µs), before and after an edit.
+/// Compares alerts that begin in a range (µs), before and after an edit. INVARIANT: JSON is what is wanted of them.
 pub fn compare(
     edit: &Edit,
     old: &mut Findings,

@@ -2,8 +2,8 @@
 //!
 //! Alerts become final in the order of the dataflow, and there may be more of them than fit: what is wanted of each in
 //! the end is kept as bytes, in a file past a budget, and a small index is sorted at the end. Where there is a data folder its alert log
-//! is made on the way, and gets its name at the end. In JSON that waits elsewhere the ids of the evidence, which are most of an
-//! alert, are 16 bytes each until it is read.
+//! is made on the way, and gets its name at the end. JSON that is not in the log holds the ids of the evidence, which are most of
+//! an alert, as 16 bytes each until it is read.
 
 use std::fs::File;
 use std::io;
@@ -45,7 +45,7 @@ struct Log {
     lines: Kept,
     /// What stands before each alert.
     head: String,
-    /// Its name until it is whole, and then; none once it has that.
+    /// Its name until it is whole, and the one that it has then; none once it has that.
     names: Option<(tempfile::TempPath, PathBuf)>,
 }
 
@@ -56,8 +56,9 @@ struct Entry {
     rule: u32,
     id: AlertId,
     piece: Piece,
-    /// Of packed JSON: bytes before the evidence, and how many ids that has.
+    /// Of packed JSON: bytes before the evidence.
     head: u32,
+    /// And the ids of that.
     evidence: u32,
 }
 
@@ -78,6 +79,11 @@ impl Findings {
         let head = format!("{{\"change\":\"added\",\"at\":\"{}\",\"alert\":", rfc3339(at));
         let log = Some(Log { lines, head, names: Some((name, alerts_file(data))) });
         Ok(Findings { log, ..Findings::new(data, wanted) })
+    }
+
+    /// What is wanted of each.
+    pub fn wanted(&self) -> Wanted {
+        self.wanted
     }
 
     /// Where it spills.
@@ -254,7 +260,8 @@ mod tests {
             memory.push(0, &alert(n)).unwrap();
             log.push(0, &alert(n)).unwrap();
         }
-        assert!(memory.kept.file().is_none());
+        let written = std::fs::metadata(log.log.as_ref().and_then(|log| log.names.as_ref()).unwrap().0.as_os_str());
+        assert!(memory.kept.file().is_none() && written.unwrap().len() > 0);
         let all = taken(&mut memory);
         assert_eq!((all.len(), taken(&mut log)), (12_000, all.clone()));
         memory.kept.flush().unwrap();

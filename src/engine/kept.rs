@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 
 /// Bytes of a block, about; blocks are not moved while more come.
 const BLOCK: usize = 1 << 20;
+/// What one has room for: a piece is far smaller than what is added here, but for odd ones.
+const ROOM: usize = BLOCK + BLOCK / 16;
 
 /// Pieces of bytes, in blocks that are written when there are too many.
 pub(super) struct Kept {
@@ -16,6 +18,8 @@ pub(super) struct Kept {
     budget: usize,
     /// The blocks in memory; the last is being filled.
     blocks: Vec<Vec<u8>>,
+    /// How many they hold.
+    held: usize,
     /// Blocks that were written, to be filled again.
     spare: Vec<Vec<u8>>,
     file: Option<File>,
@@ -36,22 +40,22 @@ impl Kept {
     /// Nothing; past the budget it goes to an unnamed file in this folder, or to `file`.
     pub(super) fn new(folder: &Path, budget: usize, file: Option<File>) -> Kept {
         let (blocks, spare, written) = (Vec::new(), Vec::new(), Vec::new());
-        Kept { folder: folder.to_owned(), budget, blocks, spare, file, written, end: 0 }
+        Kept { folder: folder.to_owned(), budget, blocks, held: 0, spare, file, written, end: 0 }
     }
 
     /// Keeps what `write` appends.
     pub(super) fn push(&mut self, write: impl FnOnce(&mut Vec<u8>)) -> io::Result<Piece> {
         if self.blocks.last().is_none_or(|last| last.len() >= BLOCK) {
-            if self.blocks.len() * BLOCK >= self.budget {
+            if self.held >= self.budget {
                 self.flush()?;
             }
-            // A piece is far smaller than what is added here, but for odd ones.
-            self.blocks.push(self.spare.pop().unwrap_or_else(|| Vec::with_capacity(BLOCK + BLOCK / 16)));
+            self.blocks.push(self.spare.pop().unwrap_or_else(|| Vec::with_capacity(ROOM)));
         }
         let block = (self.written.len() + self.blocks.len() - 1) as u32;
         let last = self.blocks.last_mut().expect("a block is being filled");
         let start = last.len();
         write(last);
+        self.held += last.len() - start;
         Ok(Piece { block, start: start as u32, length: (last.len() - start) as u32 })
     }
 
@@ -66,8 +70,10 @@ impl Kept {
             self.written.push(self.end);
             self.end += block.len() as u64;
             block.clear();
+            block.shrink_to(ROOM);
             self.spare.push(block);
         }
+        self.held = 0;
         Ok(())
     }
 
@@ -130,5 +136,30 @@ impl Near {
             *begins = number * PAGE;
         }
         bytes.get(from..from + length).ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pieces_of_any_size_come_back_from_memory_and_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut kept = Kept::new(folder.path(), 2 * BLOCK, None);
+        let bytes = |n: usize| {
+            let length = [0, 1, 700, PAGE as usize + 5, 3 * BLOCK][[4, 1, 3, 0, 2, 2, 2][n % 7] * usize::from(n < 70)];
+            vec![n as u8; length.max(n % 90)]
+        };
+        let pieces: Vec<Piece> =
+            (0..5000).map(|n| kept.push(|out| out.extend_from_slice(&bytes(n))).unwrap()).collect();
+        assert!(!kept.written.is_empty() && !kept.blocks.is_empty());
+        assert!(kept.spare.iter().all(|block| block.capacity() <= 2 * ROOM));
+        for step in [1, 7, 4999] {
+            let mut near = Near::default();
+            for n in (0..5000).map(|n| n * step % 5000) {
+                assert_eq!(kept.read(pieces[n], &mut near).unwrap(), bytes(n), "{n}");
+            }
+        }
     }
 }

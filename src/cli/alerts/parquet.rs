@@ -30,7 +30,7 @@ struct Columns {
     risk: Int64Builder,
 }
 
-/// Writes all alerts.
+/// Writes all alerts. INVARIANT: JSON is what is wanted of them.
 pub(in crate::cli) fn write(found: &mut Findings, out: &mut (dyn Write + Send)) -> io::Result<()> {
     let mut columns = Columns::default();
     let schema = columns.finish()?.schema();

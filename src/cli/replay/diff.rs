@@ -95,7 +95,7 @@ impl Standing {
         Ok(Standing { alerts, asked: asked.clone(), open_from, outside, unloaded, before })
     }
 
-    /// Compares with what a replay found.
+    /// Compares with what a replay found. INVARIANT: JSON is what is wanted of it.
     pub(super) fn compare(mut self, found: &mut Findings) -> io::Result<Differences> {
         let mut all = Vec::new();
         let mut rules: BTreeMap<String, Count> = BTreeMap::new();
