@@ -86,6 +86,9 @@ impl Windows {
         let hashes: Vec<u32> = rows.iter().map(|(row, ..)| keyed::hash(&row.key)).collect();
         let hash = |at: &u32| hashes[*at as usize];
         let row = |at: &u32| &rows[*at as usize];
+        let alike = |a: &u32, b: &u32| row(a).0.key == row(b).0.key;
+        // What goes before what comes: an alert whose values changed goes and comes in one epoch, and is not there twice.
+        let place = |at: &u32| (row(at).0.time, row(at).0.id, row(at).2);
         let mut order = by_hash(&hashes);
         // What is left, and how many of it are fetched.
         let (mut rest, mut fetched) = (&mut order[..], 0);
@@ -98,12 +101,13 @@ impl Windows {
                 let length = rest.iter().take_while(|at| hash(at) == first).count();
                 let (run, behind) = std::mem::take(&mut rest).split_at_mut(length);
                 (rest, fetched) = (behind, ahead.saturating_sub(length));
-                // What goes before what comes: an alert whose values changed goes and comes in one epoch, and is not there twice.
-                let place = |at: &u32| (&row(at).0.key, row(at).0.time, row(at).0.id, row(at).2);
-                if self.has_state(run.iter().map(row)) && !run.is_sorted_by_key(place) {
-                    run.sort_by_key(place);
+                if run.chunk_by(alike).nth(1).is_some() {
+                    run.sort_by(|a, b| row(a).0.key.cmp(&row(b).0.key));
                 }
-                for run in run.chunk_by(|a, b| row(a).0.key == row(b).0.key) {
+                for run in run.chunk_by_mut(alike) {
+                    if self.has_state(run.iter().map(row)) && !run.is_sorted_by_key(place) {
+                        run.sort_by_key(place);
+                    }
                     self.take_key(first, run.iter().map(row), watermark, part, &mut aside, out);
                 }
             }
