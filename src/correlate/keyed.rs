@@ -8,7 +8,6 @@ use std::hash::BuildHasher;
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
 use rustc_hash::FxBuildHasher;
-use slab::Slab;
 
 use super::slot::Slot;
 use crate::event::fetch::fetch;
@@ -21,7 +20,9 @@ pub(super) const AT_ONCE: usize = 64;
 #[derive(Default)]
 pub(super) struct Keyed {
     index: HashTable<Spot>,
-    held: Slab<Held>,
+    held: Vec<Held>,
+    /// Places of keys that went, for others.
+    free: Vec<u32>,
 }
 
 #[derive(Clone, Copy)]
@@ -31,6 +32,7 @@ struct Spot {
     at: u32,
 }
 
+#[derive(Default)]
 struct Held {
     key: Tuple,
     slots: Vec<Slot>,
@@ -49,19 +51,23 @@ pub(super) fn hash(key: &Tuple) -> u32 {
 }
 
 /// Whether a spot is that of the key, which has this hash.
-fn is<'k>(held: &'k Slab<Held>, hash: u32, key: &'k Tuple) -> impl FnMut(&Spot) -> bool + 'k {
+fn is<'k>(held: &'k [Held], hash: u32, key: &'k Tuple) -> impl FnMut(&Spot) -> bool + 'k {
     move |spot| spot.hash == hash && held[spot.at as usize].key == *key
 }
 
 impl Keyed {
     /// The slots of a key; none at first. INVARIANT: the hash is that of the key.
     pub(super) fn slots(&mut self, hash: u32, key: &Tuple) -> &mut Vec<Slot> {
-        let Keyed { index, held } = self;
+        let Keyed { index, held, free } = self;
         let at = match index.entry(Spot::spread(hash), is(held, hash, key), |spot| Spot::spread(spot.hash)) {
             Entry::Occupied(known) => known.get().at,
-            Entry::Vacant(free) => {
-                let at = held.insert(Held { key: key.clone(), slots: Vec::new() }) as u32;
-                free.insert(Spot { hash, at });
+            Entry::Vacant(entry) => {
+                let at = free.pop().unwrap_or_else(|| {
+                    held.push(Held::default());
+                    held.len() as u32 - 1
+                });
+                held[at as usize].key = key.clone();
+                entry.insert(Spot { hash, at });
                 at
             }
         };
@@ -70,7 +76,7 @@ impl Keyed {
 
     /// The slots of a key that is there.
     pub(super) fn get_mut(&mut self, key: &Tuple) -> Option<&mut Vec<Slot>> {
-        let Keyed { index, held } = self;
+        let Keyed { index, held, .. } = self;
         let hash = hash(key);
         let at = index.find(Spot::spread(hash), is(held, hash, key))?.at;
         Some(&mut held[at as usize].slots)
@@ -78,17 +84,18 @@ impl Keyed {
 
     /// Forgets a key, if it is there.
     pub(super) fn remove(&mut self, key: &Tuple) {
-        let Keyed { index, held } = self;
+        let Keyed { index, held, free } = self;
         let hash = hash(key);
         let found = index.find_entry(Spot::spread(hash), is(held, hash, key)).map(|entry| entry.remove().0);
         if let Ok(spot) = found {
-            held.remove(spot.at as usize);
+            held[spot.at as usize] = Held::default();
+            free.push(spot.at);
         }
     }
 
-    /// All keys and their slots.
+    /// All keys with slots, and these.
     pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = (&Tuple, &mut Vec<Slot>)> {
-        self.held.iter_mut().map(|(_, held)| (&held.key, &mut held.slots))
+        self.held.iter_mut().filter(|held| !held.slots.is_empty()).map(|held| (&held.key, &mut held.slots))
     }
 
     /// Brings what the keys of these hashes have into the processor's cache, [`AT_ONCE`] at most, step by step of the way to it: within
@@ -97,7 +104,7 @@ impl Keyed {
         let mut found: [Option<&Held>; AT_ONCE] = [None; AT_ONCE];
         for (held, hash) in found.iter_mut().zip(hashes) {
             let spot = self.index.find(Spot::spread(hash), |spot| spot.hash == hash);
-            *held = spot.and_then(|spot| self.held.get(spot.at as usize));
+            *held = spot.map(|spot| &self.held[spot.at as usize]);
             held.iter().for_each(|held| fetch(*held));
         }
         let found = || found.iter().flatten();
@@ -138,6 +145,6 @@ mod tests {
         assert_eq!(keyed.get_mut(&key(8)).map(|slots| slots[0].rule), Some(8));
         // Its place is free for the next.
         assert!(keyed.slots(hash(&one), &one).is_empty());
-        assert_eq!(keyed.iter_mut().count(), 101);
+        assert_eq!((keyed.iter_mut().count(), keyed.held.len()), (100, 101));
     }
 }
