@@ -61,8 +61,8 @@ struct Run {
 /// Why rows could not be put in order.
 #[derive(Debug, thiserror::Error)]
 pub enum SpoolError {
-    /// A spilled run could not be written or read back.
-    #[error("cannot spill to a temporary file in {folder}: {cause}; free some space or set TMPDIR to a larger disk")]
+    /// What does not fit into memory could not be written or read back.
+    #[error("cannot write to {folder}: {cause}; free some space there (TMPDIR says where temporary files go)")]
     Disk {
         /// Where.
         folder: PathBuf,

@@ -197,3 +197,24 @@ fn a_folder_that_cannot_be_written_is_said_and_waited_for() {
     server.stop();
     assert_eq!(lines(&data), sorted(&[text]));
 }
+
+#[test]
+fn a_scan_whose_alerts_do_not_fit_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let disk = folder.path().join("disk");
+    std::fs::create_dir(&disk).unwrap();
+    let Some(small) = Small::mount(&disk, "2m") else { return };
+    let (log, rules, data) = (folder.path().join("all.json"), folder.path().join("all.weir"), disk.join("data"));
+    // The alerts of a file are many times what its events take.
+    let line = |n: usize| format!("{{\"@timestamp\":\"2026-01-15T10:{:02}:{:02}Z\",\"n\":{n}}}\n", n / 60 % 60, n % 60);
+    std::fs::write(&log, (0..30_000).map(line).collect::<String>()).unwrap();
+    std::fs::write(&rules, "rule all { title \"all of them\" severity low when any }").unwrap();
+    let mut scan = small.inside(weir().get_program());
+    scan.arg("scan").arg(&log).arg("--rules").arg(&rules).arg("--data").arg(&data);
+    let scanned = scan.output().expect("the binary starts");
+    let said = String::from_utf8_lossy(&scanned.stderr).into_owned();
+    assert!(scanned.status.code() == Some(2) && said.contains("free some space"), "{said}");
+    let left = std::fs::read_dir(small.seen().join("data")).unwrap();
+    let left: Vec<_> = left.map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
+    assert!(left.iter().all(|name| !name.contains("alerts")), "{left:?}");
+}
