@@ -1,5 +1,5 @@
 //! What the archive does beside taking events, one thing at a time on a thread of its own: segments of the log become
-//! Parquet, small files are merged, and what is too old goes. What came of it counts once the manifest says so.
+//! Parquet, small files are merged, and what is too old goes. What came of it counts once the manifest says so (`publish`).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
@@ -14,6 +14,7 @@ use super::lists::ListHistory;
 use super::log::Head;
 use super::manifest::{Checkpoint, Manifest, StoredFile};
 use super::part::count_datasets;
+use super::publish::{Published, Publisher};
 use super::remote::{Cache, Written};
 use super::retention::{Goes, Retention};
 use super::sink::Sink;
@@ -26,8 +27,10 @@ use crate::event::time;
 pub(super) enum Task {
     /// A segment of this number becomes Parquet.
     Convert(u64),
-    /// Files are removed or merged.
+    /// Files are taken off the list or merged.
     Tidy,
+    /// Files that are off the list are removed.
+    Clear,
 }
 
 /// What came of it.
@@ -49,6 +52,8 @@ pub(super) struct Done {
     pub(super) expired: Option<i64>,
     /// Ids that senders gave to what became Parquet.
     pub(super) ids: Vec<u128>,
+    /// The files that are off the list are gone.
+    pub(super) cleared: bool,
 }
 
 /// A file that cannot be put in order, and why.
@@ -76,7 +81,7 @@ impl Reached {
 
 impl Done {
     pub(super) fn changes(&self) -> bool {
-        !self.files.is_empty() || !self.replaced.is_empty() || !self.counted.is_empty()
+        !self.files.is_empty() || !self.replaced.is_empty() || !self.counted.is_empty() || self.cleared
     }
 }
 
@@ -84,25 +89,27 @@ impl Done {
 pub(super) struct Background {
     pub(super) task: Task,
     stop: Arc<AtomicBool>,
-    thread: JoinHandle<Result<Done, ArchiveError>>,
+    thread: JoinHandle<Result<Published, ArchiveError>>,
 }
 
 impl Background {
-    /// Starts it. The folder's lock is held until it is done, even when the archive is dropped before.
+    /// Starts it, and publishes what comes of it. The folder's lock is held until that is done, even when the archive is dropped
+    /// before.
     pub(super) fn start(
-        dir: &Path,
         lock: Arc<File>,
         task: Task,
+        publisher: Publisher,
         work: impl FnOnce(&AtomicBool) -> Result<Done, ArchiveError> + Send + 'static,
     ) -> Result<Background, ArchiveError> {
         let stop = Arc::new(AtomicBool::new(false));
         let asked = stop.clone();
+        let dir = publisher.dir.clone();
         let run = move || {
             let _lock = lock;
-            work(&asked)
+            publisher.publish(task, work(&asked)?)
         };
         let thread = std::thread::Builder::new().name("archive".into()).spawn(run);
-        Ok(Background { task, stop, thread: thread.map_err(ArchiveError::io("start a thread for", dir))? })
+        Ok(Background { task, stop, thread: thread.map_err(ArchiveError::io("start a thread for", &dir))? })
     }
 
     pub(super) fn is_finished(&self) -> bool {
@@ -115,7 +122,7 @@ impl Background {
     }
 
     /// Waits for it.
-    pub(super) fn join(self, dir: &Path) -> Result<Done, ArchiveError> {
+    pub(super) fn join(self, dir: &Path) -> Result<Published, ArchiveError> {
         let stopped = |_| ArchiveError::Damaged { path: dir.to_owned(), what: format!("{:?} stopped", self.task) };
         self.thread.join().map_err(stopped)?
     }
@@ -271,9 +278,9 @@ pub fn expired(dir: &Path, retention: &Retention, now: i64) -> Result<BTreeMap<S
     Ok(gone.collect())
 }
 
-/// Removes files that no longer count, unless somebody may still read them. Says whether they are gone.
-pub(super) fn remove(dir: &Path, files: &[String]) -> Result<bool, ArchiveError> {
-    let all = || {
+/// Removes files that no longer count, unless somebody may still read them.
+pub(super) fn clear(dir: &Path, files: &[String]) -> Result<Done, ArchiveError> {
+    let all = || -> Result<(), ArchiveError> {
         files.iter().try_for_each(|file| layout::remove(&dir.join(file)))?;
         // A day of which nothing is left leaves no folder.
         for folder in files.iter().filter_map(|file| dir.join(file).parent().map(Path::to_owned)) {
@@ -283,5 +290,6 @@ pub(super) fn remove(dir: &Path, files: &[String]) -> Result<bool, ArchiveError>
         }
         Ok(())
     };
-    super::lease::alone(dir, all).transpose().map(|removed| removed.is_some())
+    let removed = super::lease::alone(dir, all).transpose()?;
+    Ok(Done { cleared: removed.is_some(), ..Done::default() })
 }

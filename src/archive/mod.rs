@@ -52,6 +52,7 @@ mod log;
 mod manifest;
 mod pack;
 mod part;
+mod publish;
 mod reach;
 mod read;
 mod recover;

@@ -1,7 +1,7 @@
 //! The live archive: epochs into the log, the log into Parquet.
 //!
-//! One thread owns the archive and is the only one that changes the manifest. Encoding, merging and removing run on a
-//! thread of their own (`background`), while a new segment takes what comes.
+//! One thread owns the archive. Encoding, merging and removing run on a thread of their own (`background`), one after the
+//! other, which then changes the manifest (`publish`), while a new segment takes what comes.
 //!
 //! INVARIANT: an event is in a committed frame of a segment after `archived_through`, or in a listed
 //! Parquet file, never in both and, once committed, never in neither: the manifest that lists the files
@@ -10,8 +10,8 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex};
 
 use super::background::Background;
 use super::convert::Sealed;
@@ -72,13 +72,11 @@ pub struct Archive {
     /// Files that cannot be merged or cleared, until the next start, and why the last of them cannot.
     pub(super) set_aside: BTreeSet<String>,
     pub(super) untidy: Option<String>,
-    /// The segment whose ids were kept.
-    pub(super) ids_kept: Option<u64>,
     /// Events from this time on are needed, µs.
     pub(super) needed: i64,
     /// What senders may send again.
     taken: Taken,
-    pub(super) taken_log: TakenLog,
+    pub(super) taken_log: Arc<Mutex<TakenLog>>,
     /// Size of the commit that failed last.
     refused: usize,
     pending: Head,
@@ -106,7 +104,7 @@ impl Archive {
         let recovered = recover(dir)?;
         let last = recovered.segments.last().copied().unwrap_or_default().max(recovered.manifest.archived_through);
         let mut taken = Taken::default();
-        let taken_log = TakenLog::open(dir, &mut taken)?;
+        let taken_log = Arc::new(Mutex::new(TakenLog::open(dir, &mut taken)?));
         taken.restore(recovered.ids);
         let whole = |number| Sealed { number, committed: u64::MAX };
         let next_file = Arc::new(AtomicU64::new(recovered.manifest.next_file));
@@ -126,7 +124,6 @@ impl Archive {
             next_file,
             set_aside: BTreeSet::new(),
             untidy: None,
-            ids_kept: None,
             needed,
             taken,
             taken_log,

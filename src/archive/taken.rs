@@ -25,6 +25,8 @@ pub(super) struct TakenLog {
     /// Number of each file, and how many ids it holds; the last one grows.
     files: VecDeque<(u64, usize)>,
     growing: Option<Segment>,
+    /// The segment whose ids were kept last.
+    kept: Option<u64>,
 }
 
 impl TakenLog {
@@ -42,12 +44,12 @@ impl TakenLog {
             }
             files.push_back((number, held));
         }
-        Ok(TakenLog { dir: dir.to_owned(), files, growing: None })
+        Ok(TakenLog { dir: dir.to_owned(), files, growing: None, kept: None })
     }
 
-    /// Makes ids durable; they may be there already.
-    pub(super) fn keep(&mut self, ids: &[u128]) -> Result<(), ArchiveError> {
-        if ids.is_empty() {
+    /// Makes the ids of a segment durable, once; after a start they may be there already.
+    pub(super) fn keep(&mut self, segment: u64, ids: &[u128]) -> Result<(), ArchiveError> {
+        if ids.is_empty() || self.kept == Some(segment) {
             return Ok(());
         }
         if self.files.back().is_none_or(|(_, held)| *held >= FULL) {
@@ -69,6 +71,7 @@ impl TakenLog {
             let Some((number, _)) = self.files.pop_front() else { break };
             layout::remove(&layout::ids(&self.dir, number))?;
         }
+        self.kept = Some(segment);
         Ok(())
     }
 }
@@ -88,7 +91,7 @@ mod tests {
             let before: u128 = n * step;
             assert!((before.saturating_sub(Taken::LEAST as u128)..before).all(|id| !taken.take(id)), "{n}");
             assert!(taken.take(before));
-            log.keep(&(before..before + step).collect::<Vec<_>>()).unwrap();
+            log.keep(1, &(before..before + step).collect::<Vec<_>>()).unwrap();
         }
         let files = layout::id_files(dir.path()).unwrap();
         assert_eq!(files, [2, 3]);
@@ -96,7 +99,7 @@ mod tests {
         let whole = std::fs::read(&path).unwrap();
         std::fs::write(&path, &whole[..whole.len() - 5]).unwrap();
         let mut taken = Taken::default();
-        TakenLog::open(dir.path(), &mut taken).unwrap().keep(&[12 * step]).unwrap();
+        TakenLog::open(dir.path(), &mut taken).unwrap().keep(1, &[12 * step]).unwrap();
         let mut taken = Taken::default();
         TakenLog::open(dir.path(), &mut taken).unwrap();
         assert!(!taken.take(12 * step) && !taken.take(11 * step) && taken.take(12 * step - 1));

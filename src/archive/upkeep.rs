@@ -1,14 +1,13 @@
 //! What the live archive does from time to time: segments become files, files are merged and removed.
 //!
-//! The work itself is done beside (`background`); here it is started, and what came of it is published.
+//! The work itself is done and published beside (`background`, `publish`); here it is started, and what is published is
+//! taken over.
 
-use std::collections::BTreeMap;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::AtomicBool;
 
-use super::background::{self, Background, Reached, Task, Tidy};
+use super::background::{self, Background, Done, Task, Tidy};
 use super::convert::Sealed;
-use super::holds::Holds;
-use super::manifest::StoredFile;
+use super::publish::{Published, Publisher};
 use super::sink::Sink;
 use super::store::{Archive, Current};
 use super::{ArchiveError, convert, layout};
@@ -27,8 +26,7 @@ impl Archive {
     }
 
     /// To be called every second or so, with the time in µs: seals a segment that is large or old, starts its conversion,
-    /// merges and removes files, publishes what came of it. Never waits for that. After an error nothing is lost, and
-    /// it is tried again later.
+    /// merges and removes files. Never waits for that. After an error nothing is lost, and it is tried again later.
     pub fn tick(&mut self, now: i64) -> Result<(), ArchiveError> {
         let due = |c: &Current| {
             c.segment.committed >= self.settings.segment_bytes || now - c.opened >= self.settings.segment_age
@@ -42,17 +40,25 @@ impl Archive {
                 Task::Convert(_) if ended.is_err() => self.retry_at = Some(now.saturating_add(RETRY)),
                 Task::Convert(_) => self.tidy_at = now,
                 Task::Tidy => self.tidy_at = if matches!(ended, Ok(true)) { now } else { now.saturating_add(TIDY) },
+                Task::Clear => {}
             }
             match (task, ended) {
                 (Task::Convert(_), ended) => drop(ended?),
-                (Task::Tidy, Ok(_)) => {}
+                (Task::Tidy | Task::Clear, Ok(_)) => {}
                 (Task::Tidy, Err(error)) => {
                     tracing::error!(
                         "{error}; old and small files stay as they are, and it is tried again in ten minutes"
                     );
                     self.untidy = Some(error.to_string());
                 }
+                (Task::Clear, Err(error)) => {
+                    tracing::error!("{error}; it counts no more, and its removal is tried again every ten seconds");
+                    self.untidy = Some(error.to_string());
+                }
             }
+        }
+        if now >= self.remove_at && self.start_clearing()? {
+            self.remove_at = now.saturating_add(RETRY);
         }
         if self.retry_at.is_none_or(|at| now >= at) {
             self.start_rolling()?;
@@ -60,11 +66,7 @@ impl Archive {
         if now >= self.tidy_at {
             self.start_tidying(now)?;
         }
-        if now < self.remove_at {
-            return Ok(());
-        }
-        self.remove_at = now.saturating_add(RETRY);
-        self.remove_retired()
+        Ok(())
     }
 
     /// Whether the last conversion failed, and none succeeded since.
@@ -103,7 +105,7 @@ impl Archive {
         self.seal();
         match self.background.as_ref().map(|background| (background.task, background.hurry())) {
             // What was not tidied now is another time.
-            Some((Task::Tidy, ())) => match self.end_background() {
+            Some((Task::Tidy | Task::Clear, ())) => match self.end_background() {
                 Ok(_) => {}
                 Err(error) => tracing::error!("{error}"),
             },
@@ -125,7 +127,7 @@ impl Archive {
             let changed = self.end_background()?;
             progress(self.manifest.files.len());
             if !changed {
-                return self.remove_retired();
+                return self.clear();
             }
         }
     }
@@ -133,7 +135,13 @@ impl Archive {
     /// Commits, turns the log into Parquet and lets the folder go.
     pub fn close(mut self) -> Result<(), ArchiveError> {
         self.roll()?;
-        self.remove_retired()
+        self.clear()
+    }
+
+    /// Removes the files that were replaced, when nobody reads, and waits for it.
+    fn clear(&mut self) -> Result<(), ArchiveError> {
+        self.start_clearing()?;
+        self.end_background().map(|_| ())
     }
 
     /// Makes sinks for new files, whose first event has a number.
@@ -147,9 +155,7 @@ impl Archive {
             return Ok(());
         };
         let (path, sinks) = (layout::segment(&self.dir, number), self.sinks());
-        let convert = move |_: &_| convert::convert(&path, committed, sinks);
-        self.background = Some(Background::start(&self.dir, self.lock.clone(), Task::Convert(number), convert)?);
-        Ok(())
+        self.start(Task::Convert(number), move |_| convert::convert(&path, committed, sinks))
     }
 
     fn start_tidying(&mut self, now: i64) -> Result<(), ArchiveError> {
@@ -165,85 +171,56 @@ impl Archive {
             set_aside: self.set_aside.clone(),
         };
         let (sinks, sequence) = (self.sinks(), self.manifest.sequence);
-        let step = move |stop: &_| tidy.step(sinks(sequence), stop);
-        self.background = Some(Background::start(&self.dir, self.lock.clone(), Task::Tidy, step)?);
+        self.start(Task::Tidy, move |stop| tidy.step(sinks(sequence), stop))
+    }
+
+    /// Says whether there is something to remove and nothing else is under way.
+    fn start_clearing(&mut self) -> Result<bool, ArchiveError> {
+        if self.background.is_some() || self.manifest.retired.is_empty() {
+            return Ok(false);
+        }
+        let (dir, retired) = (self.dir.clone(), self.manifest.retired.clone());
+        self.start(Task::Clear, move |_| background::clear(&dir, &retired)).map(|()| true)
+    }
+
+    fn start(
+        &mut self,
+        task: Task,
+        work: impl FnOnce(&AtomicBool) -> Result<Done, ArchiveError> + Send + 'static,
+    ) -> Result<(), ArchiveError> {
+        let publisher = Publisher {
+            dir: self.dir.clone(),
+            manifest: self.manifest.clone(),
+            needed: Some(self.needed).filter(|needed| *needed < i64::MAX),
+            next_file: self.next_file.clone(),
+            taken: self.taken_log.clone(),
+        };
+        self.background = Some(Background::start(self.lock.clone(), task, publisher, work)?);
         Ok(())
     }
 
-    /// Waits for what runs beside, if anything, and publishes what came of it. Says whether that changed something.
+    /// Waits for what runs beside, if anything. Says whether that changed something.
     fn end_background(&mut self) -> Result<bool, ArchiveError> {
         let Some(background) = self.background.take() else { return Ok(false) };
         let task = background.task;
-        let done = background.join(&self.dir)?;
-        let changes = done.changes();
-        // Nobody makes a hold between the look at them and the removal.
-        let removes = task == Task::Tidy && !done.replaced.is_empty();
-        let _holds = if removes { Some(Holds::alone(&self.dir)?) } else { None };
-        if removes && Holds::load(&self.dir)? != done.holds {
-            return self.abandon(&done.files).map(|()| true);
+        let Published { manifest, changes, failed, left } = background.join(&self.dir)?;
+        if let Some(manifest) = manifest {
+            self.manifest = manifest;
         }
-        let failed = done.failed.is_some();
-        match (task, done.failed) {
+        match (task, failed) {
             (_, Some(failed)) => {
                 let (file, error) = *failed;
                 tracing::error!("{error}; the file is neither merged nor cleared until the next start");
                 self.untidy = Some(error.to_string());
                 self.set_aside.insert(file);
             }
-            (Task::Tidy, None) if self.set_aside.is_empty() => self.untidy = None,
-            (Task::Tidy | Task::Convert(_), None) => {}
-        }
-        if let Task::Convert(number) = task
-            && self.ids_kept != Some(number)
-        {
-            self.taken_log.keep(&done.ids)?;
-            self.ids_kept = Some(number);
-        }
-        let mut manifest = self.manifest.clone();
-        manifest.next_file = self.next_file.load(Ordering::Relaxed);
-        manifest.needed = Some(self.needed).filter(|needed| *needed < i64::MAX);
-        manifest.expired = manifest.expired.max(done.expired);
-        manifest.files.retain(|f| !done.replaced.contains(&f.path));
-        manifest.retired.extend(done.replaced);
-        for file in &mut manifest.files {
-            file.datasets = done.counted.get(&file.path).or(file.datasets.as_ref()).cloned();
-        }
-        manifest.files.extend(done.files);
-        match task {
-            Task::Tidy if !changes => return Ok(failed),
-            Task::Tidy => {}
-            Task::Convert(number) => {
-                let Reached { sequence, checkpoints, watermark, promise } = done.reached;
-                manifest.archived_through = number;
-                manifest.sequence = manifest.sequence.max(sequence);
-                let mut all: BTreeMap<_, _> = manifest.checkpoints.drain(..).map(|c| (c.key(), c)).collect();
-                all.extend(checkpoints.into_iter().map(|c| (c.key(), c)));
-                manifest.checkpoints = all.into_values().collect();
-                manifest.watermark = manifest.watermark.max(watermark);
-                manifest.promise = manifest.promise.max(promise);
+            (Task::Tidy | Task::Clear, None) if self.set_aside.is_empty() => self.untidy = None,
+            (Task::Tidy | Task::Clear, None) => {}
+            (Task::Convert(_), None) => {
+                self.sealed.pop_front();
+                self.retry_at = None;
             }
         }
-        manifest.publish(&self.dir)?;
-        self.manifest = manifest;
-        if let Task::Convert(number) = task {
-            self.sealed.pop_front();
-            self.retry_at = None;
-            layout::remove(&layout::segment(&self.dir, number))?;
-        }
-        Ok(changes)
-    }
-
-    /// Removes new files that are not to be listed.
-    fn abandon(&self, files: &[StoredFile]) -> Result<(), ArchiveError> {
-        files.iter().try_for_each(|file| layout::remove(&self.dir.join(&file.path)))
-    }
-
-    /// Removes the files that were replaced, when nobody reads.
-    fn remove_retired(&mut self) -> Result<(), ArchiveError> {
-        if self.manifest.retired.is_empty() || !background::remove(&self.dir, &self.manifest.retired)? {
-            return Ok(());
-        }
-        self.manifest.retired.clear();
-        self.manifest.publish(&self.dir)
+        left.map_or(Ok(changes), Err)
     }
 }
