@@ -14,8 +14,8 @@ use super::super::reload::Change;
 use crate::event::raw::RawLog;
 use crate::event::time;
 
-/// How long an epoch gathers blocks after its first one.
-const GATHER: Duration = Duration::from_millis(40);
+/// How long the first block of an epoch waits for others, from when it was received.
+const GATHER: Duration = Duration::from_millis(30);
 /// How often time moves on while nothing arrives …
 const TICK: Duration = Duration::from_millis(200);
 /// … and where nothing waits for that.
@@ -114,7 +114,9 @@ impl Inlets {
                 Some(Came::Block(Some(block))) => {
                     bytes += block.lines.len();
                     if between {
-                        deadline = Instant::now() + GATHER;
+                        // What waited for the epoch before does not wait again.
+                        let waited = u64::try_from(time::now().saturating_sub(block.received)).unwrap_or(0);
+                        deadline = Instant::now() + GATHER.saturating_sub(Duration::from_micros(waited));
                     }
                     gathered.push(block);
                     if bytes >= EPOCH_BYTES {
