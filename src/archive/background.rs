@@ -14,7 +14,7 @@ use super::lists::ListHistory;
 use super::log::Head;
 use super::manifest::{Checkpoint, Manifest, StoredFile};
 use super::part::count_datasets;
-use super::publish::{Published, Publisher};
+use super::publish::Published;
 use super::remote::{Cache, Written};
 use super::retention::{Goes, Retention};
 use super::sink::Sink;
@@ -93,30 +93,28 @@ pub(super) struct Background {
 }
 
 impl Background {
-    /// Starts it, and publishes what comes of it. The folder's lock is held until that is done, even when the archive is dropped
-    /// before.
+    /// Starts it. The folder's lock is held until it is done, even when the archive is dropped before.
     pub(super) fn start(
+        dir: &Path,
         lock: Arc<File>,
         task: Task,
-        publisher: Publisher,
-        work: impl FnOnce(&AtomicBool) -> Result<Done, ArchiveError> + Send + 'static,
+        work: impl FnOnce(&AtomicBool) -> Result<Published, ArchiveError> + Send + 'static,
     ) -> Result<Background, ArchiveError> {
         let stop = Arc::new(AtomicBool::new(false));
         let asked = stop.clone();
-        let dir = publisher.dir.clone();
         let run = move || {
             let _lock = lock;
-            publisher.publish(task, work(&asked)?)
+            work(&asked)
         };
         let thread = std::thread::Builder::new().name("archive".into()).spawn(run);
-        Ok(Background { task, stop, thread: thread.map_err(ArchiveError::io("start a thread for", &dir))? })
+        Ok(Background { task, stop, thread: thread.map_err(ArchiveError::io("start a thread for", dir))? })
     }
 
     pub(super) fn is_finished(&self) -> bool {
         self.thread.is_finished()
     }
 
-    /// Asks it to leave off; a conversion does not.
+    /// Asks it to leave off; only tidying does.
     pub(super) fn hurry(&self) {
         self.stop.store(true, Ordering::Relaxed);
     }

@@ -185,9 +185,11 @@ impl Part {
 
     /// Writes rows, sorted by time, as a row group.
     pub(super) fn write(&mut self, rows: &Rows<'_>) -> Result<(), ArchiveError> {
+        if self.rows > 0 {
+            // In pieces: a log that is written beside waits for what the file system still has to write, a row group at most.
+            self.writer.file.inner().sync_data().map_err(ArchiveError::io("sync", &self.path))?;
+        }
         self.writer.write(rows).map_err(ArchiveError::parquet(&self.path))?;
-        // In pieces: a log that is written beside waits for what the file system still has to write, a row group at most.
-        self.writer.file.inner().sync_data().map_err(ArchiveError::io("sync", &self.path))?;
         if let Some(last) = rows.len().checked_sub(1) {
             self.rows += rows.len() as u64;
             rows.batches().iter().for_each(|batch| count_datasets(batch, &mut self.datasets));

@@ -10,7 +10,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicI64, AtomicU64};
 use std::sync::{Arc, Mutex};
 
 use super::background::Background;
@@ -56,7 +56,7 @@ impl Default for Settings {
 pub struct Archive {
     pub(super) dir: PathBuf,
     pub(super) settings: Settings,
-    pub(super) manifest: Manifest,
+    pub(super) manifest: Arc<Manifest>,
     pub(super) current: Option<Current>,
     next_segment: u64,
     pub(super) sealed: VecDeque<Sealed>,
@@ -72,8 +72,10 @@ pub struct Archive {
     /// Files that cannot be merged or cleared, until the next start, and why the last of them cannot.
     pub(super) set_aside: BTreeSet<String>,
     pub(super) untidy: Option<String>,
+    /// Why files that were replaced cannot be removed.
+    pub(super) uncleared: Option<String>,
     /// Events from this time on are needed, µs.
-    pub(super) needed: i64,
+    pub(super) needed: Arc<AtomicI64>,
     /// What senders may send again.
     taken: Taken,
     pub(super) taken_log: Arc<Mutex<TakenLog>>,
@@ -113,7 +115,7 @@ impl Archive {
         let mut archive = Archive {
             dir: dir.to_owned(),
             settings,
-            manifest: recovered.manifest,
+            manifest: Arc::new(recovered.manifest),
             current: None,
             next_segment: last + 1,
             sealed: recovered.segments.into_iter().map(whole).collect(),
@@ -124,7 +126,8 @@ impl Archive {
             next_file,
             set_aside: BTreeSet::new(),
             untidy: None,
-            needed,
+            uncleared: None,
+            needed: Arc::new(AtomicI64::new(needed)),
             taken,
             taken_log,
             refused: 0,

@@ -3,11 +3,13 @@
 //! The work itself is done and published beside (`background`, `publish`); here it is started, and what is published is
 //! taken over.
 
-use std::sync::atomic::AtomicBool;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::background::{self, Background, Done, Task, Tidy};
 use super::convert::Sealed;
-use super::publish::{Published, Publisher};
+use super::manifest::Manifest;
+use super::publish::{Known, Published, publish};
 use super::sink::Sink;
 use super::store::{Archive, Current};
 use super::{ArchiveError, convert, layout};
@@ -22,7 +24,7 @@ impl Archive {
     /// Events from this time on (µs) are needed by what runs, and are kept whatever their age; until it is said, those that were
     /// needed by what ran last are.
     pub fn needs(&mut self, from: i64) {
-        self.needed = from;
+        self.needed.store(from, Ordering::Relaxed);
     }
 
     /// To be called every second or so, with the time in µs: seals a segment that is large or old, starts its conversion,
@@ -52,8 +54,10 @@ impl Archive {
                     self.untidy = Some(error.to_string());
                 }
                 (Task::Clear, Err(error)) => {
-                    tracing::error!("{error}; it counts no more, and its removal is tried again every ten seconds");
-                    self.untidy = Some(error.to_string());
+                    tracing::error!(
+                        "{error}; files that were replaced may still be there, and it is tried again every ten seconds"
+                    );
+                    self.uncleared = Some(error.to_string());
                 }
             }
         }
@@ -79,7 +83,7 @@ impl Archive {
     pub fn forget(&mut self, path: &str) -> Result<Option<u64>, ArchiveError> {
         self.roll()?;
         let Some(at) = self.manifest.files.iter().position(|file| file.path == path) else { return Ok(None) };
-        let mut manifest = self.manifest.clone();
+        let mut manifest = Manifest::clone(&self.manifest);
         let file = manifest.files.remove(at);
         // What was said of its events stands.
         manifest.expired = manifest.expired.max(Some(file.max_time));
@@ -89,17 +93,17 @@ impl Archive {
             std::fs::hard_link(&from, &to).map_err(ArchiveError::io("keep a copy of", &from))?;
         }
         manifest.publish(&self.dir)?;
-        self.manifest = manifest;
+        self.manifest = Arc::new(manifest);
         layout::remove(&from)?;
         Ok(Some(file.rows))
     }
 
     /// Why some files cannot be merged or removed, if that is so; nothing is lost by it.
     pub fn untidy(&self) -> Option<&str> {
-        self.untidy.as_deref()
+        self.untidy.as_deref().or(self.uncleared.as_deref())
     }
 
-    /// Turns the whole log into Parquet, and waits for it. What else is under way is left off.
+    /// Turns the whole log into Parquet, and waits for it. Tidying that is under way is left off.
     pub fn roll(&mut self) -> Result<(), ArchiveError> {
         self.commit()?;
         self.seal();
@@ -162,16 +166,13 @@ impl Archive {
         if self.background.is_some() {
             return Ok(());
         }
-        let tidy = Tidy {
-            dir: self.dir.clone(),
-            files: self.manifest.files.clone(),
-            retention: self.settings.retention.get(),
-            now,
-            needed: self.needed,
-            set_aside: self.set_aside.clone(),
-        };
+        let (dir, manifest, set_aside) = (self.dir.clone(), self.manifest.clone(), self.set_aside.clone());
+        let (retention, needed) = (self.settings.retention.get(), self.needed.load(Ordering::Relaxed));
         let (sinks, sequence) = (self.sinks(), self.manifest.sequence);
-        self.start(Task::Tidy, move |stop| tidy.step(sinks(sequence), stop))
+        self.start(Task::Tidy, move |stop| {
+            let files = manifest.files.clone();
+            Tidy { dir, files, retention, now, needed, set_aside }.step(sinks(sequence), stop)
+        })
     }
 
     /// Says whether there is something to remove and nothing else is under way.
@@ -179,8 +180,8 @@ impl Archive {
         if self.background.is_some() || self.manifest.retired.is_empty() {
             return Ok(false);
         }
-        let (dir, retired) = (self.dir.clone(), self.manifest.retired.clone());
-        self.start(Task::Clear, move |_| background::clear(&dir, &retired)).map(|()| true)
+        let (dir, manifest) = (self.dir.clone(), self.manifest.clone());
+        self.start(Task::Clear, move |_| background::clear(&dir, &manifest.retired)).map(|()| true)
     }
 
     fn start(
@@ -188,14 +189,15 @@ impl Archive {
         task: Task,
         work: impl FnOnce(&AtomicBool) -> Result<Done, ArchiveError> + Send + 'static,
     ) -> Result<(), ArchiveError> {
-        let publisher = Publisher {
+        let known = Known {
             dir: self.dir.clone(),
             manifest: self.manifest.clone(),
-            needed: Some(self.needed).filter(|needed| *needed < i64::MAX),
+            needed: self.needed.clone(),
             next_file: self.next_file.clone(),
             taken: self.taken_log.clone(),
         };
-        self.background = Some(Background::start(self.lock.clone(), task, publisher, work)?);
+        let run = move |stop: &_| publish(&known, task, work(stop)?);
+        self.background = Some(Background::start(&self.dir, self.lock.clone(), task, run)?);
         Ok(())
     }
 
@@ -203,24 +205,29 @@ impl Archive {
     fn end_background(&mut self) -> Result<bool, ArchiveError> {
         let Some(background) = self.background.take() else { return Ok(false) };
         let task = background.task;
-        let Published { manifest, changes, failed, left } = background.join(&self.dir)?;
-        if let Some(manifest) = manifest {
-            self.manifest = manifest;
+        let Published { manifest, changes, failed, error } = background.join(&self.dir)?;
+        let is_sound = failed.is_none();
+        if let Some(failed) = failed {
+            let (file, error) = *failed;
+            tracing::error!("{error}; the file is neither merged nor cleared until the next start");
+            self.untidy = Some(error.to_string());
+            self.set_aside.insert(file);
         }
-        match (task, failed) {
-            (_, Some(failed)) => {
-                let (file, error) = *failed;
-                tracing::error!("{error}; the file is neither merged nor cleared until the next start");
-                self.untidy = Some(error.to_string());
-                self.set_aside.insert(file);
-            }
-            (Task::Tidy | Task::Clear, None) if self.set_aside.is_empty() => self.untidy = None,
-            (Task::Tidy | Task::Clear, None) => {}
-            (Task::Convert(_), None) => {
+        if let Some(error) = error {
+            return Err(error);
+        }
+        match task {
+            Task::Convert(_) => {
                 self.sealed.pop_front();
                 self.retry_at = None;
             }
+            Task::Tidy if is_sound && self.set_aside.is_empty() => self.untidy = None,
+            Task::Tidy => {}
+            Task::Clear => self.uncleared = None,
         }
-        left.map_or(Ok(changes), Err)
+        if let Some(manifest) = manifest {
+            self.manifest = Arc::new(manifest);
+        }
+        Ok(changes)
     }
 }

@@ -195,6 +195,62 @@ fn what_hinders_from_outside_is_no_fault_of_a_file() {
 }
 
 #[test]
+fn what_cannot_be_published_is_later_and_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut archive = open(dir.path());
+    assert!(archive.taken().take(5));
+    archive.append(&batch([T0], 0), &[]).unwrap();
+    archive.commit().unwrap();
+    let hinders = layout::temporary(&layout::manifest(dir.path()));
+    fs::create_dir(&hinders).unwrap();
+    assert!(archive.roll().is_err() && archive.roll().is_err());
+    assert_eq!(numbers(dir.path()), upto(1));
+    fs::remove_dir(&hinders).unwrap();
+    archive.roll().unwrap();
+    assert_eq!((archive.manifest.files.len(), numbers(dir.path())), (1, upto(1)));
+    assert!(!layout::segment(dir.path(), 1).exists());
+    let kept = log::Frames::open(&layout::ids(dir.path(), 1)).unwrap();
+    assert_eq!(kept.flat_map(|frame| frame.unwrap().ids).collect::<Vec<_>>(), [5]);
+}
+
+#[test]
+fn files_that_cannot_be_removed_are_said_until_they_are() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut archive = open(dir.path());
+    for n in 0..8 {
+        archive.append(&batch([T0 + n], n as u64), &[]).unwrap();
+        archive.roll().unwrap();
+    }
+    let mut now = T0 + 3600 * SECOND;
+    let reader = snapshot(dir.path()).unwrap();
+    archive.tidy(now, &|_| ()).unwrap();
+    let step = |archive: &mut Archive, now| {
+        for _ in 0..2 {
+            while archive.background.as_ref().is_some_and(|background| !background.is_finished()) {
+                std::thread::yield_now();
+            }
+            archive.tick(now).unwrap();
+        }
+    };
+    step(&mut archive, now);
+    assert_eq!((archive.manifest.retired.len(), archive.untidy()), (8, None), "somebody reads");
+    drop(reader);
+    let stuck = dir.path().join(&archive.manifest.retired[3]);
+    fs::remove_file(&stuck).unwrap();
+    fs::create_dir(&stuck).unwrap();
+    for _ in 0..2 {
+        now += 3600 * SECOND;
+        step(&mut archive, now);
+        assert!(archive.untidy().is_some_and(|said| said.contains("part-4")), "{:?}", archive.untidy());
+    }
+    fs::remove_dir(&stuck).unwrap();
+    now += 3600 * SECOND;
+    step(&mut archive, now);
+    assert_eq!((archive.manifest.retired.len(), archive.untidy()), (0, None));
+    assert_eq!(numbers(dir.path()), upto(8));
+}
+
+#[test]
 fn foreign_files_are_left_alone() {
     let dir = tempfile::tempdir().unwrap();
     fill(dir.path(), [batch([T0], 0)]);

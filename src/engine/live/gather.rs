@@ -16,6 +16,8 @@ use crate::event::time;
 
 /// How long the first block of an epoch waits for others, from when it was received.
 const GATHER: Duration = Duration::from_millis(30);
+/// So long it waits in any case: those who waited for room in the queue come in.
+const LEAST: Duration = Duration::from_millis(3);
 /// How often time moves on while nothing arrives …
 const TICK: Duration = Duration::from_millis(200);
 /// … and where nothing waits for that.
@@ -114,9 +116,7 @@ impl Inlets {
                 Some(Came::Block(Some(block))) => {
                     bytes += block.lines.len();
                     if between {
-                        // What waited for the epoch before does not wait again.
-                        let waited = u64::try_from(time::now().saturating_sub(block.received)).unwrap_or(0);
-                        deadline = Instant::now() + GATHER.saturating_sub(Duration::from_micros(waited));
+                        deadline = Instant::now() + left(block.received, time::now());
                     }
                     gathered.push(block);
                     if bytes >= EPOCH_BYTES {
@@ -143,6 +143,13 @@ impl Inlets {
     pub(super) fn filled(&mut self) -> Option<Filled> {
         self.fills.try_recv().ok()
     }
+}
+
+/// How long an epoch whose first block was received at a time (µs UTC) gathers from `now` on: what waited for the epoch before
+/// does not wait again.
+fn left(received: i64, now: i64) -> Duration {
+    let waited = u64::try_from(now.saturating_sub(received)).unwrap_or(0);
+    GATHER.saturating_sub(Duration::from_micros(waited)).max(LEAST)
 }
 
 /// Waits for something on this thread; `None` when the deadline comes first.
@@ -185,6 +192,16 @@ mod tests {
         drop(blocks);
         let Next::Epoch(gathered, open) = inlets.gather(TICK, || false) else { panic!("no epoch") };
         assert_eq!((gathered.len(), open), (2, false));
+    }
+
+    #[test]
+    fn a_block_waits_for_others_once() {
+        let now = 1_000 * time::SECOND;
+        assert_eq!(left(now, now), GATHER);
+        assert_eq!(left(now - 10_000, now), GATHER - Duration::from_millis(10));
+        assert_eq!((left(now - time::SECOND, now), left(0, now)), (LEAST, LEAST));
+        // The clock was set back.
+        assert_eq!(left(now + time::SECOND, now), GATHER);
     }
 
     #[test]
